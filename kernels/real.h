@@ -1,0 +1,13 @@
+/* The real type of kernels and engine, and the activations of operators. */
+#ifndef WS_KERNELS_REAL_H
+#define WS_KERNELS_REAL_H
+
+#ifdef WS_REAL_DOUBLE
+typedef double ws_real;
+#else
+typedef float ws_real;
+#endif
+
+typedef enum ws_activation { WS_NONE, WS_RELU, WS_SILU, WS_GELU, WS_TANH, WS_ACTIVATION_COUNT } ws_activation;
+
+#endif

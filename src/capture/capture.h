@@ -1,0 +1,138 @@
+/* capture: files to packets. Recognises a format by its magic, finds record boundaries in the middle of a file, walks
+ * records and decodes link, network and transport headers into fixed packet records.
+ *
+ * Sources: classic pcap (draft-ietf-opsawg-pcap), pcapng (draft-ietf-opsawg-pcapng), link types as registered at
+ * tcpdump.org; IPv4 RFC 791, IPv6 RFC 8200, TCP RFC 9293, UDP RFC 768, 802.1Q/802.1ad.
+ * Nothing here is collective. Nothing crashes on any input.
+ */
+#ifndef WS_CAPTURE_H
+#define WS_CAPTURE_H
+
+#include "core/core.h"
+
+/* Why a record did not become a packet of a flow. Every record read is counted once: as packet, or under one reason. */
+#define WS_SKIP_LIST(S)                                                                                                \
+    S(not_ip, "no IP inside (ARP, spanning tree, ...)")                                                                \
+    S(link_unsupported, "link type or encapsulation not decoded")                                                      \
+    S(link_truncated, "captured bytes end inside the link header")                                                     \
+    S(network_truncated, "captured bytes end inside the IP header")                                                    \
+    S(network_malformed, "IP header contradicts itself")                                                               \
+    S(fragment_later, "later fragment of an IP packet (carries no ports)")                                             \
+    S(protocol_other, "neither TCP nor UDP (counted; --protocols keeps them)")                                         \
+    S(transport_truncated, "captured bytes end inside the TCP or UDP header")                                          \
+    S(transport_malformed, "TCP or UDP header contradicts itself")                                                     \
+    S(filtered, "left out by --filter")
+typedef enum ws_skip {
+    WS_SKIP_NONE = 0,
+#define WS_SKIP_ENUM(name, text) WS_SKIP_##name,
+    WS_SKIP_LIST(WS_SKIP_ENUM)
+#undef WS_SKIP_ENUM
+        WS_SKIP_COUNT
+} ws_skip;
+extern const char *const ws_skip_names[WS_SKIP_COUNT]; /* "", "not_ip", ... */
+extern const char *const ws_skip_help[WS_SKIP_COUNT];
+
+/* Damage: a run of bytes in which no record could be read. */
+typedef struct ws_damage {
+    uint32_t input;
+    uint32_t reason; /* ws_damage_reason */
+    uint64_t offset, bytes;
+} ws_damage;
+#define WS_DAMAGE_LIST(D)                                                                                              \
+    D(record_impossible, "impossible record header")                                                                   \
+    D(record_truncated, "the file ends inside a record")                                                               \
+    D(block_impossible, "impossible pcapng block")                                                                     \
+    D(block_truncated, "the file ends inside a pcapng block")                                                          \
+    D(interface_unknown, "packet of an interface that was never described")                                            \
+    D(stream_broken, "compressed stream is damaged")
+typedef enum ws_damage_reason {
+#define WS_DAMAGE_ENUM(name, text) WS_DAMAGE_##name,
+    WS_DAMAGE_LIST(WS_DAMAGE_ENUM)
+#undef WS_DAMAGE_ENUM
+        WS_DAMAGE_COUNT
+} ws_damage_reason;
+extern const char *const ws_damage_names[WS_DAMAGE_COUNT];
+extern const char *const ws_damage_help[WS_DAMAGE_COUNT];
+
+/* A decoded packet. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d. Lengths in bytes; they come from the IP header, so a
+ * short captured length changes none of them (IPv6: 40 + payload length; IP length 0 from offload: wire length less link
+ * header). */
+typedef struct ws_packet {
+    uint64_t ordinal; /* number of the record in its input, from 0, counting skipped records too */
+    int64_t time_ns;  /* since 1970, UTC */
+    uint8_t source[16], destination[16];
+    uint16_t source_port, destination_port;
+    uint32_t input;        /* index of the input */
+    uint32_t wire_length;  /* as on the wire, from the record header */
+    uint32_t captured_length;
+    uint32_t ip_length;      /* IP header + payload */
+    uint32_t payload_length; /* behind the transport header */
+    uint16_t header_length;  /* IP + transport headers */
+    uint16_t window;         /* TCP, unscaled; 0 for UDP */
+    uint32_t sequence, acknowledgement; /* TCP */
+    uint8_t protocol;  /* 6 TCP, 17 UDP */
+    uint8_t tcp_flags; /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 */
+    uint8_t ip_version;
+    uint8_t reserved[5]; /* zero */
+} ws_packet;
+enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_ACK = 16, WS_TCP_URG = 32 };
+
+/* Decodes one captured frame. Fills everything but ordinal and input. Pure, bounds-checked. */
+ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
+                         int64_t time_ns, ws_packet *out);
+
+typedef enum ws_capture_format { WS_CAPTURE_PCAP, WS_CAPTURE_PCAPNG } ws_capture_format;
+
+/* An open capture. Opening reads and checks the header only: errors name file, byte offset and reason. */
+typedef struct ws_capture {
+    char *path; /* owned */
+    int file;   /* descriptor, -1 when closed */
+    ws_capture_format format;
+    uint64_t bytes;      /* of the file when opened */
+    bool splittable;     /* stripes may begin in the middle (classic pcap; pcapng is read by one rank) */
+    bool swapped;        /* byte order differs from this machine's */
+    bool nanoseconds;    /* pcap: resolution of the record stamps */
+    int link_type;       /* pcap; pcapng: of each interface */
+    uint32_t snap_length;
+    uint64_t first_record; /* offset of the first record (pcap 24; pcapng 0) */
+} ws_capture;
+WS_MUST ws_err ws_capture_open(ws_capture *out, const char *path);
+void ws_capture_close(ws_capture *capture);
+
+/* One record as found in the file, before decoding. */
+typedef struct ws_record {
+    uint64_t offset; /* of the record header in the file */
+    int64_t time_ns;
+    uint32_t captured_length, wire_length;
+    int link_type;
+    const uint8_t *frame; /* borrowed until the next call */
+} ws_record;
+
+/* A walk over the records of the byte range [begin, end) of a capture: it yields every record that starts in the range,
+ * reading over `end` where the last one does. A range begins at a true record start (or at first_record). Damage is
+ * skipped by one rule that is a pure function of file content and offset: at an impossible record header the walk goes on at
+ * the next boundary that ws_capture_resync finds from there; runs of damage are reported once, by the walk in whose range
+ * they start. */
+typedef struct ws_walk ws_walk;
+WS_MUST ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input);
+void ws_walk_destroy(ws_walk **walk);
+/* Sets the range. For pcapng the state (sections, interfaces) carries on when begin is where the last range ended. */
+WS_MUST ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end);
+/* *more false at the end of the range; then ws_walk_offset is the first record start at or after `end` (or the file's end). */
+WS_MUST ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more);
+uint64_t ws_walk_offset(const ws_walk *walk);
+/* Damage found by this walk since ws_walk_range; borrowed. */
+const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count);
+
+/* A record start at or after `offset` by the rule of chains (RAPCAP: Anderson, Gropp, Ngo, Apon, 2017): every offset of one
+ * window of the largest record is a candidate; the chain that is furthest behind advances; a chain that meets an impossible
+ * header dies, chains that meet merge, until one is left. *found is the surviving chain's current record (a few records after
+ * `offset`, never its first: a false header may jump onto a true boundary), or the file's end when there is none. A pure
+ * function of file content and offset. A candidate, to be proved by comparing with the neighbour's walk. Classic pcap only. */
+WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
+
+/* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path without
+ * compression suffix, duplicates removed. Strings in the arena. */
+WS_MUST ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
+
+#endif

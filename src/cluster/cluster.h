@@ -1,0 +1,87 @@
+/* cluster: ranks, collective agreement, exchange, and the fixed-tree reduction that makes sums independent of the ranks.
+ *
+ * Functions ending in _all are collective: every rank of `comm` calls them, in the same order. Between two collectives no
+ * rank may return alone: do the local work, keep its error, then ws_agree_all.
+ */
+#ifndef WS_CLUSTER_H
+#define WS_CLUSTER_H
+
+#include <mpi.h>
+#include <stdint.h>
+#include "core/core.h"
+
+typedef struct ws_comm {
+    MPI_Comm mpi; /* borrowed; errors returned, not fatal */
+    int rank, size;
+} ws_comm;
+
+/* MPI_Init (funneled threads) and MPI_ERRORS_RETURN. Sets up logging's rank. */
+WS_MUST ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world);
+void ws_cluster_stop(void);
+ws_comm ws_comm_self(void);
+WS_MUST ws_err ws_comm_split_all(const ws_comm *comm, int color, ws_comm *out);
+void ws_comm_destroy(ws_comm *comm);
+
+/* Runs an MPI call; on failure raises WS_E_MPI with the call's text and MPI's own message. */
+#define WS_MPI(call)                                                                                                   \
+    do {                                                                                                               \
+        int ws_mpi_status_ = (call);                                                                                   \
+        if (ws_mpi_status_ != MPI_SUCCESS)                                                                             \
+            return ws_mpi_raise(ws_mpi_status_, #call, __FILE__, __LINE__, __func__);                                  \
+    } while (0)
+ws_err ws_mpi_raise(int status, const char *call, const char *file, int line, const char *function);
+
+/* Every rank returns the same: WS_OK when all gave WS_OK, else the error, message, hint and trace of the lowest failing
+ * rank (with "rank 2 of 4 on HOST" in the trace). */
+WS_MUST ws_err ws_agree_all(const ws_comm *comm, ws_err local);
+#define WS_AGREE(comm, expression) WS_TRY(ws_agree_all((comm), (expression)))
+
+WS_MUST ws_err ws_barrier_all(const ws_comm *comm);
+WS_MUST ws_err ws_broadcast_all(const ws_comm *comm, void *data, size_t bytes, int root);
+/* Text of any length from root to all; *text is malloc'ed on the other ranks. */
+WS_MUST ws_err ws_broadcast_text_all(const ws_comm *comm, char **text, int root);
+WS_MUST ws_err ws_sum_u64_all(const ws_comm *comm, uint64_t *values, size_t count); /* in place, exact */
+WS_MUST ws_err ws_max_i64_all(const ws_comm *comm, int64_t *values, size_t count);
+WS_MUST ws_err ws_min_i64_all(const ws_comm *comm, int64_t *values, size_t count);
+/* values[i] = sum over lower ranks (exclusive prefix); total[i] (may be NULL) = sum over all ranks. In place. */
+WS_MUST ws_err ws_prefix_sum_u64_all(const ws_comm *comm, uint64_t *values, uint64_t *total, size_t count);
+/* out[size * bytes]: every rank's `bytes`, in rank order. */
+WS_MUST ws_err ws_gather_equal_all(const ws_comm *comm, const void *data, size_t bytes, void *out);
+/* Variable amounts, in rank order, to every rank; *out malloc'ed, *out_bytes its size; `counts` (may be NULL) [size]. */
+WS_MUST ws_err ws_gather_all(const ws_comm *comm, const void *data, size_t bytes, void **out, size_t *out_bytes,
+                             size_t *counts);
+/* Personalised exchange of records of `record_bytes`: send holds the records for rank 0, then rank 1, ...; send_counts
+ * [size] in records. *out (malloc'ed) holds what came from rank 0, then rank 1, ...; out_counts [size]. Messages are cut
+ * into pieces of bounded size, so any amount goes. */
+WS_MUST ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
+                               void **out, size_t *out_counts);
+/* True on every rank when any rank gives true (stop requests). */
+WS_MUST ws_err ws_any_all(const ws_comm *comm, bool local, bool *any);
+
+/* Contiguous even split: rank `part` of `parts` gets [*begin, *end) of `count`. */
+void ws_even_split(uint64_t count, int parts, int part, uint64_t *begin, uint64_t *end);
+
+/* ---- fixed-tree reduction ----
+ * Sum over S gradient shards by one binary tree over the shard indices: node (level, i) covers shards
+ * [i*2^level, (i+1)*2^level), value = left + right, absent right children count as nothing. Rank r owns the contiguous run
+ * ws_even_split(S, size, r); complete subtrees are summed locally, incomplete ones travel, so the additions are the same
+ * for every number of ranks up to S, and so are the bits.
+ *
+ * local[k]: the `count` values of the rank's k-th shard; overwritten. On return result[count] (on every rank) holds the
+ * sum. `result` may be local[0]. */
+WS_MUST ws_err ws_tree_sum_float_all(const ws_comm *comm, int shards, float *const *local, float *result, size_t count);
+WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *const *local, double *result, size_t count);
+
+/* ---- progress ----
+ * A live bar on a terminal, one line every 10 s elsewhere, nothing with -q; rank 0 only. Updating is cheap (a clock look
+ * every call; draws at most 10 times a second). unit: "packets", "steps"; total 0: unknown. */
+typedef struct ws_progress ws_progress;
+WS_MUST ws_err ws_progress_start(ws_progress **out, const ws_comm *comm, const char *title, const char *unit, double total);
+void ws_progress_update(ws_progress *progress, double done, const char *detail /* may be NULL */);
+void ws_progress_finish(ws_progress **progress);
+
+/* Host name of this rank, and what MPI this is, for records. */
+const char *ws_host_name(void);
+const char *ws_mpi_library(void);
+
+#endif

@@ -1,0 +1,9 @@
+/* Logarithms in stored features: a fixed sequence of IEEE additions and multiplications, so that a store has the same bits
+ * on every machine. Built with floating-point contraction off. Error below 2 units in the last place of a double. */
+#ifndef WS_CORE_FIXED_MATH_H
+#define WS_CORE_FIXED_MATH_H
+
+double ws_fixed_log(double x);   /* x > 0; -inf for 0, NaN below */
+double ws_fixed_log1p(double x); /* ln(1+x) for x >= 0 */
+
+#endif

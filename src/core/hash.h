@@ -1,0 +1,25 @@
+/* Hashes: SHA-256 (FIPS 180-4, by libcrypto) for identities and content, and a fast 64-bit mix for tables. */
+#ifndef WS_CORE_HASH_H
+#define WS_CORE_HASH_H
+
+#include <stdint.h>
+#include "error.h"
+
+typedef struct ws_sha256 ws_sha256;
+typedef struct ws_digest {
+    uint8_t bytes[32];
+} ws_digest;
+WS_MUST ws_err ws_sha256_create(ws_sha256 **out);
+void ws_sha256_destroy(ws_sha256 **hash);
+void ws_sha256_update(ws_sha256 *hash, const void *data, size_t bytes);
+ws_digest ws_sha256_finish(ws_sha256 *hash); /* and starts anew */
+ws_digest ws_sha256_of(const void *data, size_t bytes);
+WS_MUST ws_err ws_sha256_file(const char *path, ws_digest *out);
+void ws_digest_hex(const ws_digest *digest, char out[65]);
+uint64_t ws_digest_u64(const ws_digest *digest); /* first 8 bytes, big endian */
+
+/* Well-mixed 64-bit hash for hash tables and routing; the same on every machine, not for identities. */
+uint64_t ws_hash64(const void *data, size_t bytes, uint64_t seed);
+uint64_t ws_mix64(uint64_t value); /* finaliser of splitmix64 */
+
+#endif

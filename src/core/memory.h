@@ -1,0 +1,31 @@
+/* Memory: checked allocation, growing arrays, and arenas for things that die together.
+ *
+ * ws_alloc and friends return NULL only as WS_E_MEMORY through the checked forms; sizes are checked for overflow.
+ * Arenas: three lifetimes are used in this program: a run (configuration, names), a blob (parameters, activations), and
+ * scratch that is reset each step.
+ */
+#ifndef WS_CORE_MEMORY_H
+#define WS_CORE_MEMORY_H
+
+#include <stdint.h>
+#include <string.h>
+#include "error.h"
+
+/* *out = count zeroed elements of `size` bytes (64-byte aligned, never NULL on success, also for count 0). Free with free(). */
+WS_MUST ws_err ws_alloc(void *out, size_t count, size_t size);
+/* Grows *array so that it holds at least `needed` elements, doubling; *capacity in elements. New elements are not cleared. */
+WS_MUST ws_err ws_grow(void *array, size_t *capacity, size_t needed, size_t size);
+#define WS_NEW(pointer) ws_alloc(&(pointer), 1, sizeof *(pointer))
+#define WS_NEW_ARRAY(pointer, count) ws_alloc(&(pointer), (count), sizeof *(pointer))
+#define WS_GROW(pointer, capacity, needed) ws_grow(&(pointer), &(capacity), (needed), sizeof *(pointer))
+
+typedef struct ws_arena ws_arena;
+WS_MUST ws_err ws_arena_create(ws_arena **out, size_t block_bytes);
+void ws_arena_destroy(ws_arena **arena); /* accepts a pointer to NULL */
+void ws_arena_reset(ws_arena *arena);    /* forgets everything, keeps the blocks */
+/* 64-byte aligned zeroed memory that lives as long as the arena. */
+WS_MUST ws_err ws_arena_alloc(ws_arena *arena, void *out, size_t count, size_t size);
+/* Copy of `text` in the arena; NULL only when out of memory. */
+const char *ws_arena_strdup(ws_arena *arena, const char *text);
+
+#endif

@@ -1,0 +1,47 @@
+/* Writing a store: collective, batch by batch, in row order. See dataset.h for the schema.
+ *
+ * Batches follow one another; within a batch each rank brings a contiguous block of rows, in rank order. The file is written
+ * under its final name plus ".partial" and renamed by finish. session_id, host_id and the content hash are made by finish.
+ */
+#ifndef WS_DATASET_STORE_WRITE_H
+#define WS_DATASET_STORE_WRITE_H
+
+#include "dataset/dataset.h"
+
+typedef struct ws_store_writer ws_store_writer;
+
+typedef struct ws_store_writer_options {
+    const char *path;             /* final name */
+    const char *dataset;
+    const ws_string_list *inputs; /* names as stored (row_hash uses them; base names without folders) */
+    const char *endpoints;        /* "drop" "keyed" "prefix" "plain" */
+    const char *key_file;         /* NULL: unkeyed */
+    const ws_label_level *levels; /* borrowed; class names sorted bytewise */
+    size_t level_count;
+} ws_store_writer_options;
+
+/* A rank's block of rows of one batch. */
+typedef struct ws_store_block {
+    const ws_flow *flows;          /* [count]; `stored` is not used */
+    const ws_flow_packet *packets; /* packets of flow 0, then 1, ...; flows[i].packet_count each */
+    uint64_t count;
+    const int32_t *labels;         /* [level_count][count], level by level; NULL where there are no levels */
+} ws_store_block;
+
+WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, const ws_store_writer_options *options);
+WS_MUST ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block);
+
+/* What goes to /provenance; the same on all ranks. */
+typedef struct ws_store_provenance {
+    const char *options_json;
+    const char *counters_json;
+    const ws_string_list *input_sha256;
+    const uint64_t *input_bytes, *input_records; /* [inputs] */
+    const ws_damage *damage;
+    size_t damage_count;
+} ws_store_provenance;
+WS_MUST ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_provenance *provenance, char content_hash[65]);
+/* After an error too: closes and leaves NAME.partial removed. */
+void ws_store_writer_destroy(ws_store_writer **writer);
+
+#endif

@@ -1,0 +1,100 @@
+/* engine: a model is recorded once as a plan of coarse operators, differentiated, laid out in memory, and replayed for every
+ * gradient shard of every step. Notes: engine_and_style 1.10; layout row-major, channel last.
+ *
+ *     ws_plan *plan;  ws_plan_create(&plan);
+ *     ws_tensor x = ws_input(plan, "x", 2, (int64_t[]){B, 20});
+ *     ws_tensor v = ws_linear(plan, ws_linear(plan, x, 256, WS_SILU, "in"), 20, WS_NONE, "out");
+ *     ws_tensor loss = ws_mse(plan, v, ws_input(plan, "u", 2, (int64_t[]){B, 20}));
+ *     ws_plan_output(plan, v, "velocity");
+ *     WS_TRY(ws_plan_finish(plan, loss));          // or WS_NO_TENSOR: forward only
+ *     ws_executor *x; ws_executor_create(&x, plan);
+ *     fill ws_executor_input(x, "x"); ws_executor_forward(x, parameters); ws_executor_backward(x, parameters, gradients);
+ *
+ * Builder errors are sticky: the first mismatch is remembered with the node's name and both shapes, later calls do nothing,
+ * ws_plan_finish reports it. No malloc in a step. An executor is used by one thread at a time; several may share a plan.
+ * ws_real is float; the gradient tests compile kernels and engine a second time with -DWS_REAL_DOUBLE.
+ */
+#ifndef WS_ENGINE_H
+#define WS_ENGINE_H
+
+#include "core/core.h"
+#include "../kernels/real.h" /* ws_real; WS_NONE, WS_RELU, WS_SILU, WS_GELU, WS_TANH */
+
+enum { WS_MAX_DIMENSIONS = 4 };
+typedef struct ws_tensor {
+    int32_t id; /* -1: none or after a builder error */
+} ws_tensor;
+#define WS_NO_TENSOR ((ws_tensor){-1})
+
+typedef struct ws_plan ws_plan;
+WS_MUST ws_err ws_plan_create(ws_plan **out);
+void ws_plan_destroy(ws_plan **plan);
+
+/* ---- builders: one per operator of ops.def; names give parameters their names ("block.0.linear1.weight") ---- */
+ws_tensor ws_input(ws_plan *plan, const char *name, int dimensions, const int64_t *shape);
+ws_tensor ws_input_index(ws_plan *plan, const char *name, int64_t count); /* int32 class indices [count] */
+/* y[B,N] = act(x[B,K] W[N,K]^T + b[N]); parameters NAME.weight (uniform +-1/sqrt(K)) and NAME.bias */
+ws_tensor ws_linear(ws_plan *plan, ws_tensor x, int64_t width, ws_activation activation, const char *name);
+ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x, const char *name); /* over the last dimension, eps 1e-5, NAME.weight, NAME.bias */
+ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b);            /* same shape */
+ws_tensor ws_activate(ws_plan *plan, ws_tensor x, ws_activation activation);
+ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b);         /* along the last dimension */
+/* Losses: a scalar [1], mean over rows. */
+ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target);
+ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index); /* index -1: row ignored */
+void ws_scope_begin(ws_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3))); /* prefixes names */
+void ws_scope_end(ws_plan *plan);
+void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name); /* keeps its value readable after forward */
+
+/* Checks, differentiates (unless loss is WS_NO_TENSOR), lays out memory and parameters. */
+WS_MUST ws_err ws_plan_finish(ws_plan *plan, ws_tensor loss);
+
+/* ---- parameters: one flat buffer, tensors at 64-byte aligned offsets in reverse order of first use ---- */
+typedef struct ws_parameter {
+    const char *name;
+    int dimensions;
+    int64_t shape[WS_MAX_DIMENSIONS];
+    size_t offset, count; /* in ws_real units */
+    bool decay;           /* weight decay applies (weights of linear layers) */
+} ws_parameter;
+size_t ws_plan_parameters(const ws_plan *plan, const ws_parameter **table); /* count; table borrowed */
+size_t ws_plan_parameter_extent(const ws_plan *plan);                        /* elements of the flat buffer, with padding */
+size_t ws_plan_parameter_count(const ws_plan *plan);                         /* without padding */
+/* Initial values: a pure function of (seed, parameter name, element). Padding is zero. */
+void ws_plan_initialise(const ws_plan *plan, uint64_t seed, ws_real *parameters);
+double ws_plan_flops(const ws_plan *plan, bool with_backward); /* of one execution */
+/* Nodes, shapes, bytes, flops, for people. */
+WS_MUST ws_err ws_plan_describe(const ws_plan *plan, ws_text *out);
+
+/* ---- execution ---- */
+typedef struct ws_executor ws_executor;
+WS_MUST ws_err ws_executor_create(ws_executor **out, const ws_plan *plan);
+void ws_executor_destroy(ws_executor **executor);
+ws_real *ws_executor_input(ws_executor *executor, const char *name);        /* to be filled; NULL: no such input */
+int32_t *ws_executor_input_index(ws_executor *executor, const char *name);
+const ws_real *ws_executor_output(const ws_executor *executor, const char *name);
+void ws_executor_forward(ws_executor *executor, const ws_real *parameters);
+ws_real ws_executor_loss(const ws_executor *executor);
+/* gradients (the whole extent) is overwritten, padding zeroed. */
+void ws_executor_backward(ws_executor *executor, const ws_real *parameters, ws_real *gradients);
+
+/* ---- optimiser: AdamW (Loshchilov & Hutter 2019), one fused pass over the flat buffer ---- */
+typedef struct ws_adamw {
+    double beta1, beta2, epsilon, weight_decay;
+} ws_adamw;
+/* step counts from 1. scale multiplies the gradient first (clipping). */
+void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning_rate, double scale, uint64_t step,
+                   ws_real *parameters, const ws_real *gradients, ws_real *first_moment, ws_real *second_moment);
+/* Global 2-norm: partial sums over fixed 4096-element blocks in double, then a binary tree. */
+double ws_gradient_norm(const ws_real *gradients, size_t extent);
+void ws_ema_step(double decay, ws_real *average, const ws_real *parameters, size_t extent);
+/* Linear warm-up, then cosine from peak to floor at `steps`. step from 0. */
+double ws_cosine_schedule(double peak, double floor, uint64_t warmup, uint64_t steps, uint64_t step);
+
+/* Registry, for `wiresweep list operators`. */
+typedef struct ws_operator_info {
+    const char *name, *help;
+} ws_operator_info;
+size_t ws_operators(const ws_operator_info **table);
+
+#endif

@@ -1,0 +1,95 @@
+/* flow: packets to flows. Table, end of a flow, direction, the packet schema and the 20-d flow vector.
+ *
+ * Sources: DESIGN "Rules that fix the result"; specs 3.3.1 (9-d packet vector), 3.3.2 (20-d flow vector).
+ * Nothing here is collective and nothing depends on ranks, stripes, memory or threads: a flow's content is a function of
+ * the packets of its key in input order and of the closing points of the input.
+ */
+#ifndef WS_FLOW_H
+#define WS_FLOW_H
+
+#include "capture/capture.h"
+#include "core/core.h"
+
+typedef struct ws_flow_rules {
+    int64_t idle_timeout_ns;   /* gap >= this ends the flow (120 s) */
+    int64_t active_timeout_ns; /* age >= this ends the flow (1800 s) */
+    int64_t linger_ns;         /* after RST or FIN exchange, packets without SYN within this still belong (5 s) */
+    uint32_t max_packets;      /* packets stored per flow (128); counts and features use all packets */
+    bool direction_by_syn;     /* forward = sender of the SYN where one is seen; default: sender of the first packet */
+} ws_flow_rules;
+extern const ws_flow_rules ws_flow_rules_default;
+
+/* Bidirectional key: protocol and the unordered pair of endpoints (lower endpoint first, bytewise address then port). */
+typedef struct ws_flow_key {
+    uint8_t low_address[16], high_address[16];
+    uint16_t low_port, high_port;
+    uint8_t protocol, reserved[3]; /* zero */
+} ws_flow_key;                     /* 40 bytes, no padding: may be hashed and compared bytewise */
+/* *forward: the packet's source is the low endpoint. */
+void ws_flow_key_of(const ws_packet *packet, ws_flow_key *key, bool *source_is_low);
+uint64_t ws_flow_key_hash(const ws_flow_key *key); /* for routing and tables; the same on every machine */
+
+/* What is kept of a packet in a flow (packet schema, columns of /packets). */
+typedef struct ws_flow_packet {
+    int64_t offset_ns; /* since the flow's first packet; negative where time went back */
+    uint32_t wire_length, ip_length, payload_length;
+    uint16_t header_length, window;
+    uint8_t tcp_flags;
+    int8_t direction; /* +1 forward, -1 backward */
+    uint8_t reserved[6];
+} ws_flow_packet;
+
+enum { WS_FLOW20_COLUMNS = 20, WS_PACKET9_COLUMNS = 9 };
+extern const char *const ws_flow20_names[WS_FLOW20_COLUMNS];
+extern const char *const ws_flow20_units[WS_FLOW20_COLUMNS];
+extern const char *const ws_packet9_names[WS_PACKET9_COLUMNS];
+
+typedef enum ws_flow_end { WS_FLOW_END_IDLE, WS_FLOW_END_ACTIVE, WS_FLOW_END_RST, WS_FLOW_END_FIN, WS_FLOW_END_INPUT } ws_flow_end;
+
+/* A finished flow. */
+typedef struct ws_flow {
+    ws_flow_key key;
+    bool forward_is_low; /* the forward sender is the key's low endpoint */
+    uint8_t end;         /* ws_flow_end */
+    uint32_t input;
+    uint64_t first_ordinal; /* of its first packet in the input */
+    uint64_t left_at;       /* closing point: ordinal of the first packet after it (2^20 * k, or the input's record count) */
+    int64_t first_ns, last_ns; /* time of the first packet; newest time seen */
+    uint64_t packets[2], bytes[2]; /* [0] forward, [1] backward; bytes = sum of IP lengths */
+    uint64_t payload_bytes[2];
+    float features[WS_FLOW20_COLUMNS];
+    uint32_t packet_count;          /* stored packets, at most max_packets */
+    const ws_flow_packet *stored;   /* borrowed from the sink call */
+} ws_flow;
+
+/* The table of one rank: all live flows of the current input that it owns. */
+typedef struct ws_flow_table ws_flow_table;
+WS_MUST ws_err ws_flow_table_create(ws_flow_table **out, const ws_flow_rules *rules);
+void ws_flow_table_destroy(ws_flow_table **table);
+
+/* Called for every finished flow, in the order of first_ordinal within one closing point. The flow is borrowed. */
+typedef ws_err (*ws_flow_sink)(void *context, const ws_flow *flow);
+
+/* Appends a packet; packets of an input come in ordinal order. */
+WS_MUST ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packet);
+/* A closing point: `ordinal` is the first ordinal after it, newest_ns the newest time of any packet of the input so far (of
+ * all ranks). Hands out finished flows and those idle against newest_ns; with input_ends all. */
+WS_MUST ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newest_ns, bool input_ends,
+                                   ws_flow_sink sink, void *context);
+enum { WS_CLOSING_INTERVAL = 1 << 20 }; /* packets (records) of the input between closing points */
+
+typedef struct ws_flow_counters {
+    uint64_t packets, bytes;      /* taken in (bytes: IP lengths) */
+    uint64_t flows;               /* handed out */
+    uint64_t negative_gaps;       /* packets earlier than their flow's newest time */
+    uint64_t live, peak_live;     /* flows in the table */
+    uint64_t ended[5];            /* by ws_flow_end */
+} ws_flow_counters;
+const ws_flow_counters *ws_flow_table_counters(const ws_flow_table *table);
+
+/* The 9-d raw vector of stored packet k (before normalisation), from a flow's stored packets: specs 3.3.1. */
+void ws_packet9(const ws_flow_packet *stored, uint32_t k, float out[WS_PACKET9_COLUMNS]);
+/* The 20-d vector recomputed from stored packets (exact while packet_count equals all packets): specs 3.3.2. */
+void ws_flow20_from_packets(const ws_flow_packet *stored, uint32_t count, float out[WS_FLOW20_COLUMNS]);
+
+#endif
