@@ -1,0 +1,65 @@
+/* labels: what the files of a data set say about its flows, joined to them by capture, 5-tuple and, where given, time.
+ *
+ * A source is read whole by every rank from the same files, so its class lists are the same everywhere; lookups are
+ * local. Nothing here is collective but ws_labels_report_all. The caller agrees on the error of ws_labels_open.
+ *
+ * How a flow finds its row, among the rows of its capture: the full 5-tuple (endpoints unordered) before rows without
+ * ports, which speak for all flows of the protocol between two addresses; there a row whose time equals the flow's
+ * first packet, then the first row whose time lies within [first, last], then a row without time. A row that repeats a
+ * key and time with other classes is ambiguous: the first one wins and the repetition is counted.
+ */
+#ifndef WS_DATASET_LABELS_H
+#define WS_DATASET_LABELS_H
+
+#include "dataset/dataset.h"
+
+/* Reads the labels of `inputs` (expanded paths, as extraction numbers them) with the adapter's reader. A data set
+ * without labels gives a source without levels. Classes are those of the rows that speak of the inputs, sorted
+ * bytewise. */
+WS_MUST ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
+                              const ws_string_list *inputs);
+void ws_labels_destroy(ws_label_source **source);
+
+/* The levels; borrowed. What ws_store_writer_options.levels takes. */
+const ws_label_level *ws_labels_levels(const ws_label_source *source, size_t *count);
+
+/* classes[level count]: the class index a level, -1 where the row has none or no row speaks of the flow (then false).
+ * Counts the flow. */
+bool ws_labels_find(ws_label_source *source, const ws_flow *flow, int32_t *classes);
+
+typedef struct ws_label_counters {
+    uint64_t flows, matched;             /* flows asked for, by ws_labels_find */
+    uint64_t rows, ambiguous, malformed; /* rows of the label files that speak of the input; malformed: of no input */
+} ws_label_counters;
+/* Sums over all ranks: totals, and as a JSON object {"flows":..,"matched":..,"inputs":[...]} appended to out (may be
+ * NULL). */
+WS_MUST ws_err ws_labels_report_all(const ws_comm *comm, const ws_label_source *source, ws_label_counters *total,
+                                    ws_text *out);
+
+/* ---------------------------------------------------------------- for adapters */
+/* A row as an adapter hands it in. The capture is named by scope, see ws_label_source_scope. */
+typedef struct ws_label_row {
+    ws_flow_key key;
+    bool any_port; /* ports unknown: both 0 in the key */
+    bool has_time;
+    int64_t first_ns;
+} ws_label_row;
+enum { WS_LABEL_LEVELS_MAX = 16 };
+/* Before the first row: the names of the levels. */
+WS_MUST ws_err ws_label_source_levels(ws_label_source *source, const char *const *names, size_t count);
+/* Rows speak of a scope; inputs that share one label file or capture name share a scope. *scope: the one of `name`;
+ * made, and given to `input`, where input >= 0. */
+WS_MUST ws_err ws_label_source_scope(ws_label_source *source, const char *name, int64_t input, uint32_t *scope,
+                                     bool *known);
+/* classes[levels]: class names, NULL or "" for none. */
+WS_MUST ws_err ws_label_source_add(ws_label_source *source, uint32_t scope, const ws_label_row *row,
+                                   const char *const *classes);
+/* A line that cannot be read: counted; the first one is told to the user. */
+void ws_label_source_malformed(ws_label_source *source, const char *file, uint64_t line, const char *why);
+/* Key of an unordered pair of textual endpoints. False where an address cannot be read. */
+bool ws_label_key(ws_flow_key *key, uint8_t protocol, const char *source, uint16_t source_port, const char *destination,
+                  uint16_t destination_port);
+/* "TCP", "tcp", "6" -> 6; 0 where unknown. */
+uint8_t ws_label_protocol(const char *text);
+
+#endif
