@@ -1,0 +1,161 @@
+/* Arguments of every kernel, shared by both back ends, and the table through which the engine calls them.
+ *
+ * One struct serves an operator's forward and backward kernel. Layout is row-major, channel last. Dimensions keep one
+ * meaning: B rows (all leading dimensions of a tensor folded), K inner width, N and D width, C classes. `d` in front
+ * means the gradient of the loss with respect to it. Pointers are memory of the kernel's device; none overlap, except
+ * that both inputs of a two-input operator may be the same tensor (then their gradients are one buffer too, and the
+ * second of the two is accumulated).
+ *
+ * A gradient pointer that is NULL is not wanted. A gradient with its accumulate flag set is added to, else overwritten.
+ * Sums run in an order that depends on the shape only, so that two runs give the same bits; no atomics. Kernels do not
+ * allocate and do not fail: the engine has checked the shapes.
+ */
+#ifndef WS_KERNELS_ARGUMENTS_H
+#define WS_KERNELS_ARGUMENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "real.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Column sums over rows (bias and norm-weight gradients) may be made from this many partial rows in `scratch`. */
+enum { WS_COLUMN_PARTS = 32 };
+
+/* y = act(z), z = x weight^T + bias */
+typedef struct ws_linear_arguments {
+    int64_t B, K, N;
+    ws_activation activation;
+    bool accumulate_dx;
+    const ws_real *x;              /* [B,K] */
+    const ws_real *weight, *bias;  /* [N,K], [N] */
+    ws_real *z;                    /* [B,N] kept for the backward pass of silu and gelu; NULL: not wanted */
+    ws_real *y;                    /* [B,N] */
+    ws_real *dy;                   /* [B,N] overwritten with dz */
+    ws_real *dx, *dweight, *dbias; /* [B,K] or NULL, [N,K], [N] */
+    ws_real *scratch;              /* [WS_COLUMN_PARTS,N], backward */
+} ws_linear_arguments;
+
+/* y = (x - mean) * rstd * weight + bias over the last dimension; rstd = 1/sqrt(variance + epsilon) */
+typedef struct ws_layernorm_arguments {
+    int64_t B, D;
+    double epsilon;
+    bool accumulate_dx;
+    const ws_real *x, *weight, *bias; /* [B,D], [D], [D] */
+    ws_real *mean, *rstd;             /* [B] each, kept for the backward pass; NULL in a plan without one */
+    ws_real *y;                       /* [B,D] */
+    const ws_real *dy;                /* [B,D] */
+    ws_real *dx, *dweight, *dbias;    /* [B,D] or NULL, [D], [D] */
+    ws_real *scratch;                 /* [2,WS_COLUMN_PARTS,D], backward */
+} ws_layernorm_arguments;
+
+/* y = a + b */
+typedef struct ws_add_arguments {
+    int64_t count;
+    bool accumulate_da, accumulate_db;
+    const ws_real *a, *b;
+    ws_real *y;
+    const ws_real *dy;
+    ws_real *da, *db;
+} ws_add_arguments;
+
+/* y = act(x). The backward pass reads y for none, relu and tanh, x for silu and gelu; the other may be gone. */
+typedef struct ws_activate_arguments {
+    int64_t count;
+    ws_activation activation;
+    bool accumulate_dx;
+    const ws_real *x;
+    ws_real *y;
+    const ws_real *dy;
+    ws_real *dx;
+} ws_activate_arguments;
+
+/* y[b] = a[b], b[b] side by side */
+typedef struct ws_concat_arguments {
+    int64_t B, A_width, B_width;
+    bool accumulate_da, accumulate_db;
+    const ws_real *a, *b; /* [B,A_width], [B,B_width] */
+    ws_real *y;           /* [B,A_width+B_width] */
+    const ws_real *dy;
+    ws_real *da, *db;
+} ws_concat_arguments;
+
+/* loss[0] = mean over all elements of (prediction - target)^2 */
+typedef struct ws_mse_arguments {
+    int64_t count;
+    bool accumulate_dprediction, accumulate_dtarget;
+    const ws_real *prediction, *target;
+    ws_real *loss;        /* [1] */
+    const ws_real *dloss; /* [1] */
+    ws_real *dprediction, *dtarget;
+    ws_real *scratch; /* [WS_LOSS_PARTS], forward */
+} ws_mse_arguments;
+enum { WS_LOSS_PARTS = 256 };
+
+/* loss[0] = mean over rows with index >= 0 of log(sum exp(logits)) - logits[index]; 0 when all rows are ignored */
+typedef struct ws_cross_entropy_arguments {
+    int64_t B, C;
+    bool accumulate_dlogits;
+    const ws_real *logits; /* [B,C] */
+    const int32_t *index;  /* [B]; below 0: row ignored */
+    ws_real *log_sum;      /* [B] log-sum-exp of each row, kept for the backward pass */
+    ws_real *row_scale;    /* [1] 1/counted rows (0 when none counts), kept likewise */
+    ws_real *loss;         /* [1] */
+    const ws_real *dloss;  /* [1] */
+    ws_real *dlogits;      /* [B,C] */
+    ws_real *scratch;      /* [B], forward */
+} ws_cross_entropy_arguments;
+
+/* One step of AdamW on `count` elements that share one decay:
+ *   g = scale * gradient; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+ *   p -= step_size * m / (sqrt(v) * root_correction + epsilon) + decay * p
+ * with step_size = rate / (1 - beta1^t), root_correction = 1 / sqrt(1 - beta2^t), decay = rate * weight decay. */
+typedef struct ws_adamw_arguments {
+    size_t count;
+    ws_real scale, beta1, beta2, step_size, root_correction, epsilon, decay;
+    ws_real *parameters;
+    const ws_real *gradients;
+    ws_real *first_moment, *second_moment;
+} ws_adamw_arguments;
+
+/* average = decay * average + (1 - decay) * value */
+typedef struct ws_ema_arguments {
+    size_t count;
+    ws_real decay;
+    ws_real *average;
+    const ws_real *value;
+} ws_ema_arguments;
+
+/* sum += value, the step of a fixed-tree reduction */
+typedef struct ws_accumulate_arguments {
+    size_t count;
+    ws_real *sum;
+    const ws_real *value;
+} ws_accumulate_arguments;
+
+/* partial[i] = sum of squares of elements [i*WS_NORM_BLOCK, (i+1)*WS_NORM_BLOCK), in double */
+enum { WS_NORM_BLOCK = 4096 };
+typedef struct ws_square_sums_arguments {
+    size_t count;
+    const ws_real *value;
+    double *partial; /* [ceil(count / WS_NORM_BLOCK)] */
+} ws_square_sums_arguments;
+
+/* The kernels outside the operators. */
+#define WS_PLAIN_KERNELS(K) K(adamw) K(ema) K(accumulate) K(square_sums)
+
+/* Kernel ws_<name>_forward_<level>, ws_<name>_backward_<level> and ws_<plain>_<level>; level is portable, avx2, avx512
+ * or cuda. `queue` is what the device's open() gave: NULL on the CPU, stream and library handles on CUDA. */
+#define WS_DECLARE_OPERATOR_KERNELS(name, level)                                                                       \
+    void ws_##name##_forward_##level(const ws_##name##_arguments *arguments, void *queue);                             \
+    void ws_##name##_backward_##level(const ws_##name##_arguments *arguments, void *queue);
+#define WS_DECLARE_PLAIN_KERNEL(name, level)                                                                           \
+    void ws_##name##_##level(const ws_##name##_arguments *arguments, void *queue);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

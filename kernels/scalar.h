@@ -1,0 +1,201 @@
+/* Scalar bodies of the elementwise functions, for host and device, in the real type of the build.
+ *
+ * In single precision they are our own branch-free polynomials (after S. Moshier's Cephes), about 2 units in the last
+ * place: libm costs ten times as much in a loop and differs between versions, and these are vectorised by the compiler.
+ * NaN goes through. In double precision (gradient checks) they are libm's.
+ */
+#ifndef WS_KERNELS_SCALAR_H
+#define WS_KERNELS_SCALAR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include "real.h"
+
+#ifdef __CUDACC__
+#define WS_HD static __host__ __device__ __forceinline__
+#else
+#define WS_HD static inline __attribute__((always_inline))
+#endif
+
+#ifdef WS_REAL_DOUBLE
+
+WS_HD ws_real ws_exp(ws_real x)
+{
+    return exp(x);
+}
+WS_HD ws_real ws_log(ws_real x)
+{
+    return log(x);
+}
+WS_HD ws_real ws_tanh(ws_real x)
+{
+    return tanh(x);
+}
+WS_HD ws_real ws_sqrt(ws_real x)
+{
+    return sqrt(x);
+}
+
+#else
+
+/* 2^n for n in [-126, 127] */
+WS_HD float ws_power_of_two(int32_t n)
+{
+    uint32_t bits = (uint32_t)(n + 127) << 23;
+    float out;
+    memcpy(&out, &bits, sizeof out);
+    return out;
+}
+
+/* 0 below -87.3, infinity above 88.3 (a little before the range of float ends) */
+WS_HD float ws_exp(float x)
+{
+    float c = x > 88.37f ? 88.37f : x;
+    c = c < -87.33f ? -87.33f : c;
+    /* Adding and taking away 1.5*2^23 rounds to an integer. */
+    float n = (c * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
+    float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r + 1.0f;
+    float y = p * ws_power_of_two((int32_t)n);
+    y = x > 88.37f ? INFINITY : y;
+    y = x < -87.33f ? 0.0f : y;
+    return x != x ? x : y;
+}
+
+/* x > 0 and normal; used once a row, not in inner loops */
+WS_HD float ws_log(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    int32_t e = (int32_t)(bits >> 23) - 126;
+    bits = (bits & 0x007fffffu) | 0x3f000000u; /* mantissa in [0.5, 1) */
+    float m;
+    memcpy(&m, &bits, sizeof m);
+    int low = m < 0.707106781186547524f;
+    float n = (float)(low ? e - 1 : e);
+    float r = (low ? m + m : m) - 1.0f;
+    float z = r * r;
+    float p = 7.0376836292e-2f;
+    p = p * r - 1.1514610310e-1f;
+    p = p * r + 1.1676998740e-1f;
+    p = p * r - 1.2420140846e-1f;
+    p = p * r + 1.4249322787e-1f;
+    p = p * r - 1.6668057665e-1f;
+    p = p * r + 2.0000714765e-1f;
+    p = p * r - 2.4999993993e-1f;
+    p = p * r + 3.3333331174e-1f;
+    float y = p * r * z + n * -2.12194440e-4f - 0.5f * z;
+    return (r + y) + n * 0.693359375f;
+}
+
+WS_HD float ws_tanh(float x)
+{
+    float a = fabsf(x);
+    float z = x * x;
+    float p = -5.70498872745e-3f;
+    p = p * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    float near_zero = p * z * x + x;
+    float far = copysignf(1.0f - 2.0f / (ws_exp(a + a) + 1.0f), x);
+    return a < 0.625f ? near_zero : far;
+}
+
+WS_HD float ws_sqrt(float x)
+{
+    return sqrtf(x);
+}
+
+#endif
+
+WS_HD ws_real ws_sigmoid(ws_real x)
+{
+    return (ws_real)1 / ((ws_real)1 + ws_exp(-x));
+}
+
+/* GELU in its tanh form (Hendrycks & Gimpel 2016): x/2 (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
+ */
+#define WS_GELU_SCALE ((ws_real)1.5957691216057307118) /* 2 sqrt(2/pi) */
+#define WS_GELU_CUBE ((ws_real)0.044715)
+
+WS_HD ws_real ws_gelu(ws_real x)
+{
+    return x * ws_sigmoid(WS_GELU_SCALE * (x + WS_GELU_CUBE * x * x * x));
+}
+WS_HD ws_real ws_gelu_slope(ws_real x)
+{
+    ws_real s = ws_sigmoid(WS_GELU_SCALE * (x + WS_GELU_CUBE * x * x * x));
+    return s + x * s * ((ws_real)1 - s) * WS_GELU_SCALE * ((ws_real)1 + 3 * WS_GELU_CUBE * x * x);
+}
+WS_HD ws_real ws_silu(ws_real x)
+{
+    return x * ws_sigmoid(x);
+}
+WS_HD ws_real ws_silu_slope(ws_real x)
+{
+    ws_real s = ws_sigmoid(x);
+    return s * ((ws_real)1 + x * ((ws_real)1 - s));
+}
+WS_HD ws_real ws_relu(ws_real x)
+{
+    return x < 0 ? (ws_real)0 : x; /* NaN stays NaN */
+}
+
+/* The value, and the slope from what the backward pass has: y for none, relu and tanh, the pre-activation z otherwise.
+ */
+WS_HD ws_real ws_activation_value(ws_activation activation, ws_real z)
+{
+    switch (activation) {
+    case WS_RELU:
+        return ws_relu(z);
+    case WS_SILU:
+        return ws_silu(z);
+    case WS_GELU:
+        return ws_gelu(z);
+    case WS_TANH:
+        return ws_tanh(z);
+    default:
+        return z;
+    }
+}
+WS_HD ws_real ws_activation_slope(ws_activation activation, ws_real y_or_z)
+{
+    switch (activation) {
+    case WS_RELU:
+        return y_or_z > 0 ? (ws_real)1 : (ws_real)0;
+    case WS_SILU:
+        return ws_silu_slope(y_or_z);
+    case WS_GELU:
+        return ws_gelu_slope(y_or_z);
+    case WS_TANH:
+        return (ws_real)1 - y_or_z * y_or_z;
+    default:
+        return (ws_real)1;
+    }
+}
+WS_HD int ws_activation_needs_z(ws_activation activation)
+{
+    return activation == WS_SILU || activation == WS_GELU;
+}
+
+/* One element of AdamW; see ws_adamw_arguments for the formula. */
+WS_HD void ws_adamw_element(ws_real *p, ws_real gradient, ws_real *m, ws_real *v, ws_real scale, ws_real beta1,
+                            ws_real beta2, ws_real step_size, ws_real root_correction, ws_real epsilon, ws_real decay)
+{
+    ws_real g = scale * gradient;
+    ws_real first = beta1 * *m + ((ws_real)1 - beta1) * g;
+    ws_real second = beta2 * *v + ((ws_real)1 - beta2) * g * g;
+    *m = first;
+    *v = second;
+    *p -= step_size * first / (ws_sqrt(second) * root_correction + epsilon) + decay * *p;
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* What an operator is: one `const ws_operator ws_operator_<name>` in op_<name>.c. For those who write operators.
+ *
+ * infer checks the inputs, sets the output's shape, adds parameters and asks for saved and scratch memory; forward and
+ * backward fill the argument struct of kernels/arguments.h and call the kernel of the place they run in, so one
+ * definition serves CPU and CUDA.
+ */
+#ifndef WS_ENGINE_OPERATOR_H
+#define WS_ENGINE_OPERATOR_H
+
+#include "engine/engine.h"
+#include "engine/place.h"
+
+enum { WS_MAX_INPUTS = 2, WS_MAX_PARAMETERS = 2, WS_MAX_SAVED = 2 };
+
+/* What flows into an input: reals, which have a gradient, or class indices, which say explicitly that they have none.
+ */
+typedef enum ws_input_type { WS_INPUT_REAL, WS_INPUT_INDEX } ws_input_type;
+
+typedef enum ws_operator_id {
+#define OP(name) WS_OP_##name,
+#include "engine/ops.def"
+#undef OP
+    WS_OP_COUNT
+} ws_operator_id;
+
+typedef struct ws_shape {
+    int dimensions;
+    int64_t size[WS_MAX_DIMENSIONS];
+} ws_shape;
+
+/* One recorded call. Numbers are indices into the plan's tensors and parameters, -1 for none. */
+typedef struct ws_node {
+    ws_operator_id op;
+    const char *name;
+    ws_activation activation; /* linear, activate */
+    int64_t width;            /* linear: columns of the output */
+    ws_shape in[WS_MAX_INPUTS], out;
+    int32_t inputs[WS_MAX_INPUTS], output;
+    int32_t parameters[WS_MAX_PARAMETERS];
+    /* set by infer */
+    size_t saved[WS_MAX_SAVED];               /* reals written by forward and read by backward */
+    size_t scratch_forward, scratch_backward; /* reals */
+    bool backward_reads_input[WS_MAX_INPUTS], backward_reads_output;
+    /* set by differentiation */
+    bool accumulate[WS_MAX_INPUTS]; /* the input's gradient already holds another consumer's part */
+} ws_node;
+
+/* The memory of one node in one executor. Pointers of the other pass, and gradients that are not wanted, are NULL. */
+typedef struct ws_node_memory {
+    const void *inputs[WS_MAX_INPUTS];
+    ws_real *output;
+    const ws_real *parameters[WS_MAX_PARAMETERS];
+    ws_real *parameter_gradients[WS_MAX_PARAMETERS];
+    ws_real *output_gradient;
+    ws_real *input_gradients[WS_MAX_INPUTS];
+    ws_real *saved[WS_MAX_SAVED]; /* NULL in a plan without backward */
+    ws_real *scratch;
+} ws_node_memory;
+
+typedef struct ws_operator {
+    const char *name, *help;
+    int inputs;
+    ws_input_type input_types[WS_MAX_INPUTS];
+    ws_err (*infer)(ws_plan *plan, ws_node *node);
+    void (*forward)(const ws_node *node, const ws_node_memory *memory, const ws_place *place);
+    void (*backward)(const ws_node *node, const ws_node_memory *memory, const ws_place *place);
+    /* Floating-point operations; `gradients` counts the inputs whose gradient is wanted in the backward pass. */
+    double (*flops_forward)(const ws_node *node);
+    double (*flops_backward)(const ws_node *node, int gradients);
+} ws_operator;
+
+#define OP(name) extern const ws_operator ws_operator_##name;
+#include "engine/ops.def"
+#undef OP
+extern const ws_operator *const ws_operator_table[WS_OP_COUNT];
+
+/* ---- for infer ---- */
+/* Adds parameter NODE.suffix. bound: initial values are uniform in +-bound, or all `constant` when bound is 0. */
+WS_MUST ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape,
+                                     double bound, double constant, bool decay);
+int64_t ws_shape_count(const ws_shape *shape);
+int64_t ws_shape_rows(const ws_shape *shape);  /* product of all but the last dimension */
+int64_t ws_shape_width(const ws_shape *shape); /* last dimension */
+bool ws_shape_equal(const ws_shape *a, const ws_shape *b);
+const char *ws_shape_text(const ws_shape *shape, char out[96]); /* "[8, 20]" */
+
+#endif
