@@ -1,0 +1,94 @@
+/* sweep: a specification becomes trials, trials become records; nothing here trains, and nothing here makes tables.
+ *
+ * SPECIFICATION (JSON; relative paths are relative to the file that names them)
+ *   { "name": "smoke",                       default: the file's name
+ *     "base": "train.json",                  or the configuration itself as an object
+ *     "list": [ {"model": {"kind": "logistic"}, "task": "classify"}, ... ]   alternatives: each sets (dotted) keys of base
+ *     "grid": { "train.seed": [0, 1, 2] },   every combination of these, for every alternative
+ *     "baselines": true }                    adds `majority` and `best_single_feature` once for each set of rows
+ * A trial is base, then one alternative, then one point of the grid. A deterministic model runs once, not once a seed.
+ *
+ * FOLDER
+ *   sweep.json                  specification and manifest of the trials, frozen before the first one starts
+ *   lock                        held (flock) by the one supervisor at work
+ *   journal/HOST.WORKER.jsonl   one fsynced line an event: started, finished, failed, interrupted, retried
+ *   trials/ID/config.json       what the trial is started with; being there means: started once
+ *   trials/ID/lock              held (flock) by the supervisor and inherited by the trial: held = somebody still runs it
+ *   trials/ID/log.txt           all that the trial printed
+ *   trials/ID/record.json       the truth: written once, complete, by the trial when done, by the sweep when it failed
+ *   trials/ID.failed-K/         what a failed trial left, once it is tried again
+ *   tables/                     written by the report room
+ */
+#ifndef WS_SWEEP_H
+#define WS_SWEEP_H
+
+#include "core/core.h"
+
+#define WS_SWEEP_SCHEMA 1
+#define WS_TRIAL_ID_BYTES 17 /* 16 hex digits and the NUL */
+
+/* What is known of a trial before it runs. */
+typedef struct ws_trial_facts {
+    char id[WS_TRIAL_ID_BYTES];
+    char store_hash[65], split_hash[65];
+    bool deterministic, synthetic;
+    const char *dataset, *label; /* in the arena; label may be NULL */
+    cJSON *config;               /* every default filled in, no paths; owned by the receiver */
+} ws_trial_facts;
+
+/* Resolves one configuration. What is wrong with the configuration goes to `problems` (and WS_OK is returned); an error
+ * is for what has nothing to do with it. jobs/sweep.c gives the train room's; tests give their own. */
+typedef ws_err (*ws_trial_identify)(void *context, const ws_json *config, ws_arena *arena, ws_trial_facts *out,
+                                    ws_problems *problems);
+
+typedef struct ws_trial {
+    ws_trial_facts facts;
+    char cell[WS_TRIAL_ID_BYTES]; /* all trials that differ in the seeds only */
+    char *config;                 /* JSON text that `train` reads: paths absolute; owned */
+    char *description;            /* "model.kind=flow_cfm train.seed=2"; owned */
+    bool baseline;
+} ws_trial;
+
+typedef struct ws_sweep {
+    char *name;           /* owned */
+    cJSON *specification; /* as given, base filled in; owned */
+    ws_trial *trials;     /* distinct ids, in the order of the specification, baselines last */
+    size_t count, capacity;
+    size_t merged; /* combinations left out because they are the same trial (seeds of deterministic models) */
+    ws_arena *arena;
+} ws_sweep;
+
+/* Reads and resolves every trial. All that is wrong anywhere is one WS_E_CONFIG; nothing has been started or written. */
+WS_MUST ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identify, void *context);
+void ws_sweep_destroy(ws_sweep **sweep);
+
+typedef struct ws_sweep_options {
+    const char *directory;   /* SWEEP_DIR */
+    const char *program;     /* run as PROGRAM train CONFIG -o DIR [--resume] */
+    int workers;             /* trials at once */
+    int ranks_per_trial;     /* above 1: through mpirun */
+    double time_limit;       /* seconds a trial may take; 0: none */
+    bool retry_failed;
+} ws_sweep_options;
+
+typedef struct ws_sweep_counts {
+    size_t planned, done, failed, interrupted, left; /* left: not yet started or interrupted */
+} ws_sweep_counts;
+
+/* Freezes the manifest, runs what is missing, records what fails. Returns WS_OK, WS_E_PARTIAL (some trials failed),
+ * WS_E_INTERRUPTED (a stop was asked for; every child has been let to its checkpoint), or what kept the sweep itself from
+ * going on: WS_E_CONFIG where the folder holds another sweep, WS_E_IO where another supervisor is at work in it. */
+WS_MUST ws_err ws_sweep_run(const ws_sweep *sweep, const ws_sweep_options *options, ws_sweep_counts *counts);
+
+/* One line a trial: id, state in `directory` ("done", "failed", "started", "new"), description. */
+WS_MUST ws_err ws_sweep_list(const ws_sweep *sweep, const char *directory, bool json, ws_text *out);
+
+typedef struct ws_sweep_status {
+    size_t planned, done, failed, running, left; /* left: neither done nor failed nor running */
+    double seconds_each; /* mean over the finished ones; NaN where none is */
+    double seconds_left; /* for what is running and left, with as many at once as run now; NaN where unknown */
+    ws_text failures;    /* lines "ID reason"; destroy it */
+} ws_sweep_status;
+WS_MUST ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out);
+
+#endif
