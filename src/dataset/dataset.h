@@ -1,32 +1,30 @@
 /* dataset: flows to store and back. Extraction, the store's schema, labels, splits, normalisation.
  *
- * STORE SCHEMA (root attribute `schema` = WS_STORE_SCHEMA; h5dump, h5py and HDFView read it). n flows, m stored packets.
- *   /                     attributes: schema (int64), dataset (text), version (text), content_hash (hex), rows (int64)
- *   /flows/protocol       uint8 [n]     6 TCP, 17 UDP
- *   /flows/first_ns       int64 [n]     time of the first packet, ns since 1970 UTC;  /flows/last_ns: newest time seen
- *   /flows/packets_forward, packets_backward, bytes_forward, bytes_backward, payload_forward, payload_backward  uint64 [n]
- *   /flows/end            uint8 [n]     ws_flow_end
+ * STORE SCHEMA (root attribute `schema` = WS_STORE_SCHEMA; h5dump, h5py and HDFView read it). n flows, m stored
+ * packets. /                     attributes: schema (int64), dataset (text), version (text), content_hash (hex), rows
+ * (int64) /flows/protocol       uint8 [n]     6 TCP, 17 UDP /flows/first_ns       int64 [n]     time of the first
+ * packet, ns since 1970 UTC;  /flows/last_ns: newest time seen /flows/packets_forward, packets_backward, bytes_forward,
+ * bytes_backward, payload_forward, payload_backward  uint64 [n] /flows/end            uint8 [n]     ws_flow_end
  *   /flows/input_id       uint32 [n]    index into /provenance/inputs
  *   /flows/first_ordinal  uint64 [n]    record number of the first packet in its input
  *   /flows/session_id     uint32 [n]    dense, in order of first row: unordered 5-tuple, over all inputs
  *   /flows/host_id        uint32 [n]    dense, in order of first row: address of the forward sender
  *   /flows/key_hash       uint64 [n]    first 8 bytes of SHA-256 of (domain, key file if any, 5-tuple)
- *   /flows/input_hash     uint64 [n]    first 8 bytes of SHA-256 of what a model sees (flow20 and packet columns): equal = duplicate
- *   /flows/row_hash       uint64 [n]    first 8 bytes of SHA-256 of (input name, first_ordinal, key_hash): names a row for ever
- *   /flows/packet_start   uint64 [n+1]  CSR: packets of flow i are [packet_start[i], packet_start[i+1])
- *   /packets/offset_ns int64, wire_length uint32, ip_length uint32, payload_length uint32, header_length uint16, window uint16,
- *            flags uint8, direction int8      each [m]
- *   /features/flow20      float32 [n,20] attributes: columns, units (texts)
- *   /labels/<level>       int32 [n]     class index, -1 without label; attribute `names` (texts, sorted bytewise)
- *   /labels/attempted     uint8 [n]     only where the data set has it
- *   /flows/source, /flows/destination  text, only with --endpoints keyed|prefix|plain
- *   /provenance           attributes: options (JSON), version; /provenance/inputs (names, texts), input_sha256 (texts),
- *                         input_bytes, input_records uint64; /provenance/counters (JSON text attribute: records read, packets in
- *                         flows, skipped by reason, bytes likewise, per input and in sum, and the conservation check);
- *                         /provenance/damage: input uint32, reason (text), offset, bytes uint64
+ *   /flows/input_hash     uint64 [n]    first 8 bytes of SHA-256 of what a model sees (flow20 and packet columns):
+ * equal = duplicate /flows/row_hash       uint64 [n]    first 8 bytes of SHA-256 of (input name, first_ordinal,
+ * key_hash): names a row for ever /flows/packet_start   uint64 [n+1]  CSR: packets of flow i are [packet_start[i],
+ * packet_start[i+1]) /packets/offset_ns int64, wire_length uint32, ip_length uint32, payload_length uint32,
+ * header_length uint16, window uint16, flags uint8, direction int8      each [m] /features/flow20      float32 [n,20]
+ * attributes: columns, units (texts) /labels/<level>       int32 [n]     class index, -1 without label; attribute
+ * `names` (texts, sorted bytewise) /labels/attempted     uint8 [n]     only where the data set has it /flows/source,
+ * /flows/destination  text, only with --endpoints keyed|prefix|plain /provenance           attributes: options (JSON),
+ * version; /provenance/inputs (names, texts), input_sha256 (texts), input_bytes, input_records uint64;
+ * /provenance/counters (JSON text attribute: records read, packets in flows, skipped by reason, bytes likewise, per
+ * input and in sum, and the conservation check); /provenance/damage: input uint32, reason (text), offset, bytes uint64
  * Row order: (input, the point at which the flow left, ordinal of its first packet).
- * CONTENT HASH: SHA-256 over, in the fixed order above, each dataset of /flows, /packets, /features, /labels (and /bytes): its
- * path, type name, columns, row count as text line, then the SHA-256 digests of its 65,536-row blocks, little-endian values.
+ * CONTENT HASH: SHA-256 over, in the fixed order above, each dataset of /flows, /packets, /features, /labels (and
+ * /bytes): its path, type name, columns, row count as text line, then the SHA-256 digests of its 65,536-row blocks,
+ * little-endian values.
  */
 #ifndef WS_DATASET_H
 #define WS_DATASET_H
@@ -38,15 +36,15 @@ enum { WS_STORE_SCHEMA = 1, WS_HASH_BLOCK_ROWS = 65536 };
 
 /* ---------------------------------------------------------------- extraction (extract.c, route.c, store_write.c) */
 typedef struct ws_extract_options {
-    const char *dataset;     /* a name of datasets.def */
-    const char *labels;      /* file or directory, meaning depends on the data set */
-    ws_string_list inputs;   /* as given; expanded and sorted by ws_extract_all */
-    const char *output;      /* STORE.h5; written as STORE.h5.partial, renamed when complete */
-    int64_t packets;         /* stored per flow */
+    const char *dataset;                 /* a name of datasets.def */
+    const char *labels;                  /* file or directory, meaning depends on the data set */
+    ws_string_list inputs;               /* as given; expanded and sorted by ws_extract_all */
+    const char *output;                  /* STORE.h5; written as STORE.h5.partial, renamed when complete */
+    int64_t packets;                     /* stored per flow */
     double idle_timeout, active_timeout; /* seconds */
-    int64_t round_bytes;     /* input parsed by all ranks together before they exchange */
-    bool skip_unreadable;    /* --on-error skip */
-    const char *endpoints;   /* "drop" "keyed" "prefix" "plain" */
+    int64_t round_bytes;                 /* input parsed by all ranks together before they exchange */
+    bool skip_unreadable;                /* --on-error skip */
+    const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
     bool direction_by_syn;
 } ws_extract_options;
@@ -61,7 +59,8 @@ typedef struct ws_extract_report {
 WS_MUST ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *options, ws_extract_report *report);
 
 /* ---------------------------------------------------------------- data set adapters (datasets.def, one file each) */
-/* A label source gives each flow a class name per level. Filled on every rank from the same files; lookups are local. */
+/* A label source gives each flow a class name per level. Filled on every rank from the same files; lookups are local.
+ */
 typedef struct ws_label_source ws_label_source; /* see labels.h */
 typedef struct ws_dataset_adapter {
     const char *name, *help;
@@ -85,17 +84,24 @@ typedef struct ws_store {
     ws_label_level *levels;
     size_t level_count;
 } ws_store;
-WS_MUST ws_err ws_store_open(ws_store *out, const char *path); /* one process, read only; refuses other schemas with a hint */
+WS_MUST ws_err ws_store_open(ws_store *out,
+                             const char *path); /* one process, read only; refuses other schemas with a hint */
 void ws_store_close(ws_store *store);
-/* Rows [begin, begin+count) of a one-column dataset ("/flows/first_ns"), converted to the memory type (H5T_NATIVE_...). */
-WS_MUST ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count, void *out);
+/* Rows [begin, begin+count) of a one-column dataset ("/flows/first_ns"), converted to the memory type (H5T_NATIVE_...).
+ */
+WS_MUST ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count,
+                             void *out);
 /* Feature table: *columns its width; names in the arena. Rows [begin, begin+count) row-major. */
-WS_MUST ws_err ws_store_features_info(const ws_store *store, const char *name, ws_arena *arena, int *columns, ws_string_list *names);
-WS_MUST ws_err ws_store_read_features(const ws_store *store, const char *name, uint64_t begin, uint64_t count, float *out);
+WS_MUST ws_err ws_store_features_info(const ws_store *store, const char *name, ws_arena *arena, int *columns,
+                                      ws_string_list *names);
+WS_MUST ws_err ws_store_read_features(const ws_store *store, const char *name, uint64_t begin, uint64_t count,
+                                      float *out);
 /* Stored packets of flows [begin, begin+count): *packets malloc'ed, start[count+1] relative to the first. */
-WS_MUST ws_err ws_store_read_packets(const ws_store *store, uint64_t begin, uint64_t count, uint64_t *start, ws_flow_packet **packets);
+WS_MUST ws_err ws_store_read_packets(const ws_store *store, uint64_t begin, uint64_t count, uint64_t *start,
+                                     ws_flow_packet **packets);
 const ws_label_level *ws_store_level(const ws_store *store, const char *name); /* NULL where absent */
-WS_MUST ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path, char hex[65]); /* reads everything again */
+WS_MUST ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path,
+                                         char hex[65]); /* reads everything again */
 /* What is in it, for people / machines; appends to out. */
 WS_MUST ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out);
 WS_MUST ws_err ws_store_export_csv(const ws_store *store, const char *output);
@@ -103,17 +109,17 @@ WS_MUST ws_err ws_store_export_csv(const ws_store *store, const char *output);
 /* ---------------------------------------------------------------- splits (protocols.def, split.c) */
 typedef enum ws_part { WS_PART_NONE, WS_PART_TRAIN, WS_PART_VALIDATION, WS_PART_TEST, WS_PART_COUNT } ws_part;
 typedef struct ws_split_options {
-    const char *protocol;   /* a name of protocols.def: random, temporal, ... */
+    const char *protocol; /* a name of protocols.def: random, temporal, ... */
     int64_t protocol_seed;
     double train_fraction, validation_fraction; /* the rest is test */
-    const char *label;      /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
-    int64_t minimum_rows;   /* classes with fewer labelled rows are left out, and reported */
+    const char *label;    /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
+    int64_t minimum_rows; /* classes with fewer labelled rows are left out, and reported */
 } ws_split_options;
 typedef struct ws_split {
     uint64_t rows;
-    uint8_t *part;          /* [rows] ws_part */
+    uint8_t *part; /* [rows] ws_part */
     uint64_t counts[WS_PART_COUNT];
-    char hash[65];          /* SHA-256 over protocol, seed, fractions and the row hashes of each part in row order */
+    char hash[65]; /* SHA-256 over protocol, seed, fractions and the row hashes of each part in row order */
     size_t classes_left_out;
     uint64_t rows_left_out;
 } ws_split;
@@ -122,24 +128,27 @@ void ws_split_destroy(ws_split *split);
 typedef struct ws_protocol {
     const char *name, *help;
     /* Sets part[] of the rows in `chosen` (ascending row numbers). label[i] belongs to chosen[i]. */
-    ws_err (*assign)(const ws_store *store, const ws_split_options *options, const uint64_t *chosen, const int32_t *label,
-                     uint64_t count, uint8_t *part);
+    ws_err (*assign)(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
+                     const int32_t *label, uint64_t count, uint8_t *part);
 } ws_protocol;
 extern const ws_protocol *const ws_protocols[]; /* NULL-terminated */
 const ws_protocol *ws_protocol_find(const char *name);
 /* The manifest: options, counts by part and class, checksums, row hashes of each part, and the leakage audit (exact
  * duplicates across parts by input_hash, shared sessions and hosts), as JSON text appended to out. */
-WS_MUST ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out);
+WS_MUST ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options,
+                                 ws_text *out);
 
 /* ---------------------------------------------------------------- normalisation (normalise.c) */
-/* Column mean and population standard deviation over the chosen rows (std < 1e-6 becomes 1), clip to +-8: specs 3.3.2. */
+/* Column mean and population standard deviation over the chosen rows (std < 1e-6 becomes 1), clip to +-8: specs 3.3.2.
+ */
 typedef struct ws_normalisation {
     int columns;
     double *mean, *deviation; /* owned */
     double clip;
     uint64_t clipped; /* values clipped by ws_normalise so far */
 } ws_normalisation;
-WS_MUST ws_err ws_normalisation_fit(ws_normalisation *out, const float *values, const uint64_t *rows, uint64_t row_count, int columns);
+WS_MUST ws_err ws_normalisation_fit(ws_normalisation *out, const float *values, const uint64_t *rows,
+                                    uint64_t row_count, int columns);
 void ws_normalisation_destroy(ws_normalisation *normalisation);
 void ws_normalise(ws_normalisation *normalisation, const float *in, float *out, uint64_t rows);
 

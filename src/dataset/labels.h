@@ -47,10 +47,10 @@ typedef struct ws_label_row {
 enum { WS_LABEL_LEVELS_MAX = 16 };
 /* Before the first row: the names of the levels. */
 WS_MUST ws_err ws_label_source_levels(ws_label_source *source, const char *const *names, size_t count);
-/* Rows speak of a scope; inputs that share one label file or capture name share a scope. *scope: the one of `name`;
- * made, and given to `input`, where input >= 0. */
-WS_MUST ws_err ws_label_source_scope(ws_label_source *source, const char *name, int64_t input, uint32_t *scope,
-                                     bool *known);
+/* Rows speak of a scope: a capture name or a label file. Inputs that share one share its rows. First every input gets
+ * its scope, then rows are added. find: false where no input has that name (the row speaks of another capture). */
+WS_MUST ws_err ws_label_source_set_scope(ws_label_source *source, size_t input, const char *name, uint32_t *scope);
+bool ws_label_source_find_scope(ws_label_source *source, const char *name, uint32_t *scope);
 /* classes[levels]: class names, NULL or "" for none. */
 WS_MUST ws_err ws_label_source_add(ws_label_source *source, uint32_t scope, const ws_label_row *row,
                                    const char *const *classes);

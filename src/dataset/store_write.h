@@ -1,7 +1,8 @@
 /* Writing a store: collective, batch by batch, in row order. See dataset.h for the schema.
  *
- * Batches follow one another; within a batch each rank brings a contiguous block of rows, in rank order. The file is written
- * under its final name plus ".partial" and renamed by finish. session_id, host_id and the content hash are made by finish.
+ * Batches follow one another; within a batch each rank brings a contiguous block of rows, in rank order. The file is
+ * written under its final name plus ".partial" and renamed by finish. session_id, host_id and the content hash are made
+ * by finish.
  */
 #ifndef WS_DATASET_STORE_WRITE_H
 #define WS_DATASET_STORE_WRITE_H
@@ -11,7 +12,7 @@
 typedef struct ws_store_writer ws_store_writer;
 
 typedef struct ws_store_writer_options {
-    const char *path;             /* final name */
+    const char *path; /* final name */
     const char *dataset;
     const ws_string_list *inputs; /* names as stored (row_hash uses them; base names without folders) */
     const char *endpoints;        /* "drop" "keyed" "prefix" "plain" */
@@ -25,10 +26,11 @@ typedef struct ws_store_block {
     const ws_flow *flows;          /* [count]; `stored` is not used */
     const ws_flow_packet *packets; /* packets of flow 0, then 1, ...; flows[i].packet_count each */
     uint64_t count;
-    const int32_t *labels;         /* [level_count][count], level by level; NULL where there are no levels */
+    const int32_t *labels; /* [level_count][count], level by level; NULL where there are no levels */
 } ws_store_block;
 
-WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, const ws_store_writer_options *options);
+WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm,
+                                          const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block);
 
 /* What goes to /provenance; the same on all ranks. */
@@ -40,7 +42,8 @@ typedef struct ws_store_provenance {
     const ws_damage *damage;
     size_t damage_count;
 } ws_store_provenance;
-WS_MUST ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_provenance *provenance, char content_hash[65]);
+WS_MUST ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_provenance *provenance,
+                                          char content_hash[65]);
 /* After an error too: closes and leaves NAME.partial removed. */
 void ws_store_writer_destroy(ws_store_writer **writer);
 
