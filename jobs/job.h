@@ -7,11 +7,12 @@
 
 typedef struct ws_job {
     const char *name;
-    const char *usage;   /* "extract [OPTIONS] -o STORE.h5 INPUT..." */
-    const char *help;    /* one line */
-    const char *example; /* lines for --help */
-    const ws_option_table *options; /* command line; its struct begins with ws_job_common; NULL: none */
-    bool collective;     /* runs under mpirun with several ranks */
+    const char *usage;                 /* "extract [OPTIONS] -o STORE.h5 INPUT..." */
+    const char *help;                  /* one line */
+    const char *example;               /* lines for --help */
+    const ws_option_table *options;    /* command line; its struct begins with ws_job_common; NULL: none */
+    ws_err (*more_help)(ws_text *out); /* appends to --help, e.g. the keys of a configuration; may be NULL */
+    bool collective;                   /* runs under mpirun with several ranks */
     /* argv without the program's and the subcommand's name. values: the parsed options struct. */
     ws_err (*run)(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena);
 } ws_job;
@@ -20,11 +21,15 @@ typedef struct ws_job {
 typedef struct ws_job_common {
     bool help, quiet, json, trace;
 } ws_job_common;
-#define WS_JOB_COMMON_OPTIONS(s)                                                                                       \
-    {"help", WS_OPTION_TYPE_BOOL, offsetof(s, common.help), "false", 0, 0, NULL, "this text", false},                  \
-        {"quiet", WS_OPTION_TYPE_BOOL, offsetof(s, common.quiet), "false", 0, 0, NULL, "-q: no progress, no notes", false}, \
-        {"json", WS_OPTION_TYPE_BOOL, offsetof(s, common.json), "false", 0, 0, NULL, "machine-readable results", false},   \
-        {"trace", WS_OPTION_TYPE_BOOL, offsetof(s, common.trace), "false", 0, 0, NULL, "errors with the functions they passed", false}
+#define WS_JOB_COMMON_OPTIONS(s)                                                                                         \
+    {"help", WS_OPTION_TYPE_BOOL, offsetof(s, common.help), "false", 0, 0, NULL, "this text", false},                    \
+        {"quiet", WS_OPTION_TYPE_BOOL, offsetof(s, common.quiet), "false", 0, 0, NULL, "-q: no progress, no notes",      \
+         false},                                                                                                         \
+        {"json", WS_OPTION_TYPE_BOOL, offsetof(s, common.json), "false", 0, 0, NULL, "machine-readable results", false}, \
+    {                                                                                                                    \
+        "trace", WS_OPTION_TYPE_BOOL, offsetof(s, common.trace), "false", 0, 0, NULL,                                    \
+            "errors with the functions they passed", false                                                               \
+    }
 
 extern const ws_job *const ws_jobs[]; /* NULL-terminated, order of jobs.def */
 extern const char *ws_executable;     /* path of the running program, for children */

@@ -54,24 +54,24 @@ typedef enum ws_damage_reason {
 extern const char *const ws_damage_names[WS_DAMAGE_COUNT];
 extern const char *const ws_damage_help[WS_DAMAGE_COUNT];
 
-/* A decoded packet. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d. Lengths in bytes; they come from the IP header, so a
- * short captured length changes none of them (IPv6: 40 + payload length; IP length 0 from offload: wire length less link
- * header). */
+/* A decoded packet. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d. Lengths in bytes; they come from the IP header, so
+ * a short captured length changes none of them (IPv6: 40 + payload length; IP length 0 from offload: wire length less
+ * link header). */
 typedef struct ws_packet {
     uint64_t ordinal; /* number of the record in its input, from 0, counting skipped records too */
     int64_t time_ns;  /* since 1970, UTC */
     uint8_t source[16], destination[16];
     uint16_t source_port, destination_port;
-    uint32_t input;        /* index of the input */
-    uint32_t wire_length;  /* as on the wire, from the record header */
+    uint32_t input;       /* index of the input */
+    uint32_t wire_length; /* as on the wire, from the record header */
     uint32_t captured_length;
-    uint32_t ip_length;      /* IP header + payload */
-    uint32_t payload_length; /* behind the transport header */
-    uint16_t header_length;  /* IP + transport headers */
-    uint16_t window;         /* TCP, unscaled; 0 for UDP */
+    uint32_t ip_length;                 /* IP header + payload */
+    uint32_t payload_length;            /* behind the transport header */
+    uint16_t header_length;             /* IP + transport headers */
+    uint16_t window;                    /* TCP, unscaled; 0 for UDP */
     uint32_t sequence, acknowledgement; /* TCP */
-    uint8_t protocol;  /* 6 TCP, 17 UDP */
-    uint8_t tcp_flags; /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 */
+    uint8_t protocol;                   /* 6 TCP, 17 UDP */
+    uint8_t tcp_flags;                  /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 */
     uint8_t ip_version;
     uint8_t reserved[5]; /* zero */
 } ws_packet;
@@ -88,11 +88,11 @@ typedef struct ws_capture {
     char *path; /* owned */
     int file;   /* descriptor, -1 when closed */
     ws_capture_format format;
-    uint64_t bytes;      /* of the file when opened */
-    bool splittable;     /* stripes may begin in the middle (classic pcap; pcapng is read by one rank) */
-    bool swapped;        /* byte order differs from this machine's */
-    bool nanoseconds;    /* pcap: resolution of the record stamps */
-    int link_type;       /* pcap; pcapng: of each interface */
+    uint64_t bytes;   /* of the file when opened */
+    bool splittable;  /* stripes may begin in the middle (classic pcap; pcapng is read by one rank) */
+    bool swapped;     /* byte order differs from this machine's */
+    bool nanoseconds; /* pcap: resolution of the record stamps */
+    int link_type;    /* pcap; pcapng: of each interface */
     uint32_t snap_length;
     uint64_t first_record; /* offset of the first record (pcap 24; pcapng 0) */
 } ws_capture;
@@ -110,29 +110,31 @@ typedef struct ws_record {
 
 /* A walk over the records of the byte range [begin, end) of a capture: it yields every record that starts in the range,
  * reading over `end` where the last one does. A range begins at a true record start (or at first_record). Damage is
- * skipped by one rule that is a pure function of file content and offset: at an impossible record header the walk goes on at
- * the next boundary that ws_capture_resync finds from there; runs of damage are reported once, by the walk in whose range
- * they start. */
+ * skipped by one rule that is a pure function of file content and offset: at an impossible record header the walk goes
+ * on at the next boundary that ws_capture_resync finds from there; runs of damage are reported once, by the walk in
+ * whose range they start. */
 typedef struct ws_walk ws_walk;
 WS_MUST ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input);
 void ws_walk_destroy(ws_walk **walk);
 /* Sets the range. For pcapng the state (sections, interfaces) carries on when begin is where the last range ended. */
 WS_MUST ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end);
-/* *more false at the end of the range; then ws_walk_offset is the first record start at or after `end` (or the file's end). */
+/* *more false at the end of the range; then ws_walk_offset is the first record start at or after `end` (or the file's
+ * end). */
 WS_MUST ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more);
 uint64_t ws_walk_offset(const ws_walk *walk);
 /* Damage found by this walk since ws_walk_range; borrowed. */
 const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count);
 
-/* A record start at or after `offset` by the rule of chains (RAPCAP: Anderson, Gropp, Ngo, Apon, 2017): every offset of one
- * window of the largest record is a candidate; the chain that is furthest behind advances; a chain that meets an impossible
- * header dies, chains that meet merge, until one is left. *found is the surviving chain's current record (a few records after
- * `offset`, never its first: a false header may jump onto a true boundary), or the file's end when there is none. A pure
- * function of file content and offset. A candidate, to be proved by comparing with the neighbour's walk. Classic pcap only. */
+/* A record start at or after `offset` by the rule of chains (RAPCAP: Anderson, Gropp, Ngo, Apon, 2017): every offset of
+ * one window of the largest record is a candidate; the chain that is furthest behind advances; a chain that meets an
+ * impossible header dies, chains that meet merge, until one is left. *found is the surviving chain's current record (a
+ * few records after `offset`, never its first: a false header may jump onto a true boundary), or the file's end when
+ * there is none. A pure function of file content and offset. A candidate, to be proved by comparing with the
+ * neighbour's walk. Classic pcap only. */
 WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
 
-/* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path without
- * compression suffix, duplicates removed. Strings in the arena. */
+/* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path
+ * without compression suffix, duplicates removed. Strings in the arena. */
 WS_MUST ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
 
 #endif

@@ -1,7 +1,8 @@
-/* cluster: ranks, collective agreement, exchange, and the fixed-tree reduction that makes sums independent of the ranks.
+/* cluster: ranks, collective agreement, exchange, and the fixed-tree reduction that makes sums independent of the
+ * ranks.
  *
- * Functions ending in _all are collective: every rank of `comm` calls them, in the same order. Between two collectives no
- * rank may return alone: do the local work, keep its error, then ws_agree_all.
+ * Functions ending in _all are collective: every rank of `comm` calls them, in the same order. Between two collectives
+ * no rank may return alone: do the local work, keep its error, then ws_agree_all.
  */
 #ifndef WS_CLUSTER_H
 #define WS_CLUSTER_H
@@ -18,6 +19,9 @@ typedef struct ws_comm {
 /* MPI_Init (funneled threads) and MPI_ERRORS_RETURN. Sets up logging's rank. */
 WS_MUST ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world);
 void ws_cluster_stop(void);
+/* True on the rank that speaks to the user; before the start (wrong usage under mpirun) by the launcher's environment.
+ */
+bool ws_is_first_rank(void);
 ws_comm ws_comm_self(void);
 WS_MUST ws_err ws_comm_split_all(const ws_comm *comm, int color, ws_comm *out);
 void ws_comm_destroy(ws_comm *comm);
@@ -47,12 +51,13 @@ WS_MUST ws_err ws_min_i64_all(const ws_comm *comm, int64_t *values, size_t count
 WS_MUST ws_err ws_prefix_sum_u64_all(const ws_comm *comm, uint64_t *values, uint64_t *total, size_t count);
 /* out[size * bytes]: every rank's `bytes`, in rank order. */
 WS_MUST ws_err ws_gather_equal_all(const ws_comm *comm, const void *data, size_t bytes, void *out);
-/* Variable amounts, in rank order, to every rank; *out malloc'ed, *out_bytes its size; `counts` (may be NULL) [size]. */
+/* Variable amounts, in rank order, to every rank; *out malloc'ed, *out_bytes its size; `counts` (may be NULL) [size].
+ */
 WS_MUST ws_err ws_gather_all(const ws_comm *comm, const void *data, size_t bytes, void **out, size_t *out_bytes,
                              size_t *counts);
 /* Personalised exchange of records of `record_bytes`: send holds the records for rank 0, then rank 1, ...; send_counts
- * [size] in records. *out (malloc'ed) holds what came from rank 0, then rank 1, ...; out_counts [size]. Messages are cut
- * into pieces of bounded size, so any amount goes. */
+ * [size] in records. *out (malloc'ed) holds what came from rank 0, then rank 1, ...; out_counts [size]. Messages are
+ * cut into pieces of bounded size, so any amount goes. */
 WS_MUST ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
                                void **out, size_t *out_counts);
 /* True on every rank when any rank gives true (stop requests). */
@@ -63,20 +68,22 @@ void ws_even_split(uint64_t count, int parts, int part, uint64_t *begin, uint64_
 
 /* ---- fixed-tree reduction ----
  * Sum over S gradient shards by one binary tree over the shard indices: node (level, i) covers shards
- * [i*2^level, (i+1)*2^level), value = left + right, absent right children count as nothing. Rank r owns the contiguous run
- * ws_even_split(S, size, r); complete subtrees are summed locally, incomplete ones travel, so the additions are the same
- * for every number of ranks up to S, and so are the bits.
+ * [i*2^level, (i+1)*2^level), value = left + right, absent right children count as nothing. Rank r owns the contiguous
+ * run ws_even_split(S, size, r); complete subtrees are summed locally, incomplete ones travel, so the additions are the
+ * same for every number of ranks up to S, and so are the bits.
  *
  * local[k]: the `count` values of the rank's k-th shard; overwritten. On return result[count] (on every rank) holds the
  * sum. `result` may be local[0]. */
 WS_MUST ws_err ws_tree_sum_float_all(const ws_comm *comm, int shards, float *const *local, float *result, size_t count);
-WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *const *local, double *result, size_t count);
+WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *const *local, double *result,
+                                      size_t count);
 
 /* ---- progress ----
- * A live bar on a terminal, one line every 10 s elsewhere, nothing with -q; rank 0 only. Updating is cheap (a clock look
- * every call; draws at most 10 times a second). unit: "packets", "steps"; total 0: unknown. */
+ * A live bar on a terminal, one line every 10 s elsewhere, nothing with -q; rank 0 only. Updating is cheap (a clock
+ * look every call; draws at most 10 times a second). unit: "packets", "steps"; total 0: unknown. */
 typedef struct ws_progress ws_progress;
-WS_MUST ws_err ws_progress_start(ws_progress **out, const ws_comm *comm, const char *title, const char *unit, double total);
+WS_MUST ws_err ws_progress_start(ws_progress **out, const ws_comm *comm, const char *title, const char *unit,
+                                 double total);
 void ws_progress_update(ws_progress *progress, double done, const char *detail /* may be NULL */);
 void ws_progress_finish(ws_progress **progress);
 

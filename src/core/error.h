@@ -1,10 +1,11 @@
 /* Errors: a status code that must be looked at, and one thread-local context with the message, a hint and a trace.
  *
  * A fallible function returns ws_err (0 is success). The function that finds the fault calls WS_FAIL or WS_CHECK, which
- * fill the context; every level above adds one trace line with WS_TRY; a hint says the likely cause and the command that
- * mends it. Only jobs/ prints the context (ws_error_print); nothing in src/ exits or prints errors itself.
+ * fill the context; every level above adds one trace line with WS_TRY; a hint says the likely cause and the command
+ * that mends it. Only jobs/ prints the context (ws_error_print); nothing in src/ exits or prints errors itself.
  *
- * What the user sees: one line `error: WHAT: WHERE`, one line `hint: ...` where there is one, and with --trace the levels.
+ * What the user sees: one line `error: WHAT: WHERE`, one line `hint: ...` where there is one, and with --trace the
+ * levels.
  */
 #ifndef WS_CORE_ERROR_H
 #define WS_CORE_ERROR_H

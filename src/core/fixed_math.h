@@ -1,7 +1,10 @@
-/* Logarithms in stored features: a fixed sequence of IEEE additions and multiplications, so that a store has the same bits
- * on every machine. Built with floating-point contraction off. Error below 2 units in the last place of a double. */
+/* Exact integers and the logarithm of stored features: a fixed sequence of IEEE additions and multiplications, so that
+ * a store has the same bits on every machine. Built with floating-point contraction off. Error below 2 units in the
+ * last place of a double. */
 #ifndef WS_CORE_FIXED_MATH_H
 #define WS_CORE_FIXED_MATH_H
+
+__extension__ typedef unsigned __int128 ws_uint128; /* exact sums of squares */
 
 double ws_fixed_log(double x);   /* x > 0; -inf for 0, NaN below */
 double ws_fixed_log1p(double x); /* ln(1+x) for x >= 0 */

@@ -1,8 +1,8 @@
 /* JSON: strict reading of configurations with positions, and canonical writing.
  *
- * cJSON holds the tree. Before it, our own scan checks what cJSON lets pass: duplicate keys, trailing text, numbers that
- * are not finite (1e400), integers that a double cannot hold (2^53+1), control characters; and keeps the line and column of
- * every value, so that later errors can point at them. Lookup is case-sensitive. Source: RFC 8259.
+ * cJSON holds the tree. Before it, our own scan checks what cJSON lets pass: duplicate keys, trailing text, numbers
+ * that are not finite (1e400), integers that a double cannot hold (2^53+1), control characters; and keeps the line and
+ * column of every value, so that later errors can point at them. Lookup is case-sensitive. Source: RFC 8259.
  */
 #ifndef WS_CORE_JSON_H
 #define WS_CORE_JSON_H
@@ -17,8 +17,8 @@ typedef struct ws_json ws_json; /* a parsed document: the tree, the file name, t
 WS_MUST ws_err ws_json_read_file(ws_json **out, const char *path);
 WS_MUST ws_err ws_json_read_text(ws_json **out, const char *text, const char *name);
 void ws_json_destroy(ws_json **document);
-cJSON *ws_json_root(const ws_json *document);        /* borrowed; may be edited (--set) */
-const char *ws_json_name(const ws_json *document);   /* file name as given */
+cJSON *ws_json_root(const ws_json *document);      /* borrowed; may be edited (--set) */
+const char *ws_json_name(const ws_json *document); /* file name as given */
 /* "FILE:LINE:COLUMN" of a value in the document, or "FILE" for values added later. out holds 512 bytes. */
 void ws_json_position(const ws_json *document, const cJSON *value, char out[512]);
 

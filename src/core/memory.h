@@ -11,9 +11,11 @@
 #include <string.h>
 #include "error.h"
 
-/* *out = count zeroed elements of `size` bytes (64-byte aligned, never NULL on success, also for count 0). Free with free(). */
+/* *out = count zeroed elements of `size` bytes (64-byte aligned, never NULL on success, also for count 0). Free with
+ * free(). */
 WS_MUST ws_err ws_alloc(void *out, size_t count, size_t size);
-/* Grows *array so that it holds at least `needed` elements, doubling; *capacity in elements. New elements are not cleared. */
+/* Grows *array so that it holds at least `needed` elements, doubling; *capacity in elements. New elements are not
+ * cleared. */
 WS_MUST ws_err ws_grow(void *array, size_t *capacity, size_t needed, size_t size);
 #define WS_NEW(pointer) ws_alloc(&(pointer), 1, sizeof *(pointer))
 #define WS_NEW_ARRAY(pointer, count) ws_alloc(&(pointer), (count), sizeof *(pointer))

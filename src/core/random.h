@@ -1,7 +1,7 @@
 /* Random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
  *
- * Counter based: a number is a pure function of (seed, purpose) as key and (step, row, element) as counter, so it does not
- * depend on ranks, threads or the order of calls. Scalar bodies for host and device live in kernels/philox.h.
+ * Counter based: a number is a pure function of (seed, purpose) as key and (step, row, element) as counter, so it does
+ * not depend on ranks, threads or the order of calls. Scalar bodies for host and device live in kernels/philox.h.
  */
 #ifndef WS_CORE_RANDOM_H
 #define WS_CORE_RANDOM_H
@@ -25,8 +25,8 @@ typedef enum ws_random_purpose {
 
 void ws_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
 
-/* count uniforms in (0,1), never 0 or 1 / standard normals (Box-Muller, our own log and cosine, same bits on every
- * machine of one instruction set level) / 64-bit words, for elements 0..count-1 of (seed, purpose, step, row). */
+/* count uniforms in (0,1), never 0 or 1 / standard normals (Box-Muller with our own logarithm and cosine: the same
+ * bits on every machine) / 64-bit words, for elements 0..count-1 of (seed, purpose, step, row). */
 void ws_random_uniform(uint64_t seed, ws_random_purpose purpose, uint64_t step, uint64_t row, float *out, size_t count);
 void ws_random_normal(uint64_t seed, ws_random_purpose purpose, uint64_t step, uint64_t row, float *out, size_t count);
 uint64_t ws_random_u64(uint64_t seed, ws_random_purpose purpose, uint64_t step, uint64_t row);

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-void ws_stop_install(void);    /* call once, before MPI_Init takes its own signals */
+void ws_stop_install(void); /* call once, before MPI_Init takes its own signals */
 bool ws_stop_requested(void);
-void ws_stop_request(void);    /* as if a signal had come (tests) */
+void ws_stop_request(void); /* as if a signal had come (tests) */
 
 #endif

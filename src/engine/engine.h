@@ -1,5 +1,5 @@
-/* engine: a model is recorded once as a plan of coarse operators, differentiated, laid out in memory, and replayed for every
- * gradient shard of every step. Notes: engine_and_style 1.10; layout row-major, channel last.
+/* engine: a model is recorded once as a plan of coarse operators, differentiated, laid out in memory, and replayed for
+ * every gradient shard of every step. Notes: engine_and_style 1.10; layout row-major, channel last.
  *
  *     ws_plan *plan;  ws_plan_create(&plan);
  *     ws_tensor x = ws_input(plan, "x", 2, (int64_t[]){B, 20});
@@ -8,11 +8,12 @@
  *     ws_plan_output(plan, v, "velocity");
  *     WS_TRY(ws_plan_finish(plan, loss));          // or WS_NO_TENSOR: forward only
  *     ws_executor *x; ws_executor_create(&x, plan);
- *     fill ws_executor_input(x, "x"); ws_executor_forward(x, parameters); ws_executor_backward(x, parameters, gradients);
+ *     fill ws_executor_input(x, "x"); ws_executor_forward(x, parameters); ws_executor_backward(x, parameters,
+ * gradients);
  *
- * Builder errors are sticky: the first mismatch is remembered with the node's name and both shapes, later calls do nothing,
- * ws_plan_finish reports it. No malloc in a step. An executor is used by one thread at a time; several may share a plan.
- * ws_real is float; the gradient tests compile kernels and engine a second time with -DWS_REAL_DOUBLE.
+ * Builder errors are sticky: the first mismatch is remembered with the node's name and both shapes, later calls do
+ * nothing, ws_plan_finish reports it. No malloc in a step. An executor is used by one thread at a time; several may
+ * share a plan. ws_real is float; the gradient tests compile kernels and engine a second time with -DWS_REAL_DOUBLE.
  */
 #ifndef WS_ENGINE_H
 #define WS_ENGINE_H
@@ -35,10 +36,11 @@ ws_tensor ws_input(ws_plan *plan, const char *name, int dimensions, const int64_
 ws_tensor ws_input_index(ws_plan *plan, const char *name, int64_t count); /* int32 class indices [count] */
 /* y[B,N] = act(x[B,K] W[N,K]^T + b[N]); parameters NAME.weight (uniform +-1/sqrt(K)) and NAME.bias */
 ws_tensor ws_linear(ws_plan *plan, ws_tensor x, int64_t width, ws_activation activation, const char *name);
-ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x, const char *name); /* over the last dimension, eps 1e-5, NAME.weight, NAME.bias */
-ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b);            /* same shape */
+ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x,
+                       const char *name); /* over the last dimension, eps 1e-5, NAME.weight, NAME.bias */
+ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b); /* same shape */
 ws_tensor ws_activate(ws_plan *plan, ws_tensor x, ws_activation activation);
-ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b);         /* along the last dimension */
+ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b); /* along the last dimension */
 /* Losses: a scalar [1], mean over rows. */
 ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target);
 ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index); /* index -1: row ignored */
@@ -58,8 +60,8 @@ typedef struct ws_parameter {
     bool decay;           /* weight decay applies (weights of linear layers) */
 } ws_parameter;
 size_t ws_plan_parameters(const ws_plan *plan, const ws_parameter **table); /* count; table borrowed */
-size_t ws_plan_parameter_extent(const ws_plan *plan);                        /* elements of the flat buffer, with padding */
-size_t ws_plan_parameter_count(const ws_plan *plan);                         /* without padding */
+size_t ws_plan_parameter_extent(const ws_plan *plan); /* elements of the flat buffer, with padding */
+size_t ws_plan_parameter_count(const ws_plan *plan);  /* without padding */
 /* Initial values: a pure function of (seed, parameter name, element). Padding is zero. */
 void ws_plan_initialise(const ws_plan *plan, uint64_t seed, ws_real *parameters);
 double ws_plan_flops(const ws_plan *plan, bool with_backward); /* of one execution */
@@ -70,7 +72,7 @@ WS_MUST ws_err ws_plan_describe(const ws_plan *plan, ws_text *out);
 typedef struct ws_executor ws_executor;
 WS_MUST ws_err ws_executor_create(ws_executor **out, const ws_plan *plan);
 void ws_executor_destroy(ws_executor **executor);
-ws_real *ws_executor_input(ws_executor *executor, const char *name);        /* to be filled; NULL: no such input */
+ws_real *ws_executor_input(ws_executor *executor, const char *name); /* to be filled; NULL: no such input */
 int32_t *ws_executor_input_index(ws_executor *executor, const char *name);
 const ws_real *ws_executor_output(const ws_executor *executor, const char *name);
 void ws_executor_forward(ws_executor *executor, const ws_real *parameters);

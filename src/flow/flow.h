@@ -1,8 +1,8 @@
 /* flow: packets to flows. Table, end of a flow, direction, the packet schema and the 20-d flow vector.
  *
  * Sources: DESIGN "Rules that fix the result"; specs 3.3.1 (9-d packet vector), 3.3.2 (20-d flow vector).
- * Nothing here is collective and nothing depends on ranks, stripes, memory or threads: a flow's content is a function of
- * the packets of its key in input order and of the closing points of the input.
+ * Nothing here is collective and nothing depends on ranks, stripes, memory or threads: a flow's content is a function
+ * of the packets of its key in input order and of the closing points of the input.
  */
 #ifndef WS_FLOW_H
 #define WS_FLOW_H
@@ -19,7 +19,8 @@ typedef struct ws_flow_rules {
 } ws_flow_rules;
 extern const ws_flow_rules ws_flow_rules_default;
 
-/* Bidirectional key: protocol and the unordered pair of endpoints (lower endpoint first, bytewise address then port). */
+/* Bidirectional key: protocol and the unordered pair of endpoints (lower endpoint first, bytewise address then port).
+ */
 typedef struct ws_flow_key {
     uint8_t low_address[16], high_address[16];
     uint16_t low_port, high_port;
@@ -44,7 +45,13 @@ extern const char *const ws_flow20_names[WS_FLOW20_COLUMNS];
 extern const char *const ws_flow20_units[WS_FLOW20_COLUMNS];
 extern const char *const ws_packet9_names[WS_PACKET9_COLUMNS];
 
-typedef enum ws_flow_end { WS_FLOW_END_IDLE, WS_FLOW_END_ACTIVE, WS_FLOW_END_RST, WS_FLOW_END_FIN, WS_FLOW_END_INPUT } ws_flow_end;
+typedef enum ws_flow_end {
+    WS_FLOW_END_IDLE,
+    WS_FLOW_END_ACTIVE,
+    WS_FLOW_END_RST,
+    WS_FLOW_END_FIN,
+    WS_FLOW_END_INPUT
+} ws_flow_end;
 
 /* A finished flow. */
 typedef struct ws_flow {
@@ -53,13 +60,13 @@ typedef struct ws_flow {
     uint8_t end;         /* ws_flow_end */
     uint32_t input;
     uint64_t first_ordinal; /* of its first packet in the input */
-    uint64_t left_at;       /* closing point: ordinal of the first packet after it (2^20 * k, or the input's record count) */
-    int64_t first_ns, last_ns; /* time of the first packet; newest time seen */
+    uint64_t left_at; /* closing point: ordinal of the first packet after it (2^20 * k, or the input's record count) */
+    int64_t first_ns, last_ns;     /* time of the first packet; newest time seen */
     uint64_t packets[2], bytes[2]; /* [0] forward, [1] backward; bytes = sum of IP lengths */
     uint64_t payload_bytes[2];
     float features[WS_FLOW20_COLUMNS];
-    uint32_t packet_count;          /* stored packets, at most max_packets */
-    const ws_flow_packet *stored;   /* borrowed from the sink call */
+    uint32_t packet_count;        /* stored packets, at most max_packets */
+    const ws_flow_packet *stored; /* borrowed from the sink call */
 } ws_flow;
 
 /* The table of one rank: all live flows of the current input that it owns. */
@@ -72,18 +79,18 @@ typedef ws_err (*ws_flow_sink)(void *context, const ws_flow *flow);
 
 /* Appends a packet; packets of an input come in ordinal order. */
 WS_MUST ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packet);
-/* A closing point: `ordinal` is the first ordinal after it, newest_ns the newest time of any packet of the input so far (of
- * all ranks). Hands out finished flows and those idle against newest_ns; with input_ends all. */
+/* A closing point: `ordinal` is the first ordinal after it, newest_ns the newest time of any packet of the input so far
+ * (of all ranks). Hands out finished flows and those idle against newest_ns; with input_ends all. */
 WS_MUST ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newest_ns, bool input_ends,
                                    ws_flow_sink sink, void *context);
 enum { WS_CLOSING_INTERVAL = 1 << 20 }; /* packets (records) of the input between closing points */
 
 typedef struct ws_flow_counters {
-    uint64_t packets, bytes;      /* taken in (bytes: IP lengths) */
-    uint64_t flows;               /* handed out */
-    uint64_t negative_gaps;       /* packets earlier than their flow's newest time */
-    uint64_t live, peak_live;     /* flows in the table */
-    uint64_t ended[5];            /* by ws_flow_end */
+    uint64_t packets, bytes;  /* taken in (bytes: IP lengths) */
+    uint64_t flows;           /* handed out */
+    uint64_t negative_gaps;   /* packets earlier than their flow's newest time */
+    uint64_t live, peak_live; /* flows in the table */
+    uint64_t ended[5];        /* by ws_flow_end */
 } ws_flow_counters;
 const ws_flow_counters *ws_flow_table_counters(const ws_flow_table *table);
 

@@ -37,28 +37,31 @@ bool ws_h5_exists(hid_t location, const char *path);     /* every link on the wa
 
 /* Attributes of the object at `path` ("." for the location itself). Strings are UTF-8, variable length on disk. */
 WS_MUST ws_err ws_h5_write_attribute_text(hid_t location, const char *path, const char *name, const char *value);
-WS_MUST ws_err ws_h5_write_attribute_texts(hid_t location, const char *path, const char *name, const char *const *values,
-                                   size_t count);
+WS_MUST ws_err ws_h5_write_attribute_texts(hid_t location, const char *path, const char *name,
+                                           const char *const *values, size_t count);
 WS_MUST ws_err ws_h5_write_attribute_i64(hid_t location, const char *path, const char *name, int64_t value);
 WS_MUST ws_err ws_h5_write_attribute_double(hid_t location, const char *path, const char *name, double value);
-WS_MUST ws_err ws_h5_read_attribute_text(hid_t location, const char *path, const char *name, char **out /* malloc'ed */);
-WS_MUST ws_err ws_h5_read_attribute_texts(hid_t location, const char *path, const char *name, char ***out, size_t *count);
+WS_MUST ws_err ws_h5_read_attribute_text(hid_t location, const char *path, const char *name,
+                                         char **out /* malloc'ed */);
+WS_MUST ws_err ws_h5_read_attribute_texts(hid_t location, const char *path, const char *name, char ***out,
+                                          size_t *count);
 void ws_texts_destroy(char ***texts, size_t count);
 WS_MUST ws_err ws_h5_read_attribute_i64(hid_t location, const char *path, const char *name, int64_t *out);
 WS_MUST ws_err ws_h5_read_attribute_double(hid_t location, const char *path, const char *name, double *out);
 
 /* Whole small datasets by one process (checkpoints, provenance): rank 1 or 2, `type` a native HDF5 memory type. */
 WS_MUST ws_err ws_h5_write_dataset(hid_t location, const char *path, hid_t type, const void *data, int dimensions,
-                           const hsize_t *shape);
+                                   const hsize_t *shape);
 WS_MUST ws_err ws_h5_read_dataset(hid_t location, const char *path, hid_t type, void *data, hsize_t expected_elements);
 WS_MUST ws_err ws_h5_write_texts(hid_t location, const char *path, const char *const *values, size_t count);
 WS_MUST ws_err ws_h5_dataset_shape(hid_t location, const char *path, int *dimensions, hsize_t shape[4]);
 
 /* Files. Writing is atomic: NAME.partial, fsync, rename, fsync of the directory. */
 WS_MUST ws_err ws_file_write(const char *path, const void *data, size_t bytes);
-WS_MUST ws_err ws_file_write_new(const char *path, const void *data, size_t bytes, bool *existed); /* never replaces (link) */
+WS_MUST ws_err ws_file_write_new(const char *path, const void *data, size_t bytes,
+                                 bool *existed); /* never replaces (link) */
 WS_MUST ws_err ws_file_read(const char *path, char **data /* malloc'ed, NUL added */, size_t *bytes);
-WS_MUST ws_err ws_file_rename(const char *from, const char *to); /* and fsync of the directory */
+WS_MUST ws_err ws_file_rename(const char *from, const char *to);        /* and fsync of the directory */
 WS_MUST ws_err ws_file_append_line(const char *path, const char *line); /* one write, fsync; for journals */
 bool ws_file_exists(const char *path);
 bool ws_directory_exists(const char *path);

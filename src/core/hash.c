@@ -1,0 +1,110 @@
+/* SHA-256 by libcrypto, and the table hash. */
+#include "hash.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "memory.h"
+
+struct ws_sha256 {
+    EVP_MD_CTX *state;
+};
+
+ws_err ws_sha256_create(ws_sha256 **out)
+{
+    WS_TRY(WS_NEW(*out));
+    (*out)->state = EVP_MD_CTX_new();
+    if (!(*out)->state || EVP_DigestInit_ex((*out)->state, EVP_sha256(), NULL) != 1) {
+        ws_sha256_destroy(out);
+        WS_FAIL(INTERNAL, "libcrypto has no SHA-256");
+    }
+    return WS_OK;
+}
+
+void ws_sha256_destroy(ws_sha256 **hash)
+{
+    if (!*hash)
+        return;
+    EVP_MD_CTX_free((*hash)->state);
+    free(*hash);
+    *hash = NULL;
+}
+
+void ws_sha256_update(ws_sha256 *hash, const void *data, size_t bytes)
+{
+    EVP_DigestUpdate(hash->state, data, bytes);
+}
+
+ws_digest ws_sha256_finish(ws_sha256 *hash)
+{
+    ws_digest digest;
+    EVP_DigestFinal_ex(hash->state, digest.bytes, NULL);
+    EVP_DigestInit_ex(hash->state, EVP_sha256(), NULL);
+    return digest;
+}
+
+ws_digest ws_sha256_of(const void *data, size_t bytes)
+{
+    ws_digest digest;
+    EVP_Digest(data, bytes, digest.bytes, NULL, EVP_sha256(), NULL);
+    return digest;
+}
+
+ws_err ws_sha256_file(const char *path, ws_digest *out)
+{
+    ws_err error = WS_OK;
+    ws_sha256 *hash = NULL;
+    char *buffer = NULL;
+    FILE *file = fopen(path, "rb");
+    WS_CHECK(file, IO, "%s: %s", path, strerror(errno));
+    WS_TRY_GOTO(done, ws_sha256_create(&hash));
+    enum { PIECE = 1 << 20 };
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(buffer, PIECE));
+    for (size_t got; (got = fread(buffer, 1, PIECE, file)) > 0;)
+        ws_sha256_update(hash, buffer, got);
+    WS_CHECK_GOTO(done, !ferror(file), IO, "%s: cannot be read: %s", path, strerror(errno));
+    *out = ws_sha256_finish(hash);
+done:
+    free(buffer);
+    ws_sha256_destroy(&hash);
+    fclose(file);
+    return error;
+}
+
+void ws_digest_hex(const ws_digest *digest, char out[65])
+{
+    for (int i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest->bytes[i]);
+}
+
+uint64_t ws_digest_u64(const ws_digest *digest)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | digest->bytes[i];
+    return value;
+}
+
+uint64_t ws_mix64(uint64_t value)
+{
+    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ value >> 27) * 0x94d049bb133111ebu;
+    return value ^ value >> 31;
+}
+
+uint64_t ws_hash64(const void *data, size_t bytes, uint64_t seed)
+{
+    const uint8_t *at = data;
+    uint64_t hash = seed ^ ws_mix64(bytes + 0x9e3779b97f4a7c15u);
+    for (; bytes >= 8; at += 8, bytes -= 8) {
+        uint64_t word = (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 | (uint64_t)at[3] << 24 |
+                        (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 | (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+        hash = ws_mix64(hash ^ word) + 0x9e3779b97f4a7c15u;
+    }
+    uint64_t tail = 0;
+    for (size_t i = 0; i < bytes; i++)
+        tail |= (uint64_t)at[i] << 8 * i;
+    return ws_mix64(hash ^ tail);
+}
