@@ -118,7 +118,7 @@ ws_err ws_arena_alloc(ws_arena *arena, void *out, size_t count, size_t size)
 const char *ws_arena_strdup(ws_arena *arena, const char *text)
 {
     size_t bytes = strlen(text) + 1;
-    char *copy;
+    char *copy = NULL;
     if (ws_arena_alloc(arena, &copy, bytes, 1) != WS_OK)
         return NULL;
     return memcpy(copy, text, bytes);
