@@ -1,0 +1,33 @@
+/* Items of one size, handed out one by one and taken back; memory grows by blocks and is kept until the slab dies. Not
+ * zeroed. Inside the flow room only. */
+#ifndef WS_FLOW_SLAB_H
+#define WS_FLOW_SLAB_H
+
+#include "core/core.h"
+
+typedef struct ws_slab {
+    size_t item_bytes; /* at least a pointer's, a multiple of 16 */
+    void *free_items;  /* chained through their first word */
+    void *blocks;      /* chained likewise */
+} ws_slab;
+
+WS_MUST ws_err ws_slab_grow(ws_slab *slab); /* one more block of free items */
+void ws_slab_destroy(ws_slab *slab);
+
+WS_MUST static inline ws_err ws_slab_take(ws_slab *slab, void *out)
+{
+    if (slab->free_items == NULL)
+        WS_TRY(ws_slab_grow(slab));
+    void *item = slab->free_items;
+    memcpy(&slab->free_items, item, sizeof(void *));
+    memcpy(out, &item, sizeof item);
+    return WS_OK;
+}
+
+static inline void ws_slab_give(ws_slab *slab, void *item)
+{
+    memcpy(item, &slab->free_items, sizeof(void *));
+    slab->free_items = item;
+}
+
+#endif

@@ -1,0 +1,398 @@
+/* The flow table of one rank: appends packets to live flows, decides where a flow ends, hands finished flows out at the
+ * closing points of the input.
+ *
+ * When a flow ends (DESIGN "Rules that fix the result"), seen from the next packet of its key:
+ *   - gap to the flow's newest time >= idle time-out: ended idle; the packet starts a new flow;
+ *   - age (time since the flow's first packet) >= active time-out: ended active; the packet starts a new flow;
+ *   - after a RST, or once FIN was seen both ways and the later of the two is acknowledged (an ACK of the other side
+ * that covers its sequence number): the flow lingers. A packet without SYN not more than linger_ns after the packet
+ * that ended it still belongs to it; any other starts a new flow. Time never runs backwards in these rules: gaps are
+ * measured from the newest time, so an early packet has gap and age at most those of the newest one. A closing point
+ * hands out what no later packet may join: superseded flows, lingering flows whose linger is over, and flows idle for
+ * the idle time-out, both against the newest time of the input; the end of the input hands out all.
+ *
+ * Nothing is evicted: memory is bounded by the flows alive at once. Flows stay in the order of their first packets.
+ */
+#include "flow/slab.h"
+#include "flow/sums.h"
+
+const ws_flow_rules ws_flow_rules_default = {.idle_timeout_ns = INT64_C(120) * 1000000000,
+                                             .active_timeout_ns = INT64_C(1800) * 1000000000,
+                                             .linger_ns = INT64_C(5) * 1000000000,
+                                             .max_packets = 128,
+                                             .direction_by_syn = false};
+
+enum { CHUNK_PACKETS = 4, UNDECIDED = 2 };
+
+typedef struct packet_chunk {
+    struct packet_chunk *next;
+    uint64_t reserved;
+    ws_flow_packet packets[CHUNK_PACKETS];
+} packet_chunk;
+
+typedef enum flow_state { STATE_OPEN, STATE_LINGERING, STATE_OVER } flow_state;
+
+typedef struct live_flow {
+    ws_flow_sums sums; /* senders: 0 the low endpoint, 1 the high one; times since first_ns */
+    ws_flow_key key;
+    uint64_t hash, first_ordinal;
+    int64_t first_ns;
+    int64_t ended_ns; /* lingering: time of the packet that ended it */
+    packet_chunk *first_chunk, *last_chunk;
+    uint32_t stored;
+    uint32_t fin_end[2]; /* sequence number behind the FIN of each sender */
+    uint8_t fin_seen[2];
+    uint8_t last_fin;                 /* sender whose first FIN came second */
+    uint8_t state;                    /* flow_state */
+    uint8_t end;                      /* ws_flow_end, once not open */
+    uint8_t first_sender, syn_sender; /* syn_sender: UNDECIDED until a SYN is seen */
+} live_flow;
+
+typedef struct slot {
+    uint64_t hash;
+    live_flow *flow; /* NULL: free */
+} slot;
+
+struct ws_flow_table {
+    ws_flow_rules rules;
+    ws_flow_counters counters;
+    slot *slots; /* open addressing, linear probing, at most half full */
+    size_t slot_count, slots_used;
+    int slot_shift;
+    live_flow **order; /* every flow not yet handed out, by first packet */
+    size_t order_count, order_capacity;
+    ws_slab flows, chunks;
+    ws_flow_packet *stored; /* [max_packets] of the flow being handed out */
+    bool started;           /* a packet of `input` came */
+    uint32_t input;
+    uint64_t next_ordinal;
+};
+
+static size_t home_of(const ws_flow_table *table, uint64_t hash)
+{
+    /* The high bits: the low ones choose the owner rank, so they say little here. */
+    return (size_t)(hash >> table->slot_shift);
+}
+
+static ws_err slots_create(ws_flow_table *table, int bits)
+{
+    WS_TRY(ws_alloc(&table->slots, (size_t)1 << bits, sizeof *table->slots));
+    table->slot_count = (size_t)1 << bits;
+    table->slot_shift = 64 - bits;
+    return WS_OK;
+}
+
+/* The slot that holds the key, or the free one where it belongs. */
+static slot *slot_find(const ws_flow_table *table, const ws_flow_key *key, uint64_t hash)
+{
+    size_t mask = table->slot_count - 1;
+    for (size_t i = home_of(table, hash);; i = (i + 1) & mask) {
+        slot *at = &table->slots[i];
+        if (at->flow == NULL || (at->hash == hash && memcmp(&at->flow->key, key, sizeof *key) == 0))
+            return at;
+    }
+}
+
+static ws_err slots_double(ws_flow_table *table)
+{
+    slot *old = table->slots;
+    size_t old_count = table->slot_count;
+    WS_TRY(slots_create(table, 64 - table->slot_shift + 1));
+    size_t mask = table->slot_count - 1;
+    for (size_t k = 0; k < old_count; k++) {
+        if (old[k].flow == NULL)
+            continue;
+        size_t i = home_of(table, old[k].hash);
+        while (table->slots[i].flow != NULL)
+            i = (i + 1) & mask;
+        table->slots[i] = old[k];
+    }
+    free(old);
+    return WS_OK;
+}
+
+/* Frees a slot and moves later ones of the run back, so that no search meets a hole. */
+static void slot_clear(ws_flow_table *table, slot *at)
+{
+    size_t mask = table->slot_count - 1;
+    size_t hole = (size_t)(at - table->slots);
+    for (size_t i = (hole + 1) & mask; table->slots[i].flow != NULL; i = (i + 1) & mask) {
+        size_t home = home_of(table, table->slots[i].hash);
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            table->slots[hole] = table->slots[i];
+            hole = i;
+        }
+    }
+    table->slots[hole].flow = NULL;
+    table->slots_used--;
+}
+
+ws_err ws_flow_table_create(ws_flow_table **out, const ws_flow_rules *rules)
+{
+    *out = NULL;
+    ws_flow_table *table = NULL;
+    WS_TRY(WS_NEW(table));
+    table->rules = *rules;
+    table->flows.item_bytes = (sizeof(live_flow) + 15) / 16 * 16;
+    table->chunks.item_bytes = (sizeof(packet_chunk) + 15) / 16 * 16;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(fail, slots_create(table, 12));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(table->stored, rules->max_packets));
+    *out = table;
+    return WS_OK;
+fail:
+    ws_flow_table_destroy(&table);
+    return error;
+}
+
+void ws_flow_table_destroy(ws_flow_table **table)
+{
+    if (*table == NULL)
+        return;
+    ws_slab_destroy(&(*table)->flows);
+    ws_slab_destroy(&(*table)->chunks);
+    free((*table)->slots);
+    free((*table)->order);
+    free((*table)->stored);
+    free(*table);
+    *table = NULL;
+}
+
+const ws_flow_counters *ws_flow_table_counters(const ws_flow_table *table)
+{
+    return &table->counters;
+}
+
+/* Difference of two times of any input, without overflow. */
+static int64_t time_between(int64_t from, int64_t to)
+{
+    int64_t difference;
+    if (__builtin_sub_overflow(to, from, &difference))
+        return to > from ? INT64_MAX : INT64_MIN;
+    return difference;
+}
+
+/* Whether the packet still belongs to the flow; where not, the flow is over. */
+static bool flow_takes(const ws_flow_rules *rules, live_flow *flow, const ws_packet *packet)
+{
+    if (flow->state == STATE_LINGERING) {
+        bool syn = (packet->tcp_flags & WS_TCP_SYN) != 0;
+        if (!syn && time_between(flow->ended_ns, packet->time_ns) <= rules->linger_ns)
+            return true;
+        flow->state = STATE_OVER;
+        return false;
+    }
+    int64_t age = time_between(flow->first_ns, packet->time_ns);
+    /* Both can only come true at the newest time of the flow, so age - newest is the gap. */
+    if (age < flow->sums.newest)
+        return true;
+    if (age - flow->sums.newest >= rules->idle_timeout_ns)
+        flow->end = WS_FLOW_END_IDLE;
+    else if (age >= rules->active_timeout_ns)
+        flow->end = WS_FLOW_END_ACTIVE;
+    else
+        return true;
+    flow->state = STATE_OVER;
+    return false;
+}
+
+static void flow_linger(live_flow *flow, ws_flow_end end, int64_t time_ns)
+{
+    flow->state = STATE_LINGERING;
+    flow->end = (uint8_t)end;
+    flow->ended_ns = time_ns;
+}
+
+/* Follows RST and the FIN exchange of an open flow. */
+static void flow_watch_end(live_flow *flow, const ws_packet *packet, int sender)
+{
+    if (packet->tcp_flags & WS_TCP_RST) {
+        flow_linger(flow, WS_FLOW_END_RST, packet->time_ns);
+        return;
+    }
+    if (packet->tcp_flags & WS_TCP_FIN) {
+        bool syn = (packet->tcp_flags & WS_TCP_SYN) != 0;
+        if (!flow->fin_seen[sender])
+            flow->last_fin = (uint8_t)sender;
+        flow->fin_seen[sender] = 1;
+        flow->fin_end[sender] = packet->sequence + packet->payload_length + syn + 1;
+    }
+    bool exchanged = flow->fin_seen[0] && flow->fin_seen[1];
+    if (exchanged && sender != flow->last_fin && (packet->tcp_flags & WS_TCP_ACK) &&
+        (int32_t)(packet->acknowledgement - flow->fin_end[flow->last_fin]) >= 0)
+        flow_linger(flow, WS_FLOW_END_FIN, packet->time_ns);
+}
+
+static ws_err flow_store(ws_flow_table *table, live_flow *flow, const ws_packet *packet, int sender, int64_t offset_ns)
+{
+    uint32_t at = flow->stored % CHUNK_PACKETS;
+    if (at == 0) {
+        packet_chunk *chunk = NULL;
+        WS_TRY(ws_slab_take(&table->chunks, &chunk));
+        chunk->next = NULL;
+        if (flow->last_chunk != NULL)
+            flow->last_chunk->next = chunk;
+        else
+            flow->first_chunk = chunk;
+        flow->last_chunk = chunk;
+    }
+    flow->last_chunk->packets[at] = (ws_flow_packet){.offset_ns = offset_ns,
+                                                     .wire_length = packet->wire_length,
+                                                     .ip_length = packet->ip_length,
+                                                     .payload_length = packet->payload_length,
+                                                     .header_length = packet->header_length,
+                                                     .window = packet->window,
+                                                     .tcp_flags = packet->tcp_flags,
+                                                     .direction = (int8_t)sender};
+    flow->stored++;
+    return WS_OK;
+}
+
+static ws_err flow_append(ws_flow_table *table, live_flow *flow, const ws_packet *packet, int sender)
+{
+    int64_t offset_ns = time_between(flow->first_ns, packet->time_ns);
+    if (flow->stored < table->rules.max_packets)
+        WS_TRY(flow_store(table, flow, packet, sender, offset_ns));
+    table->counters.negative_gaps +=
+        ws_flow_sums_add(&flow->sums, sender, offset_ns, packet->ip_length, packet->payload_length, packet->tcp_flags);
+    if (flow->syn_sender == UNDECIDED && (packet->tcp_flags & WS_TCP_SYN)) /* the answer to a SYN has ACK */
+        flow->syn_sender = (uint8_t)(packet->tcp_flags & WS_TCP_ACK ? 1 - sender : sender);
+    if (flow->state == STATE_OPEN && packet->protocol == 6)
+        flow_watch_end(flow, packet, sender);
+    return WS_OK;
+}
+
+static ws_err flow_start(ws_flow_table *table, slot *at, const ws_flow_key *key, uint64_t hash, const ws_packet *packet,
+                         int sender)
+{
+    WS_TRY(WS_GROW(table->order, table->order_capacity, table->order_count + 1));
+    live_flow *flow = NULL;
+    WS_TRY(ws_slab_take(&table->flows, &flow));
+    memset(flow, 0, sizeof *flow);
+    flow->key = *key;
+    flow->hash = hash;
+    flow->first_ordinal = packet->ordinal;
+    flow->first_ns = packet->time_ns;
+    flow->first_sender = (uint8_t)sender;
+    flow->syn_sender = UNDECIDED;
+    table->order[table->order_count++] = flow;
+    table->slots_used += at->flow == NULL;
+    at->hash = hash;
+    at->flow = flow;
+    if (++table->counters.live > table->counters.peak_live)
+        table->counters.peak_live = table->counters.live;
+    return WS_OK;
+}
+
+ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packet)
+{
+    if (!table->started || packet->input != table->input) {
+        WS_CHECK(table->order_count == 0, INTERNAL, "packets of input %u came before input %u was closed",
+                 packet->input, table->input);
+        table->started = true;
+        table->input = packet->input;
+        table->next_ordinal = 0;
+    }
+    WS_CHECK(packet->ordinal >= table->next_ordinal, INTERNAL, "packet %llu of input %u came after packet %llu",
+             (unsigned long long)packet->ordinal, packet->input, (unsigned long long)table->next_ordinal - 1);
+    table->next_ordinal = packet->ordinal + 1;
+
+    if ((table->slots_used + 1) * 2 > table->slot_count)
+        WS_TRY(slots_double(table));
+    ws_flow_key key;
+    bool source_is_low;
+    ws_flow_key_of(packet, &key, &source_is_low);
+    uint64_t hash = ws_flow_key_hash(&key);
+    int sender = source_is_low ? 0 : 1;
+    slot *at = slot_find(table, &key, hash);
+    if (at->flow == NULL || !flow_takes(&table->rules, at->flow, packet))
+        WS_TRY(flow_start(table, at, &key, hash, packet, sender));
+    WS_TRY(flow_append(table, at->flow, packet, sender));
+    table->counters.packets++;
+    table->counters.bytes += packet->ip_length;
+    return WS_OK;
+}
+
+/* Whether the flow leaves at a closing point; sets its end where that is decided only now. */
+static bool flow_leaves(const ws_flow_rules *rules, live_flow *flow, int64_t newest_ns, bool input_ends)
+{
+    if (flow->state == STATE_OVER)
+        return true;
+    if (flow->state == STATE_LINGERING)
+        return input_ends || time_between(flow->ended_ns, newest_ns) > rules->linger_ns;
+    bool idle = time_between(flow->sums.newest, time_between(flow->first_ns, newest_ns)) >= rules->idle_timeout_ns;
+    if (!idle && !input_ends)
+        return false;
+    flow->end = idle ? WS_FLOW_END_IDLE : WS_FLOW_END_INPUT;
+    return true;
+}
+
+static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_t ordinal, ws_flow_sink sink,
+                            void *context)
+{
+    int forward = live->first_sender;
+    if (table->rules.direction_by_syn && live->syn_sender != UNDECIDED)
+        forward = live->syn_sender;
+    uint32_t filled = 0;
+    for (const packet_chunk *chunk = live->first_chunk; chunk != NULL; chunk = chunk->next)
+        for (uint32_t i = 0; i < CHUNK_PACKETS && filled < live->stored; i++, filled++) {
+            table->stored[filled] = chunk->packets[i];
+            table->stored[filled].direction = chunk->packets[i].direction == forward ? 1 : -1;
+        }
+    ws_flow flow = {.key = live->key,
+                    .forward_is_low = forward == 0,
+                    .end = live->end,
+                    .input = table->input,
+                    .first_ordinal = live->first_ordinal,
+                    .left_at = ordinal,
+                    .first_ns = live->first_ns,
+                    .last_ns = live->first_ns + live->sums.newest,
+                    .packet_count = live->stored,
+                    .stored = table->stored};
+    for (int i = 0; i < 2; i++) {
+        int sender = i == 0 ? forward : 1 - forward;
+        flow.packets[i] = live->sums.packets[sender];
+        flow.bytes[i] = live->sums.lengths[sender];
+        flow.payload_bytes[i] = live->sums.payloads[sender];
+    }
+    ws_flow_sums_features(&live->sums, forward, flow.features);
+    table->counters.flows++;
+    table->counters.ended[live->end]++;
+    return sink(context, &flow);
+}
+
+static void flow_release(ws_flow_table *table, live_flow *flow)
+{
+    slot *at = slot_find(table, &flow->key, flow->hash);
+    if (at->flow == flow) /* else a later flow of the key has taken the slot */
+        slot_clear(table, at);
+    for (packet_chunk *chunk = flow->first_chunk; chunk != NULL;) {
+        packet_chunk *next = chunk->next;
+        ws_slab_give(&table->chunks, chunk);
+        chunk = next;
+    }
+    ws_slab_give(&table->flows, flow);
+    table->counters.live--;
+}
+
+ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newest_ns, bool input_ends,
+                           ws_flow_sink sink, void *context)
+{
+    size_t kept = 0, i = 0;
+    ws_err error = WS_OK;
+    for (; i < table->order_count && error == WS_OK; i++) {
+        live_flow *flow = table->order[i];
+        if (!flow_leaves(&table->rules, flow, newest_ns, input_ends)) {
+            table->order[kept++] = flow;
+            continue;
+        }
+        error = flow_hand_out(table, flow, ordinal, sink, context);
+        flow_release(table, flow);
+    }
+    for (; i < table->order_count; i++)
+        table->order[kept++] = table->order[i];
+    table->order_count = kept;
+    if (input_ends)
+        table->started = false;
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
