@@ -1,6 +1,8 @@
 /* Blocks behind the slabs of live flows and their stored packets. */
 #include "flow/slab.h"
 
+#include <stdlib.h>
+
 enum { BLOCK_ITEMS = 1024, BLOCK_HEAD = 64 };
 
 ws_err ws_slab_grow(ws_slab *slab)

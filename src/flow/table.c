@@ -16,6 +16,8 @@
 #include "flow/slab.h"
 #include "flow/sums.h"
 
+#include <stdlib.h>
+
 const ws_flow_rules ws_flow_rules_default = {.idle_timeout_ns = INT64_C(120) * 1000000000,
                                              .active_timeout_ns = INT64_C(1800) * 1000000000,
                                              .linger_ns = INT64_C(5) * 1000000000,
