@@ -1,0 +1,92 @@
+/* Starting and stopping MPI, communicators, and MPI errors as ours. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "cluster/cluster.h"
+
+ws_err ws_mpi_raise(int status, const char *call, const char *file, int line, const char *function)
+{
+    char text[MPI_MAX_ERROR_STRING + 1] = "unknown error";
+    int length = 0;
+    if (MPI_Error_string(status, text, &length) != MPI_SUCCESS)
+        snprintf(text, sizeof text, "error number %d", status);
+    for (char *c = text; *c != '\0'; c++)
+        if (*c == '\n')
+            *c = ' ';
+    int name_length = (int)strcspn(call, "(");
+    return ws_error_raise(WS_E_MPI, file, line, function, "%.*s on %s: %s", name_length, call, ws_host_name(), text);
+}
+
+ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world)
+{
+    *world = ws_comm_self();
+    ws_log_setup(quiet, 0, 1);
+    int provided = 0;
+    WS_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
+    /* From here on every call reports; before it MPI ends the process by itself. */
+    WS_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+    WS_MPI(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN));
+    WS_CHECK(provided >= MPI_THREAD_FUNNELED, MPI, "%s was built without thread support", ws_mpi_library());
+    world->mpi = MPI_COMM_WORLD;
+    WS_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &world->rank));
+    WS_MPI(MPI_Comm_size(MPI_COMM_WORLD, &world->size));
+    ws_log_setup(quiet, world->rank, world->size);
+    return WS_OK;
+}
+
+void ws_cluster_stop(void)
+{
+    int started = 0, finished = 0;
+    MPI_Initialized(&started);
+    MPI_Finalized(&finished);
+    if (started && !finished)
+        MPI_Finalize();
+}
+
+ws_comm ws_comm_self(void)
+{
+    return (ws_comm){.mpi = MPI_COMM_SELF, .rank = 0, .size = 1};
+}
+
+ws_err ws_comm_split_all(const ws_comm *comm, int color, ws_comm *out)
+{
+    *out = ws_comm_self();
+    if (comm->size == 1)
+        return WS_OK;
+    ws_comm part = {.mpi = MPI_COMM_NULL, .rank = 0, .size = 1};
+    WS_MPI(MPI_Comm_split(comm->mpi, color, comm->rank, &part.mpi));
+    WS_MPI(MPI_Comm_set_errhandler(part.mpi, MPI_ERRORS_RETURN));
+    WS_MPI(MPI_Comm_rank(part.mpi, &part.rank));
+    WS_MPI(MPI_Comm_size(part.mpi, &part.size));
+    *out = part;
+    return WS_OK;
+}
+
+void ws_comm_destroy(ws_comm *comm)
+{
+    if (comm == NULL)
+        return;
+    if (comm->mpi != MPI_COMM_NULL && comm->mpi != MPI_COMM_WORLD && comm->mpi != MPI_COMM_SELF)
+        MPI_Comm_free(&comm->mpi);
+    *comm = ws_comm_self();
+}
+
+const char *ws_host_name(void)
+{
+    static char name[256];
+    if (name[0] == '\0' && (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0'))
+        snprintf(name, sizeof name, "unknown-host");
+    return name;
+}
+
+const char *ws_mpi_library(void)
+{
+    static char name[MPI_MAX_LIBRARY_VERSION_STRING + 1];
+    int length = 0;
+    if (name[0] == '\0' && MPI_Get_library_version(name, &length) != MPI_SUCCESS)
+        snprintf(name, sizeof name, "unknown MPI");
+    /* Open MPI: "Open MPI v4.1.4, package: ..., ident: ..."; MPICH: lines of "MPICH Version: ...". The first item says
+     * it. */
+    name[strcspn(name, ",\n")] = '\0';
+    return name;
+}
