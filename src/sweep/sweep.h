@@ -3,21 +3,20 @@
  * SPECIFICATION (JSON; relative paths are relative to the file that names them)
  *   { "name": "smoke",                       default: the file's name
  *     "base": "train.json",                  or the configuration itself as an object
- *     "list": [ {"model": {"kind": "logistic"}, "task": "classify"}, ... ]   alternatives: each sets (dotted) keys of base
- *     "grid": { "train.seed": [0, 1, 2] },   every combination of these, for every alternative
- *     "baselines": true }                    adds `majority` and `best_single_feature` once for each set of rows
- * A trial is base, then one alternative, then one point of the grid. A deterministic model runs once, not once a seed.
+ *     "list": [ {"model": {"kind": "logistic"}, "task": "classify"}, ... ]   alternatives: each sets (dotted) keys of
+ * base "grid": { "train.seed": [0, 1, 2] },   every combination of these, for every alternative "baselines": true }
+ * adds `majority` and `best_single_feature` once for each set of rows A trial is base, then one alternative, then one
+ * point of the grid. A deterministic model runs once, not once a seed.
  *
  * FOLDER
  *   sweep.json                  specification and manifest of the trials, frozen before the first one starts
  *   lock                        held (flock) by the one supervisor at work
  *   journal/HOST.WORKER.jsonl   one fsynced line an event: started, finished, failed, interrupted, retried
  *   trials/ID/config.json       what the trial is started with; being there means: started once
- *   trials/ID/lock              held (flock) by the supervisor and inherited by the trial: held = somebody still runs it
- *   trials/ID/log.txt           all that the trial printed
- *   trials/ID/record.json       the truth: written once, complete, by the trial when done, by the sweep when it failed
- *   trials/ID.failed-K/         what a failed trial left, once it is tried again
- *   tables/                     written by the report room
+ *   trials/ID/lock              held (flock) by the supervisor and inherited by the trial: held = somebody still runs
+ * it trials/ID/log.txt           all that the trial printed trials/ID/record.json       the truth: written once,
+ * complete, by the trial when done, by the sweep when it failed trials/ID.failed-K/         what a failed trial left,
+ * once it is tried again tables/                     written by the report room
  */
 #ifndef WS_SWEEP_H
 #define WS_SWEEP_H
@@ -58,16 +57,17 @@ typedef struct ws_sweep {
     ws_arena *arena;
 } ws_sweep;
 
-/* Reads and resolves every trial. All that is wrong anywhere is one WS_E_CONFIG; nothing has been started or written. */
+/* Reads and resolves every trial. All that is wrong anywhere is one WS_E_CONFIG; nothing has been started or written.
+ */
 WS_MUST ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identify, void *context);
 void ws_sweep_destroy(ws_sweep **sweep);
 
 typedef struct ws_sweep_options {
-    const char *directory;   /* SWEEP_DIR */
-    const char *program;     /* run as PROGRAM train CONFIG -o DIR [--resume] */
-    int workers;             /* trials at once */
-    int ranks_per_trial;     /* above 1: through mpirun */
-    double time_limit;       /* seconds a trial may take; 0: none */
+    const char *directory; /* SWEEP_DIR */
+    const char *program;   /* run as PROGRAM train CONFIG -o DIR [--resume] */
+    int workers;           /* trials at once */
+    int ranks_per_trial;   /* above 1: through mpirun */
+    double time_limit;     /* seconds a trial may take; 0: none */
     bool retry_failed;
 } ws_sweep_options;
 
@@ -76,8 +76,9 @@ typedef struct ws_sweep_counts {
 } ws_sweep_counts;
 
 /* Freezes the manifest, runs what is missing, records what fails. Returns WS_OK, WS_E_PARTIAL (some trials failed),
- * WS_E_INTERRUPTED (a stop was asked for; every child has been let to its checkpoint), or what kept the sweep itself from
- * going on: WS_E_CONFIG where the folder holds another sweep, WS_E_IO where another supervisor is at work in it. */
+ * WS_E_INTERRUPTED (a stop was asked for; every child has been let to its checkpoint), or what kept the sweep itself
+ * from going on: WS_E_CONFIG where the folder holds another sweep, WS_E_IO where another supervisor is at work in it.
+ */
 WS_MUST ws_err ws_sweep_run(const ws_sweep *sweep, const ws_sweep_options *options, ws_sweep_counts *counts);
 
 /* One line a trial: id, state in `directory` ("done", "failed", "started", "new"), description. */
@@ -85,7 +86,7 @@ WS_MUST ws_err ws_sweep_list(const ws_sweep *sweep, const char *directory, bool 
 
 typedef struct ws_sweep_status {
     size_t planned, done, failed, running, left; /* left: neither done nor failed nor running */
-    double seconds_each; /* mean over the finished ones; NaN where none is */
+    double seconds_each;                         /* mean over the finished ones; NaN where none is */
     double seconds_left; /* for what is running and left, with as many at once as run now; NaN where unknown */
     ws_text failures;    /* lines "ID reason"; destroy it */
 } ws_sweep_status;

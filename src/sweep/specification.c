@@ -1,0 +1,525 @@
+/* Specification to trials: base, alternatives, grid, baselines; every trial resolved and named before anything starts.
+ * Nothing is run or written here. */
+#include "sweep/sweep.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+/* Keys whose values are paths, made absolute against the file that names them. */
+static const char *const path_keys[] = {"store"};
+
+typedef struct complaint {
+    char *line, *trial;
+    size_t trials;
+} complaint;
+
+typedef struct set64 { /* open addressing; 0 marks an empty place */
+    uint64_t *items;
+    size_t count, capacity;
+} set64;
+
+typedef struct reader {
+    ws_json *document;  /* the specification */
+    ws_json *base_file; /* NULL where base is inline */
+    const cJSON *base;  /* borrowed from one of the two */
+    char *directory;    /* of the specification */
+    ws_sweep *sweep;
+    ws_trial_identify identify;
+    void *context;
+    ws_problems problems; /* of the specification itself */
+    complaint *complaints;
+    size_t complaint_count, complaint_capacity;
+    set64 texts, ids;
+} reader;
+
+static ws_err set_insert(set64 *set, uint64_t item, bool *fresh)
+{
+    item |= item == 0;
+    if (set->count * 2 >= set->capacity) {
+        set64 larger = {.capacity = set->capacity ? set->capacity * 2 : 64};
+        WS_TRY(WS_NEW_ARRAY(larger.items, larger.capacity));
+        for (size_t i = 0; i < set->capacity; i++)
+            if (set->items[i])
+                WS_TRY(set_insert(&larger, set->items[i], fresh));
+        free(set->items);
+        *set = larger;
+    }
+    size_t at = item & (set->capacity - 1);
+    while (set->items[at] && set->items[at] != item)
+        at = (at + 1) & (set->capacity - 1);
+    *fresh = set->items[at] == 0;
+    set->count += *fresh;
+    set->items[at] = item;
+    return WS_OK;
+}
+
+static uint64_t text_identity(const ws_text *text)
+{
+    ws_digest digest = ws_sha256_of(ws_text_string(text), text->length);
+    return ws_digest_u64(&digest);
+}
+
+/* ---------------------------------------------------------------- merging */
+
+static bool is_path_key(const char *key)
+{
+    for (size_t i = 0; i < sizeof path_keys / sizeof path_keys[0]; i++)
+        if (strcmp(path_keys[i], key) == 0)
+            return true;
+    return false;
+}
+
+/* A copy of `value`, made absolute where `key` names a path. */
+static ws_err copy_value(const char *key, const cJSON *value, const char *directory, cJSON **out)
+{
+    if (!is_path_key(key) || !cJSON_IsString(value)) {
+        *out = cJSON_Duplicate(value, true);
+    } else {
+        char *joined = ws_path_join(directory, value->valuestring), *absolute = joined ? realpath(joined, NULL) : NULL;
+        *out = joined ? cJSON_CreateString(absolute ? absolute : joined) : NULL;
+        free(absolute);
+        free(joined);
+    }
+    WS_CHECK(*out, MEMORY, "no memory for the configuration of a trial");
+    return WS_OK;
+}
+
+static ws_err set_value(cJSON *config, const char *key, const cJSON *value, const char *directory)
+{
+    cJSON *copy = NULL;
+    WS_TRY(copy_value(key, value, directory, &copy));
+    return ws_json_set_in(config, key, copy);
+}
+
+static ws_err copy_base(const reader *r, cJSON **out)
+{
+    char *directory = NULL;
+    if (r->base_file) {
+        directory = ws_path_directory(ws_json_name(r->base_file));
+        WS_CHECK(directory, MEMORY, "no memory for a path");
+    }
+    ws_err error = WS_OK;
+    cJSON *config = cJSON_CreateObject();
+    for (const cJSON *value = r->base->child; value && error == WS_OK; value = value->next)
+        error = set_value(config, value->string, value, directory ? directory : r->directory);
+    free(directory);
+    if (error != WS_OK)
+        cJSON_Delete(config);
+    else
+        *out = config;
+    return error;
+}
+
+/* "model.kind=flow_cfm model.sigma=0.1" */
+static ws_err describe(const char *key, const cJSON *value, ws_text *out)
+{
+    if (cJSON_IsObject(value)) {
+        for (const cJSON *child = value->child; child; child = child->next) {
+            char *path = ws_format("%s.%s", key, child->string);
+            WS_CHECK(path, MEMORY, "no memory for the name of a trial");
+            ws_err error = describe(path, child, out);
+            free(path);
+            WS_TRY(error);
+        }
+        return WS_OK;
+    }
+    ws_text_appendf(out, "%s%s=", out->length ? " " : "", key);
+    if (cJSON_IsString(value))
+        ws_text_append(out, value->valuestring);
+    else
+        WS_TRY(ws_json_canonical(value, out));
+    return WS_OK;
+}
+
+/* Takes "train.seed=N" out of a description: a deterministic model has no seed. */
+static void forget_seed(char *description)
+{
+    char *at = strstr(description, "train.seed=");
+    if (!at || (at > description && at[-1] != ' '))
+        return;
+    char *end = at + strcspn(at, " ");
+    if (*end == ' ')
+        end++;
+    else if (at > description)
+        at--;
+    memmove(at, end, strlen(end) + 1);
+}
+
+/* ---------------------------------------------------------------- one trial */
+
+/* Notes what `identify` found wrong; the same line from many trials is kept once, with their number. */
+static ws_err note_complaints(reader *r, ws_problems *found, const char *description)
+{
+    char *rest = NULL;
+    for (char *line = strtok_r(found->lines.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        size_t i = 0;
+        while (i < r->complaint_count && strcmp(r->complaints[i].line, line) != 0)
+            i++;
+        if (i == r->complaint_count) {
+            WS_TRY(WS_GROW(r->complaints, r->complaint_capacity, r->complaint_count + 1));
+            r->complaints[i] = (complaint){strdup(line), strdup(description), 0};
+            r->complaint_count++;
+            WS_CHECK(r->complaints[i].line && r->complaints[i].trial, MEMORY, "no memory for messages");
+        }
+        r->complaints[i].trials++;
+    }
+    return WS_OK;
+}
+
+/* The cell: everything but the seeds. */
+static ws_err name_cell(ws_trial *trial)
+{
+    cJSON *config = cJSON_Duplicate(trial->facts.config, true);
+    WS_CHECK(config, MEMORY, "no memory for the configuration of a trial");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "protocol_seed");
+    cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(config, "train"), "seed");
+    ws_text text = {0};
+    ws_text_appendf(&text, "%s\n", trial->facts.store_hash);
+    ws_err error = ws_json_canonical(config, &text);
+    cJSON_Delete(config);
+    if (error == WS_OK)
+        error = ws_text_check(&text);
+    ws_digest digest = ws_sha256_of(ws_text_string(&text), text.length);
+    char hex[65];
+    ws_digest_hex(&digest, hex);
+    memcpy(trial->cell, hex, WS_TRIAL_ID_BYTES - 1);
+    ws_text_destroy(&text);
+    return error;
+}
+
+/* The configuration as a document named like the specification, for messages. */
+static ws_err make_document(const reader *r, const cJSON *config, ws_json **out)
+{
+    WS_TRY(ws_json_read_text(out, "{}", ws_json_name(r->document)));
+    cJSON *root = ws_json_root(*out);
+    for (const cJSON *value = config->child; value; value = value->next) {
+        cJSON *copy = cJSON_Duplicate(value, true);
+        WS_CHECK(copy && cJSON_AddItemToObject(root, value->string, copy), MEMORY, "no memory for a configuration");
+    }
+    return WS_OK;
+}
+
+static ws_err keep_trial(reader *r, ws_trial *trial)
+{
+    bool fresh = false;
+    char *end = NULL;
+    WS_TRY(set_insert(&r->ids, strtoull(trial->facts.id, &end, 16), &fresh));
+    if (!fresh) {
+        r->sweep->merged++;
+        return WS_OK;
+    }
+    WS_TRY(name_cell(trial));
+    WS_TRY(WS_GROW(r->sweep->trials, r->sweep->capacity, r->sweep->count + 1));
+    r->sweep->trials[r->sweep->count++] = *trial;
+    *trial = (ws_trial){0};
+    return WS_OK;
+}
+
+static void trial_destroy(ws_trial *trial)
+{
+    cJSON_Delete(trial->facts.config);
+    free(trial->config);
+    free(trial->description);
+    *trial = (ws_trial){0};
+}
+
+static ws_err add_trial(reader *r, cJSON *config, const char *description, bool baseline);
+
+static ws_err resolve_trial(reader *r, cJSON *config, const ws_text *text, ws_trial *trial)
+{
+    ws_json *document = NULL;
+    ws_problems found = {0};
+    ws_err error = make_document(r, config, &document);
+    if (error == WS_OK)
+        error = r->identify(r->context, document, r->sweep->arena, &trial->facts, &found);
+    ws_json_destroy(&document);
+    if (error == WS_OK && found.count)
+        error = note_complaints(r, &found, trial->description);
+    bool wrong = found.count > 0;
+    ws_text_destroy(&found.lines);
+    WS_TRY(error);
+    if (wrong)
+        return WS_OK;
+    cJSON *train = cJSON_GetObjectItemCaseSensitive(config, "train");
+    if (trial->facts.deterministic && cJSON_GetObjectItemCaseSensitive(train, "seed")) {
+        cJSON_DeleteItemFromObjectCaseSensitive(train, "seed");
+        forget_seed(trial->description);
+        return add_trial(r, config, trial->description, trial->baseline);
+    }
+    trial->config = strdup(ws_text_string(text));
+    WS_CHECK(trial->config, MEMORY, "no memory for the configuration of a trial");
+    return keep_trial(r, trial);
+}
+
+static ws_err add_trial(reader *r, cJSON *config, const char *description, bool baseline)
+{
+    ws_text text = {0};
+    bool fresh = false;
+    ws_trial trial = {.description = strdup(description), .baseline = baseline};
+    ws_err error = trial.description ? WS_OK : WS_ERROR(MEMORY, "no memory for the name of a trial");
+    if (error == WS_OK)
+        error = ws_json_canonical(config, &text);
+    if (error == WS_OK)
+        error = ws_text_check(&text);
+    if (error == WS_OK)
+        error = set_insert(&r->texts, text_identity(&text), &fresh);
+    if (error == WS_OK && !fresh)
+        r->sweep->merged++;
+    if (error == WS_OK && fresh)
+        error = resolve_trial(r, config, &text, &trial);
+    ws_text_destroy(&text);
+    trial_destroy(&trial);
+    return error;
+}
+
+/* ---------------------------------------------------------------- expansion */
+
+static ws_err apply(const reader *r, cJSON *config, const char *key, const cJSON *value, ws_text *description)
+{
+    WS_TRY(set_value(config, key, value, r->directory));
+    return describe(key, value, description);
+}
+
+/* choice[a]: which value of the grid's axis a. */
+static ws_err build_point(reader *r, const cJSON *alternative, const cJSON *grid, const int *choice)
+{
+    cJSON *config = NULL;
+    ws_text description = {0};
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(done, copy_base(r, &config));
+    for (const cJSON *value = alternative ? alternative->child : NULL; value; value = value->next)
+        WS_TRY_GOTO(done, apply(r, config, value->string, value, &description));
+    int a = 0;
+    for (const cJSON *axis = grid ? grid->child : NULL; axis; axis = axis->next)
+        WS_TRY_GOTO(done, apply(r, config, axis->string, cJSON_GetArrayItem(axis, choice[a++]), &description));
+    WS_TRY_GOTO(done, add_trial(r, config, ws_text_string(&description), false));
+done:
+    cJSON_Delete(config);
+    ws_text_destroy(&description);
+    return error;
+}
+
+/* Every point of the grid; the last axis runs fastest. */
+static ws_err expand_alternative(reader *r, const cJSON *alternative, const cJSON *grid)
+{
+    int axes = grid ? cJSON_GetArraySize(grid) : 0, *choice = NULL;
+    WS_TRY(WS_NEW_ARRAY(choice, (size_t)axes));
+    ws_err error = WS_OK;
+    for (int a = 0; a >= 0 && error == WS_OK;) {
+        error = build_point(r, alternative, grid, choice);
+        for (a = axes - 1; a >= 0; a--) {
+            if (++choice[a] < cJSON_GetArraySize(cJSON_GetArrayItem(grid, a)))
+                break;
+            choice[a] = 0;
+        }
+    }
+    free(choice);
+    return error;
+}
+
+/* What tells which rows are asked what: the configuration without the model and how it is trained and scored. */
+static ws_err expand_baselines(reader *r)
+{
+    static const char *const kinds[] = {"majority", "best_single_feature"};
+    size_t count = r->sweep->count;
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < count; i++) {
+            cJSON *config = cJSON_Parse(r->sweep->trials[i].config);
+            WS_CHECK(config, MEMORY, "no memory for the configuration of a baseline");
+            cJSON_DeleteItemFromObjectCaseSensitive(config, "train");
+            cJSON_DeleteItemFromObjectCaseSensitive(config, "evaluate");
+            cJSON_DeleteItemFromObjectCaseSensitive(config, "model");
+            cJSON *kind = cJSON_CreateString(kinds[k]);
+            ws_err error = kind ? ws_json_set_in(config, "model.kind", kind)
+                                : WS_ERROR(MEMORY, "no memory for the configuration of a baseline");
+            char *description = ws_format("model.kind=%s", kinds[k]);
+            size_t merged = r->sweep->merged;
+            if (error == WS_OK)
+                error = add_trial(r, config, description ? description : "", true);
+            r->sweep->merged = merged;
+            free(description);
+            cJSON_Delete(config);
+            WS_TRY(error);
+        }
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- the file */
+
+static void check_keys(reader *r, const cJSON *root)
+{
+    static const char *const keys[] = {"name", "base", "list", "grid", "baselines"};
+    size_t count = sizeof keys / sizeof keys[0];
+    for (const cJSON *value = root->child; value; value = value->next) {
+        size_t i = 0;
+        while (i < count && strcmp(keys[i], value->string) != 0)
+            i++;
+        if (i < count)
+            continue;
+        const char *closest = ws_closest_name(value->string, keys, count);
+        ws_problems_add(&r->problems, r->document, value, "%s: unknown key%s%s%s", value->string,
+                        closest ? ". Did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "");
+    }
+}
+
+/* A grid axis that sets what an alternative also sets, or a part of it, would silently win. */
+static void check_overlap(reader *r, const cJSON *alternative, const cJSON *grid)
+{
+    for (const cJSON *axis = grid ? grid->child : NULL; axis; axis = axis->next)
+        for (const cJSON *value = alternative->child; value; value = value->next) {
+            size_t length = strlen(value->string), axis_length = strlen(axis->string);
+            bool part = strncmp(axis->string, value->string, axis_length) == 0 && value->string[axis_length] == '.';
+            const cJSON *inside = NULL;
+            if (strncmp(axis->string, value->string, length) == 0 && axis->string[length] == '.')
+                inside = ws_json_find(value, axis->string + length + 1);
+            if (strcmp(axis->string, value->string) == 0 || inside || part)
+                ws_problems_add(&r->problems, r->document, value, "%s is set by \"list\" and by \"grid\": keep one",
+                                axis->string);
+        }
+}
+
+static void check_shapes(reader *r, const cJSON *root)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(root, "name"),
+                *list = cJSON_GetObjectItemCaseSensitive(root, "list"),
+                *grid = cJSON_GetObjectItemCaseSensitive(root, "grid"),
+                *baselines = cJSON_GetObjectItemCaseSensitive(root, "baselines");
+    if (name && !cJSON_IsString(name))
+        ws_problems_add(&r->problems, r->document, name, "name: expected a text");
+    if (baselines && !cJSON_IsBool(baselines))
+        ws_problems_add(&r->problems, r->document, baselines, "baselines: expected true or false");
+    if (list && (!cJSON_IsArray(list) || !list->child))
+        ws_problems_add(&r->problems, r->document, list, "list: expected alternatives [ { ... }, ... ]");
+    if (grid && !cJSON_IsObject(grid))
+        ws_problems_add(&r->problems, r->document, grid, "grid: expected { \"KEY\": [VALUE, ...], ... }");
+    for (const cJSON *axis = cJSON_IsObject(grid) ? grid->child : NULL; axis; axis = axis->next)
+        if (!cJSON_IsArray(axis) || !axis->child)
+            ws_problems_add(&r->problems, r->document, axis, "grid.%s: expected a list of values", axis->string);
+    for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item; item = item->next) {
+        if (!cJSON_IsObject(item))
+            ws_problems_add(&r->problems, r->document, item, "list: each alternative is an object { KEY: VALUE, ... }");
+        else if (cJSON_IsObject(grid))
+            check_overlap(r, item, grid);
+    }
+}
+
+static ws_err read_base(reader *r, const cJSON *root)
+{
+    const cJSON *base = cJSON_GetObjectItemCaseSensitive(root, "base");
+    if (cJSON_IsString(base)) {
+        char *path = ws_path_join(r->directory, base->valuestring);
+        WS_CHECK(path, MEMORY, "no memory for a path");
+        ws_err error = ws_json_read_file(&r->base_file, path);
+        free(path);
+        WS_TRY(error);
+        r->base = ws_json_root(r->base_file);
+        if (!cJSON_IsObject(r->base))
+            ws_problems_add(&r->problems, r->base_file, r->base, "expected a configuration { ... }");
+        return WS_OK;
+    }
+    r->base = base;
+    if (!cJSON_IsObject(base))
+        ws_problems_add(&r->problems, r->document, base ? base : root,
+                        base ? "base: expected a file name or a configuration { ... }"
+                             : "base is missing: a file name or a configuration { ... }");
+    return WS_OK;
+}
+
+/* The specification with the base filled in, for sweep.json. */
+static ws_err keep_specification(reader *r, const cJSON *root)
+{
+    cJSON *copy = cJSON_Duplicate(root, true), *base = NULL;
+    r->sweep->specification = copy;
+    WS_CHECK(copy, MEMORY, "no memory for the specification");
+    WS_TRY(copy_base(r, &base));
+    WS_CHECK(cJSON_ReplaceItemInObjectCaseSensitive(copy, "base", base), MEMORY, "no memory for the specification");
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(root, "name");
+    const char *file = ws_path_base(ws_json_name(r->document)), *dot = strrchr(file, '.');
+    r->sweep->name = name ? strdup(name->valuestring) : strndup(file, dot ? (size_t)(dot - file) : strlen(file));
+    WS_CHECK(r->sweep->name, MEMORY, "no memory for the name of the sweep");
+    return WS_OK;
+}
+
+static ws_err complain(reader *r)
+{
+    for (size_t i = 0; i < r->complaint_count; i++) {
+        complaint *c = &r->complaints[i];
+        if (r->problems.count++)
+            ws_text_append(&r->problems.lines, "\n");
+        ws_text_appendf(&r->problems.lines, "%s", c->line);
+        if (c->trial[0])
+            ws_text_appendf(&r->problems.lines, " (trial %s", c->trial);
+        if (c->trial[0] && c->trials > 1)
+            ws_text_appendf(&r->problems.lines, " and %zu more", c->trials - 1);
+        ws_text_append(&r->problems.lines, c->trial[0] ? ")" : "");
+    }
+    return ws_problems_error(&r->problems);
+}
+
+static ws_err read_specification(reader *r, const char *path)
+{
+    WS_TRY(ws_json_read_file(&r->document, path));
+    r->directory = ws_path_directory(path);
+    WS_CHECK(r->directory, MEMORY, "no memory for a path");
+    const cJSON *root = ws_json_root(r->document);
+    if (!cJSON_IsObject(root))
+        ws_problems_add(&r->problems, r->document, root, "expected a sweep { \"base\": ..., \"grid\": { ... } }");
+    else {
+        check_keys(r, root);
+        check_shapes(r, root);
+        WS_TRY(read_base(r, root));
+    }
+    if (r->problems.count)
+        return ws_problems_error(&r->problems);
+    WS_TRY(keep_specification(r, root));
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "list"),
+                *grid = cJSON_GetObjectItemCaseSensitive(root, "grid");
+    if (!list)
+        WS_TRY(expand_alternative(r, NULL, grid));
+    for (const cJSON *alternative = list ? list->child : NULL; alternative; alternative = alternative->next)
+        WS_TRY(expand_alternative(r, alternative, grid));
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "baselines")))
+        WS_TRY(expand_baselines(r));
+    return complain(r);
+}
+
+ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identify, void *context)
+{
+    *out = NULL;
+    ws_sweep *sweep = NULL;
+    WS_TRY(WS_NEW(sweep));
+    reader r = {.sweep = sweep, .identify = identify, .context = context};
+    ws_err error = ws_arena_create(&sweep->arena, 1 << 16);
+    if (error == WS_OK)
+        error = read_specification(&r, path);
+    ws_json_destroy(&r.document);
+    ws_json_destroy(&r.base_file);
+    ws_text_destroy(&r.problems.lines);
+    for (size_t i = 0; i < r.complaint_count; i++) {
+        free(r.complaints[i].line);
+        free(r.complaints[i].trial);
+    }
+    free(r.complaints);
+    free(r.directory);
+    free(r.texts.items);
+    free(r.ids.items);
+    if (error == WS_OK)
+        *out = sweep;
+    else
+        ws_sweep_destroy(&sweep);
+    return error;
+}
+
+void ws_sweep_destroy(ws_sweep **sweep)
+{
+    if (!*sweep)
+        return;
+    for (size_t i = 0; i < (*sweep)->count; i++)
+        trial_destroy(&(*sweep)->trials[i]);
+    free((*sweep)->trials);
+    free((*sweep)->name);
+    cJSON_Delete((*sweep)->specification);
+    ws_arena_destroy(&(*sweep)->arena);
+    free(*sweep);
+    *sweep = NULL;
+}

@@ -1,0 +1,109 @@
+/* What a sweep folder holds: counts, failures, time to finish; and the list of planned trials. Reads files only, so it
+ * works while a sweep runs, and on another machine. */
+#include "sweep/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include "storage/storage.h"
+
+ws_err ws_sweep_list(const ws_sweep *sweep, const char *directory, bool json, ws_text *out)
+{
+    cJSON *list = json ? cJSON_CreateArray() : NULL;
+    ws_err error = WS_OK;
+    for (size_t i = 0; i < sweep->count && error == WS_OK; i++) {
+        const ws_trial *trial = &sweep->trials[i];
+        ws_trial_state state = WS_TRIAL_NEW;
+        if (directory)
+            error = ws_trial_look(directory, trial->facts.id, &state, NULL, NULL);
+        if (!json) {
+            ws_text_appendf(out, "%s %-7s %s\n", trial->facts.id, ws_trial_state_names[state], trial->description);
+            continue;
+        }
+        cJSON *item = cJSON_CreateObject();
+        cJSON_AddStringToObject(item, "id", trial->facts.id);
+        cJSON_AddStringToObject(item, "cell", trial->cell);
+        cJSON_AddStringToObject(item, "state", ws_trial_state_names[state]);
+        cJSON_AddStringToObject(item, "description", trial->description);
+        cJSON_AddBoolToObject(item, "deterministic", trial->facts.deterministic);
+        cJSON_AddBoolToObject(item, "baseline", trial->baseline);
+        cJSON_AddItemToArray(list, item);
+    }
+    if (json && error == WS_OK)
+        error = ws_json_pretty(list, out);
+    if (json)
+        ws_text_append(out, "\n");
+    cJSON_Delete(list);
+    WS_TRY(error);
+    return ws_text_check(out);
+}
+
+static double seconds_of(const cJSON *record)
+{
+    const cJSON *run = cJSON_GetObjectItemCaseSensitive(record, "run"),
+                *seconds = cJSON_GetObjectItemCaseSensitive(run, "seconds");
+    return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(seconds, "total"));
+}
+
+static void note_failure(const char *id, const cJSON *record, ws_text *out)
+{
+    const cJSON *failure = cJSON_GetObjectItemCaseSensitive(record, "failure");
+    const char *reason = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(failure, "reason"));
+    ws_text_appendf(out, "%s %s\n", id, reason ? reason : "no reason recorded");
+}
+
+static ws_err look_at_trial(const char *directory, const char *id, ws_sweep_status *out, double *seconds)
+{
+    ws_trial_state state;
+    cJSON *record = NULL;
+    WS_TRY(ws_trial_look(directory, id, &state, &record, NULL));
+    out->planned++;
+    if (state == WS_TRIAL_DONE) {
+        double took = seconds_of(record);
+        *seconds += isnan(took) ? 0 : took;
+        out->done++;
+    } else if (state == WS_TRIAL_FAILED) {
+        note_failure(id, record, &out->failures);
+        out->failed++;
+    } else if (state == WS_TRIAL_STARTED && ws_trial_is_running(directory, id)) {
+        out->running++;
+    } else {
+        out->left++;
+    }
+    cJSON_Delete(record);
+    return WS_OK;
+}
+
+ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
+{
+    *out = (ws_sweep_status){.seconds_each = NAN, .seconds_left = NAN};
+    char *path = ws_path_join(directory, "sweep.json");
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    ws_json *manifest = NULL;
+    ws_err error = WS_OK;
+    if (!ws_file_exists(path)) {
+        error = WS_ERROR(IO, "%s: no such file: this is no sweep folder", path);
+        WS_HINT("a sweep folder is made by: wiresweep sweep SWEEP.json -o %s", directory);
+        goto done;
+    }
+    WS_TRY_GOTO(done, ws_json_read_file(&manifest, path));
+    const cJSON *trials = cJSON_GetObjectItemCaseSensitive(ws_json_root(manifest), "trials"), *trial;
+    double seconds = 0;
+    cJSON_ArrayForEach(trial, trials)
+    {
+        const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(trial, "id"));
+        WS_CHECK_GOTO(done, id, FORMAT, "%s: a trial without an id", path);
+        WS_TRY_GOTO(done, look_at_trial(directory, id, out, &seconds));
+    }
+    size_t open = out->running + out->left;
+    if (out->done)
+        out->seconds_each = seconds / (double)out->done;
+    if (open == 0)
+        out->seconds_left = 0;
+    else if (out->done && out->running)
+        out->seconds_left = out->seconds_each * (double)open / (double)out->running;
+    WS_TRY_GOTO(done, ws_text_check(&out->failures));
+done:
+    ws_json_destroy(&manifest);
+    free(path);
+    return error;
+}
