@@ -73,7 +73,7 @@ static bool next_threshold(const sample *s, double above, float *out)
 static double slow_auprc(const sample *s)
 {
     double sum = 0, recall_before = 0, above = INFINITY;
-    float threshold;
+    float threshold = 0;
     while (next_threshold(s, above, &threshold)) {
         double recall, fpr, precision;
         rates_at(s, threshold, &recall, &fpr, &precision);
@@ -87,7 +87,7 @@ static double slow_auprc(const sample *s)
 static double slow_tpr_at(const sample *s, double limit)
 {
     double best = 0, above = INFINITY;
-    float threshold;
+    float threshold = 0;
     while (next_threshold(s, above, &threshold)) {
         double tpr, fpr, precision;
         rates_at(s, threshold, &tpr, &fpr, &precision);
