@@ -78,6 +78,15 @@ WS_MUST ws_err ws_tree_sum_float_all(const ws_comm *comm, int shards, float *con
 WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *const *local, double *result,
                                       size_t count);
 
+/* ---- threads over shards ----
+ * Shard k of [begin, end) is done by thread (k - begin) % threads; the caller is thread 0, the others sleep between runs.
+ * Work reports errors through its own context. Not collective; MPI is called by the caller's thread alone. */
+typedef struct ws_shard_threads ws_shard_threads;
+typedef void (*ws_shard_work)(void *context, int shard, int thread);
+WS_MUST ws_err ws_shard_threads_create(ws_shard_threads **out, int threads);
+void ws_shard_threads_destroy(ws_shard_threads **threads);
+void ws_shard_threads_run(ws_shard_threads *threads, int begin, int end, ws_shard_work work, void *context);
+
 /* ---- progress ----
  * A live bar on a terminal, one line every 10 s elsewhere, nothing with -q; rank 0 only. Updating is cheap (a clock
  * look every call; draws at most 10 times a second). unit: "packets", "steps"; total 0: unknown. */

@@ -1,0 +1,133 @@
+/* models: what can be trained. A model is one file here and one line in models.def; template.c is a commented example.
+ *
+ * A model is one of two kinds:
+ *   network    describes plans of the engine and fills their inputs; the trainer (src/train) runs the steps
+ *   classical  fits itself in one call over all ranks and keeps what it learned as named arrays
+ * Both score rows through one function, and both are saved, hashed and loaded by the trainer. A model knows neither
+ * files nor metrics. Everything it computes depends on its options, the rows and the seed alone, never on ranks or
+ * threads.
+ */
+#ifndef WS_MODELS_MODELS_H
+#define WS_MODELS_MODELS_H
+
+#include "cluster/cluster.h"
+#include "core/core.h"
+#include "engine/engine.h"
+
+typedef enum ws_task { WS_TASK_ANOMALY, WS_TASK_CLASSIFY, WS_TASK_COUNT } ws_task;
+#define WS_TASKS "anomaly|classify" /* in the order of the enum */
+extern const char *const ws_task_names[WS_TASK_COUNT];
+
+/* Rows of one part of a split, in store order, whole on every rank. */
+typedef struct ws_samples {
+    uint64_t rows;
+    int columns;
+    const float *values;      /* [rows][columns]: as stored where the model asks for raw values, else normalised */
+    const int32_t *label;     /* [rows] class index below `classes` of the context */
+    const uint8_t *anomalous; /* [rows] 1: not of a normal class; NULL when classifying */
+} ws_samples;
+
+/* What a model is made for. Borrowed; outlives everything made from it. */
+typedef struct ws_model_context {
+    ws_task task;
+    const void *options; /* the struct of the model's option table */
+    int columns;
+    const char *const *column_names;
+    int classes;
+    const char *const *class_names;
+    uint64_t seed;
+    int64_t batch; /* rows of a step, over all ranks */
+    int shards;    /* the batch is cut into this many equal shards */
+    int threads;   /* of this process, for classical models */
+} ws_model_context;
+
+/* ---- networks ---- */
+
+/* The batch of one step. Position p (0..batch-1) is the same on every rank; random numbers are drawn by (seed, purpose,
+ * step, p). Shard s has the positions [s * batch / shards, (s + 1) * batch / shards). */
+typedef struct ws_batch {
+    uint64_t seed, step;
+    const ws_samples *samples;
+    const uint64_t *rows;           /* [batch] row of `samples` at each position */
+    int64_t first_owned, end_owned; /* positions that this process will fill */
+} ws_batch;
+
+typedef struct ws_network {
+    /* Records the plan of one shard (`rows` rows) up to its loss, a mean over those rows. */
+    ws_err (*build_training)(const ws_model_context *context, ws_plan *plan, int64_t rows, ws_tensor *loss);
+    /* Records a forward plan for scoring; its parameters are found in the training plan by name. */
+    ws_err (*build_scoring)(const ws_model_context *context, ws_plan *plan, int64_t rows);
+    /* Work that belongs to a whole batch, not to a shard (pairing, negatives): done once a process and step, for the
+     * owned positions, possibly while the step before is computed. `prepared` is `prepared_bytes` of zeroed memory that
+     * create gives a meaning to. All four may be NULL. */
+    size_t prepared_bytes;
+    ws_err (*prepared_create)(const ws_model_context *context, void *prepared);
+    void (*prepared_destroy)(void *prepared);
+    ws_err (*prepare)(const ws_model_context *context, const ws_batch *batch, void *prepared);
+    /* Fills the inputs of the executor for one shard. Called by several threads at once for different shards. */
+    void (*fill)(const ws_model_context *context, const ws_batch *batch, const void *prepared, int shard,
+                 ws_executor *executor);
+    /* Scores the executor's fixed number of rows: values[rows][columns] to out[rows][width], width as ws_model_width.
+     */
+    ws_err (*score)(const ws_model_context *context, ws_executor *executor, const ws_real *parameters, int64_t rows,
+                    const float *values, float *out);
+} ws_network;
+
+/* ---- classical models ---- */
+
+/* A named array of doubles: what a classical model learned (whole numbers up to 2^53 are exact). */
+typedef struct ws_array {
+    const char *name;
+    int dimensions;
+    int64_t shape[WS_MAX_DIMENSIONS];
+    size_t count;
+    double *values;
+} ws_array;
+typedef struct ws_arrays { /* zero-initialise; everything lies in the arena */
+    ws_arena *arena;       /* borrowed */
+    ws_array *items;
+    size_t count, capacity;
+} ws_arrays;
+/* Adds an array of zeros and points *values at it. */
+WS_MUST ws_err ws_arrays_add(ws_arrays *arrays, const char *name, int dimensions, const int64_t *shape,
+                             double **values);
+void ws_arrays_destroy(ws_arrays *arrays); /* the list itself; the values go with the arena */
+const ws_array *ws_arrays_find(const ws_arrays *arrays, const char *name); /* NULL where absent */
+
+typedef struct ws_classical {
+    /* Collective. Training rows are the normal ones when the task is anomaly detection; validation rows are all. */
+    ws_err (*fit_all)(const ws_comm *comm, const ws_model_context *context, const ws_samples *training,
+                      const ws_samples *validation, ws_arrays *learned);
+    /* values[rows][columns] to out[rows][width], row by row. */
+    ws_err (*score)(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
+                    float *out);
+} ws_classical;
+
+/* ---- registry ---- */
+
+typedef struct ws_model {
+    const char *name, *help;
+    unsigned tasks;                 /* WS_CAN_ANOMALY | WS_CAN_CLASSIFY */
+    bool deterministic;             /* its result does not depend on train.seed */
+    bool raw;                       /* sees stored values; else normalised by the training rows */
+    const char *const *scores;      /* anomaly task: names of what it computes, NULL-terminated, the default first */
+    const ws_option_table *options; /* keys of the "model" object besides "kind" */
+    /* Conditions between options (and batch, shards), NULL: none. `document` and `object` give positions. */
+    void (*check)(const ws_model_context *context, const ws_json *document, const cJSON *object, ws_problems *problems);
+    const ws_network *network; /* exactly one of the two */
+    const ws_classical *classical;
+} ws_model;
+#define WS_CAN_ANOMALY (1u << WS_TASK_ANOMALY)
+#define WS_CAN_CLASSIFY (1u << WS_TASK_CLASSIFY)
+
+extern const ws_model *const ws_models[]; /* NULL-terminated, order of models.def */
+const ws_model *ws_model_find(const char *name);
+/* "flow_cfm, logistic, ..." for messages; appended to out. */
+void ws_model_names(ws_text *out);
+/* Values a row is given: one for each score (anomaly) or for each class, the largest being the prediction (classify).
+ */
+int ws_model_width(const ws_model *model, const ws_model_context *context);
+
+extern const ws_model ws_model_template; /* template.c: built and tested, not in the list */
+
+#endif
