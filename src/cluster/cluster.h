@@ -89,7 +89,8 @@ void ws_shard_threads_run(ws_shard_threads *threads, int begin, int end, ws_shar
 
 /* ---- progress ----
  * A live bar on a terminal, one line every 10 s elsewhere, nothing with -q; rank 0 only. Updating is cheap (a clock
- * look every call; draws at most 10 times a second). unit: "packets", "steps"; total 0: unknown. */
+ * look every call; draws at most 10 times a second). WIRESWEEP_PROGRESS_SECONDS changes the 10 s. unit: "packets",
+ * "steps"; total 0: unknown. */
 typedef struct ws_progress ws_progress;
 WS_MUST ws_err ws_progress_start(ws_progress **out, const ws_comm *comm, const char *title, const char *unit,
                                  double total);

@@ -1,5 +1,6 @@
 /* Starting and stopping MPI, communicators, and MPI errors as ours. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "cluster/cluster.h"
@@ -17,6 +18,8 @@ ws_err ws_mpi_raise(int status, const char *call, const char *file, int line, co
     return ws_error_raise(WS_E_MPI, file, line, function, "%.*s on %s: %s", name_length, call, ws_host_name(), text);
 }
 
+static int world_rank = -1; /* known after the start */
+
 ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world)
 {
     *world = ws_comm_self();
@@ -30,6 +33,7 @@ ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world)
     world->mpi = MPI_COMM_WORLD;
     WS_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &world->rank));
     WS_MPI(MPI_Comm_size(MPI_COMM_WORLD, &world->size));
+    world_rank = world->rank;
     ws_log_setup(quiet, world->rank, world->size);
     return WS_OK;
 }
@@ -41,6 +45,24 @@ void ws_cluster_stop(void)
     MPI_Finalized(&finished);
     if (started && !finished)
         MPI_Finalize();
+}
+
+/* What Open MPI, PMI and Slurm tell their processes; -1 without a launcher. */
+static int launcher_rank(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int64_t rank = 0;
+        const char *text = getenv(names[i]);
+        if (text != NULL && ws_parse_int64(text, &rank))
+            return (int)rank;
+    }
+    return -1;
+}
+
+bool ws_is_first_rank(void)
+{
+    return (world_rank >= 0 ? world_rank : launcher_rank()) <= 0;
 }
 
 ws_comm ws_comm_self(void)
