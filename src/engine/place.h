@@ -36,6 +36,9 @@ WS_MUST ws_err ws_place_open(ws_place *out, ws_backend backend, int index);
 void ws_place_close(ws_place *place);
 /* Kernels of one level; NULL where this build has none (avx levels on other processors). */
 const ws_kernels *ws_kernels_of(ws_isa isa);
+const ws_kernels *ws_kernels_of_cuda(void); /* NULL in a build without CUDA */
+/* The CPU at the active instruction set level, with BLAS set to one thread. Nothing to close. */
+ws_place ws_place_cpu(void);
 
 /* count reals, zeroed. */
 WS_MUST ws_err ws_place_allocate(const ws_place *place, ws_real **out, size_t count);

@@ -1,0 +1,51 @@
+/* For the CPU kernels: names with the instruction set level in them, and vectors whose lanes do not depend on the
+ * level.
+ *
+ * Every file of this folder is compiled once a level. Elementwise loops are plain C over the bodies of scalar.h, which
+ * the compiler vectorises. Sums run over vectors of 64 bytes, whatever the level's registers hold, and are folded in
+ * one fixed order, so that the order of additions is the same at every level.
+ */
+#ifndef WS_KERNELS_CPU_LEVEL_H
+#define WS_KERNELS_CPU_LEVEL_H
+
+#include <stdint.h>
+#include <string.h>
+#include "arguments.h"
+#include "scalar.h"
+
+#define WS_PASTE_(a, b) a##_##b
+#define WS_PASTE(a, b) WS_PASTE_(a, b)
+#define WS_KERNEL(name) WS_PASTE(name, WS_KERNEL_ISA)
+/* Declares and opens a kernel: WS_OPERATOR_KERNEL(linear, forward) { ... uses a-> ... } */
+#define WS_OPERATOR_KERNEL(name, pass)                                                                                 \
+    void WS_KERNEL(ws_##name##_##pass)(const ws_##name##_arguments *a, void *queue);                                   \
+    void WS_KERNEL(ws_##name##_##pass)(const ws_##name##_arguments *a, void *queue __attribute__((unused)))
+#define WS_PLAIN_KERNEL(name)                                                                                          \
+    void WS_KERNEL(ws_##name)(const ws_##name##_arguments *a, void *queue);                                            \
+    void WS_KERNEL(ws_##name)(const ws_##name##_arguments *a, void *queue __attribute__((unused)))
+
+#define WS_INLINE static inline __attribute__((always_inline))
+
+/* Only passed to inlined functions, so that how a level would pass them does not matter. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+typedef ws_real ws_vector __attribute__((vector_size(64)));
+enum { WS_LANES = 64 / sizeof(ws_real) };
+
+WS_INLINE ws_vector ws_load(const ws_real *from)
+{
+    ws_vector out;
+    memcpy(&out, from, sizeof out);
+    return out;
+}
+
+WS_INLINE ws_real ws_fold(const ws_vector *v)
+{
+    ws_real lanes[WS_LANES];
+    memcpy(lanes, v, sizeof lanes);
+    for (int width = WS_LANES / 2; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
+#endif

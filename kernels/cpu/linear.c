@@ -1,0 +1,107 @@
+/* linear on the CPU: one matrix product, then bias and activation in one pass; backward turns dy into dz and sums the
+ * bias gradient in one pass, then two matrix products. */
+#include "gemm.h"
+#include "level.h"
+
+enum { ROWS_A_PART = 64 }; /* rows summed into one part before it is added to the total */
+
+WS_INLINE void add_bias_and_activate(const ws_linear_arguments *a, ws_activation activation)
+{
+    int64_t N = a->N;
+    const ws_real *restrict bias = a->bias;
+    for (int64_t b = 0; b < a->B; b++) {
+        ws_real *restrict y = a->y + b * N;
+        if (a->z) {
+            ws_real *restrict z = a->z + b * N;
+            for (int64_t n = 0; n < N; n++) {
+                z[n] += bias[n];
+                y[n] = ws_activation_value(activation, z[n]);
+            }
+        } else {
+            for (int64_t n = 0; n < N; n++)
+                y[n] = ws_activation_value(activation, y[n] + bias[n]);
+        }
+    }
+}
+
+WS_OPERATOR_KERNEL(linear, forward)
+{
+    ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)a->B, (blasint)a->N, (blasint)a->K, 1, a->x,
+                  (blasint)a->K, a->weight, (blasint)a->K, 0, a->z ? a->z : a->y, (blasint)a->N);
+    switch (a->activation) { /* outside the loops, so that each becomes a loop of its own */
+    case WS_RELU:
+        add_bias_and_activate(a, WS_RELU);
+        break;
+    case WS_SILU:
+        add_bias_and_activate(a, WS_SILU);
+        break;
+    case WS_GELU:
+        add_bias_and_activate(a, WS_GELU);
+        break;
+    case WS_TANH:
+        add_bias_and_activate(a, WS_TANH);
+        break;
+    default:
+        add_bias_and_activate(a, WS_NONE);
+    }
+}
+
+/* dy becomes dz, and part[n] its sum over the rows [from, to). */
+WS_INLINE void differentiate_rows(const ws_linear_arguments *a, ws_activation activation, int64_t from, int64_t to)
+{
+    int64_t N = a->N;
+    ws_real *restrict part = a->scratch;
+    const ws_real *known = ws_activation_needs_z(activation) ? a->z : a->y;
+    memset(part, 0, (size_t)N * sizeof *part);
+    for (int64_t b = from; b < to; b++) {
+        ws_real *restrict dy = a->dy + b * N;
+        if (activation == WS_NONE) {
+            for (int64_t n = 0; n < N; n++)
+                part[n] += dy[n];
+            continue;
+        }
+        const ws_real *restrict row = known + b * N;
+        for (int64_t n = 0; n < N; n++) {
+            ws_real dz = dy[n] * ws_activation_slope(activation, row[n]);
+            dy[n] = dz;
+            part[n] += dz;
+        }
+    }
+}
+
+WS_INLINE void differentiate(const ws_linear_arguments *a, ws_activation activation)
+{
+    ws_real *restrict dbias = a->dbias;
+    memset(dbias, 0, (size_t)a->N * sizeof *dbias);
+    for (int64_t from = 0; from < a->B; from += ROWS_A_PART) {
+        differentiate_rows(a, activation, from, from + ROWS_A_PART < a->B ? from + ROWS_A_PART : a->B);
+        const ws_real *restrict part = a->scratch;
+        for (int64_t n = 0; n < a->N; n++)
+            dbias[n] += part[n];
+    }
+}
+
+WS_OPERATOR_KERNEL(linear, backward)
+{
+    switch (a->activation) {
+    case WS_RELU:
+        differentiate(a, WS_RELU);
+        break;
+    case WS_SILU:
+        differentiate(a, WS_SILU);
+        break;
+    case WS_GELU:
+        differentiate(a, WS_GELU);
+        break;
+    case WS_TANH:
+        differentiate(a, WS_TANH);
+        break;
+    default:
+        differentiate(a, WS_NONE);
+    }
+    blasint B = (blasint)a->B, K = (blasint)a->K, N = (blasint)a->N;
+    ws_cblas_gemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, B, 1, a->dy, N, a->x, K, 0, a->dweight, K);
+    if (a->dx)
+        ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, B, K, N, 1, a->dy, N, a->weight, K,
+                      a->accumulate_dx ? 1 : 0, a->dx, K);
+}

@@ -1,0 +1,113 @@
+/* mse and cross_entropy on the CPU. */
+#include "level.h"
+
+enum { ELEMENTS_A_PART = 4096 };
+
+WS_INLINE ws_real sum_of_squared_differences(const ws_real *p, const ws_real *t, int64_t count)
+{
+    ws_vector lanes = {0};
+    int64_t i = 0;
+    for (; i + WS_LANES <= count; i += WS_LANES) {
+        ws_vector d = ws_load(p + i) - ws_load(t + i);
+        lanes += d * d;
+    }
+    ws_real rest = 0;
+    for (; i < count; i++)
+        rest += (p[i] - t[i]) * (p[i] - t[i]);
+    return ws_fold(&lanes) + rest;
+}
+
+WS_OPERATOR_KERNEL(mse, forward)
+{
+    double total = 0;
+    for (int64_t i = 0; i < a->count; i += ELEMENTS_A_PART) {
+        int64_t n = a->count - i < ELEMENTS_A_PART ? a->count - i : ELEMENTS_A_PART;
+        total += (double)sum_of_squared_differences(a->prediction + i, a->target + i, n);
+    }
+    a->loss[0] = (ws_real)(total / (double)a->count);
+}
+
+WS_INLINE void scaled_difference(const ws_mse_arguments *a, ws_real scale, ws_real *restrict to, bool accumulate)
+{
+    const ws_real *p = a->prediction, *t = a->target;
+    if (accumulate)
+        for (int64_t i = 0; i < a->count; i++)
+            to[i] += scale * (p[i] - t[i]);
+    else
+        for (int64_t i = 0; i < a->count; i++)
+            to[i] = scale * (p[i] - t[i]);
+}
+
+WS_OPERATOR_KERNEL(mse, backward)
+{
+    ws_real scale = 2 * a->dloss[0] / (ws_real)a->count;
+    if (a->dprediction)
+        scaled_difference(a, scale, a->dprediction, a->accumulate_dprediction);
+    if (a->dtarget)
+        scaled_difference(a, -scale, a->dtarget, a->accumulate_dtarget);
+}
+
+/* log(sum(exp(x))), with the largest taken out first. */
+WS_INLINE ws_real log_sum_exp(const ws_real *restrict x, int64_t C)
+{
+    ws_real largest = x[0];
+    for (int64_t c = 1; c < C; c++)
+        largest = x[c] > largest ? x[c] : largest;
+    ws_real lanes[WS_LANES] = {0}, rest = 0;
+    int64_t c = 0;
+    for (; c + WS_LANES <= C; c += WS_LANES)
+        for (int i = 0; i < WS_LANES; i++)
+            lanes[i] += ws_exp(x[c + i] - largest);
+    for (; c < C; c++)
+        rest += ws_exp(x[c] - largest);
+    ws_vector sums;
+    memcpy(&sums, lanes, sizeof sums);
+    return largest + ws_log(ws_fold(&sums) + rest);
+}
+
+WS_OPERATOR_KERNEL(cross_entropy, forward)
+{
+    double total = 0;
+    int64_t counted = 0;
+    for (int64_t b = 0; b < a->B; b++) {
+        const ws_real *x = a->logits + b * a->C;
+        int32_t index = a->index[b];
+        if (index < 0)
+            continue;
+        ws_real log_sum = log_sum_exp(x, a->C);
+        if (a->log_sum)
+            a->log_sum[b] = log_sum;
+        total += index < a->C ? (double)(log_sum - x[index]) : (double)NAN;
+        counted++;
+    }
+    if (a->row_scale)
+        a->row_scale[0] = counted ? 1 / (ws_real)counted : 0;
+    a->loss[0] = counted ? (ws_real)(total / (double)counted) : 0;
+}
+
+WS_INLINE void softmax_gradient(const ws_real *restrict x, ws_real log_sum, ws_real scale, ws_real *restrict dx,
+                                int64_t C, bool accumulate)
+{
+    if (accumulate)
+        for (int64_t c = 0; c < C; c++)
+            dx[c] += scale * ws_exp(x[c] - log_sum);
+    else
+        for (int64_t c = 0; c < C; c++)
+            dx[c] = scale * ws_exp(x[c] - log_sum);
+}
+
+WS_OPERATOR_KERNEL(cross_entropy, backward)
+{
+    ws_real scale = a->dloss[0] * a->row_scale[0];
+    for (int64_t b = 0; b < a->B; b++) {
+        ws_real *dx = a->dlogits + b * a->C;
+        int32_t index = a->index[b];
+        if (index >= 0) {
+            softmax_gradient(a->logits + b * a->C, a->log_sum[b], scale, dx, a->C, a->accumulate_dlogits);
+            if (index < a->C)
+                dx[index] -= scale;
+        } else if (!a->accumulate_dlogits) {
+            memset(dx, 0, (size_t)a->C * sizeof *dx);
+        }
+    }
+}

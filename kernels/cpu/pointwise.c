@@ -1,0 +1,109 @@
+/* add, activate and concat on the CPU. */
+#include "level.h"
+
+/* to = from, or to += from */
+WS_INLINE void pass_gradient(ws_real *restrict to, const ws_real *restrict from, int64_t count, bool accumulate)
+{
+    if (accumulate)
+        for (int64_t i = 0; i < count; i++)
+            to[i] += from[i];
+    else
+        memcpy(to, from, (size_t)count * sizeof *to);
+}
+
+WS_OPERATOR_KERNEL(add, forward)
+{
+    const ws_real *x = a->a, *z = a->b;
+    ws_real *restrict y = a->y;
+    for (int64_t i = 0; i < a->count; i++)
+        y[i] = x[i] + z[i];
+}
+
+WS_OPERATOR_KERNEL(add, backward)
+{
+    if (a->da)
+        pass_gradient(a->da, a->dy, a->count, a->accumulate_da);
+    if (a->db)
+        pass_gradient(a->db, a->dy, a->count, a->accumulate_db);
+}
+
+WS_INLINE void activate(const ws_activate_arguments *a, ws_activation activation)
+{
+    const ws_real *restrict x = a->x;
+    ws_real *restrict y = a->y;
+    for (int64_t i = 0; i < a->count; i++)
+        y[i] = ws_activation_value(activation, x[i]);
+}
+
+WS_OPERATOR_KERNEL(activate, forward)
+{
+    switch (a->activation) {
+    case WS_RELU:
+        activate(a, WS_RELU);
+        break;
+    case WS_SILU:
+        activate(a, WS_SILU);
+        break;
+    case WS_GELU:
+        activate(a, WS_GELU);
+        break;
+    case WS_TANH:
+        activate(a, WS_TANH);
+        break;
+    default:
+        activate(a, WS_NONE);
+    }
+}
+
+WS_INLINE void differentiate(const ws_activate_arguments *a, ws_activation activation)
+{
+    const ws_real *restrict dy = a->dy, *restrict known = ws_activation_needs_z(activation) ? a->x : a->y;
+    ws_real *restrict dx = a->dx;
+    if (a->accumulate_dx)
+        for (int64_t i = 0; i < a->count; i++)
+            dx[i] += dy[i] * ws_activation_slope(activation, known[i]);
+    else
+        for (int64_t i = 0; i < a->count; i++)
+            dx[i] = dy[i] * ws_activation_slope(activation, known[i]);
+}
+
+WS_OPERATOR_KERNEL(activate, backward)
+{
+    switch (a->activation) {
+    case WS_RELU:
+        differentiate(a, WS_RELU);
+        break;
+    case WS_SILU:
+        differentiate(a, WS_SILU);
+        break;
+    case WS_GELU:
+        differentiate(a, WS_GELU);
+        break;
+    case WS_TANH:
+        differentiate(a, WS_TANH);
+        break;
+    default:
+        pass_gradient(a->dx, a->dy, a->count, a->accumulate_dx);
+    }
+}
+
+WS_OPERATOR_KERNEL(concat, forward)
+{
+    int64_t left = a->A_width, right = a->B_width;
+    for (int64_t b = 0; b < a->B; b++) {
+        memcpy(a->y + b * (left + right), a->a + b * left, (size_t)left * sizeof *a->y);
+        memcpy(a->y + b * (left + right) + left, a->b + b * right, (size_t)right * sizeof *a->y);
+    }
+}
+
+WS_OPERATOR_KERNEL(concat, backward)
+{
+    int64_t left = a->A_width, right = a->B_width;
+    for (int64_t b = 0; b < a->B; b++) {
+        const ws_real *dy = a->dy + b * (left + right);
+        if (a->da)
+            pass_gradient(a->da + b * left, dy, left, a->accumulate_da);
+        if (a->db)
+            pass_gradient(a->db + b * right, dy + left, right, a->accumulate_db);
+    }
+}

@@ -1,0 +1,56 @@
+/* Differentiation: which tensors have a gradient, and which consumer of a tensor writes it first. A gradient is
+ * computed only where it leads from the loss to a parameter, so the gradient of a plan's inputs is never made. */
+#include "engine/plan.h"
+
+/* A value depends on parameters when one of the nodes above it has some. */
+static void mark_dependence(const ws_plan *plan, bool *depends)
+{
+    for (size_t i = 0; i < plan->node_count; i++) {
+        const ws_node *node = &plan->nodes[i];
+        bool any = node->parameters[0] >= 0;
+        for (int k = 0; k < WS_MAX_INPUTS; k++)
+            any = any || (node->inputs[k] >= 0 && depends[node->inputs[k]]);
+        depends[node->output] = any;
+    }
+}
+
+static void reach_inputs(ws_plan *plan, ws_node *node, const bool *depends)
+{
+    for (int k = 0; k < WS_MAX_INPUTS; k++) {
+        if (node->inputs[k] < 0 || !depends[node->inputs[k]])
+            continue;
+        ws_plan_tensor *input = &plan->tensors[node->inputs[k]];
+        node->accumulate[k] = input->has_gradient; /* a later consumer has written it already */
+        input->has_gradient = true;
+    }
+}
+
+ws_err ws_plan_differentiate(ws_plan *plan, ws_tensor loss)
+{
+    WS_TRY(WS_NEW_ARRAY(plan->node_buffers, plan->node_count));
+    if (loss.id < 0)
+        return WS_OK;
+    WS_CHECK((size_t)loss.id < plan->tensor_count && plan->tensors[loss.id].producer >= 0, INTERNAL,
+             "the loss is not made by an operator of this plan");
+    const ws_shape *shape = &plan->tensors[loss.id].shape;
+    char text[96];
+    WS_CHECK(ws_shape_count(shape) == 1, CONFIG, "the loss (%s) must be one number, its shape is %s",
+             plan->nodes[plan->tensors[loss.id].producer].name, ws_shape_text(shape, text));
+    bool *depends = NULL;
+    WS_TRY(ws_arena_alloc(plan->arena, &depends, plan->tensor_count, sizeof *depends));
+    mark_dependence(plan, depends);
+    WS_CHECK(depends[loss.id], CONFIG, "the loss does not depend on any parameter");
+    plan->loss = loss.id;
+    plan->tensors[loss.id].has_gradient = true;
+    for (size_t i = plan->node_count; i-- > 0;) {
+        ws_node *node = &plan->nodes[i];
+        if (!plan->tensors[node->output].has_gradient)
+            continue;
+        plan->node_buffers[i].differentiated = true;
+        for (int k = 0; k < WS_MAX_PARAMETERS; k++)
+            if (node->parameters[k] >= 0)
+                plan->parameter_details[node->parameters[k]].reached = true;
+        reach_inputs(plan, node, depends);
+    }
+    return WS_OK;
+}

@@ -1,0 +1,70 @@
+/* concat: two tensors side by side along the last dimension. */
+#include "engine/operator.h"
+
+static ws_err infer(ws_plan *plan, ws_node *node)
+{
+    (void)plan;
+    const ws_shape *a = &node->in[0], *b = &node->in[1];
+    char left[96], right[96];
+    WS_CHECK(a->dimensions == b->dimensions &&
+                 memcmp(a->size, b->size, (size_t)(a->dimensions - 1) * sizeof a->size[0]) == 0,
+             CONFIG, "concat %s: all but the last dimension must agree: %s and %s", node->name, ws_shape_text(a, left),
+             ws_shape_text(b, right));
+    node->out = *a;
+    node->out.size[a->dimensions - 1] += ws_shape_width(b);
+    return WS_OK;
+}
+
+static ws_concat_arguments arguments(const ws_node *node, const ws_node_memory *memory)
+{
+    return (ws_concat_arguments){
+        .B = ws_shape_rows(&node->out),
+        .A_width = ws_shape_width(&node->in[0]),
+        .B_width = ws_shape_width(&node->in[1]),
+        .accumulate_da = node->accumulate[0],
+        .accumulate_db = node->accumulate[1],
+        .a = memory->inputs[0],
+        .b = memory->inputs[1],
+        .y = memory->output,
+        .dy = memory->output_gradient,
+        .da = memory->input_gradients[0],
+        .db = memory->input_gradients[1],
+    };
+}
+
+static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_concat_arguments a = arguments(node, memory);
+    place->kernels->concat_forward(&a, place->queue);
+}
+
+static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_concat_arguments a = arguments(node, memory);
+    place->kernels->concat_backward(&a, place->queue);
+}
+
+static double flops_forward(const ws_node *node)
+{
+    (void)node;
+    return 0;
+}
+
+static double flops_backward(const ws_node *node, int gradients)
+{
+    (void)node;
+    (void)gradients;
+    return 0;
+}
+
+const ws_operator ws_operator_concat = {
+    .name = "concat",
+    .help = "two tensors side by side along the last dimension",
+    .inputs = 2,
+    .input_types = {WS_INPUT_REAL, WS_INPUT_REAL},
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .flops_forward = flops_forward,
+    .flops_backward = flops_backward,
+};

@@ -1,0 +1,69 @@
+/* cross_entropy: mean over the rows that count of -log softmax(logits)[index]; the class index has no gradient. */
+#include "engine/operator.h"
+
+static ws_err infer(ws_plan *plan, ws_node *node)
+{
+    (void)plan;
+    int64_t B = ws_shape_rows(&node->in[0]);
+    char a[96], b[96];
+    WS_CHECK(ws_shape_count(&node->in[1]) == B, CONFIG,
+             "cross_entropy %s: logits %s need one class index a row, not %s", node->name,
+             ws_shape_text(&node->in[0], a), ws_shape_text(&node->in[1], b));
+    node->out = (ws_shape){1, {1}};
+    node->saved[0] = (size_t)B;
+    node->saved[1] = 1;
+    node->scratch_forward = (size_t)B;
+    node->backward_reads_input[0] = node->backward_reads_input[1] = true;
+    return WS_OK;
+}
+
+static ws_cross_entropy_arguments arguments(const ws_node *node, const ws_node_memory *memory)
+{
+    return (ws_cross_entropy_arguments){
+        .B = ws_shape_rows(&node->in[0]),
+        .C = ws_shape_width(&node->in[0]),
+        .accumulate_dlogits = node->accumulate[0],
+        .logits = memory->inputs[0],
+        .index = memory->inputs[1],
+        .log_sum = memory->saved[0],
+        .row_scale = memory->saved[1],
+        .loss = memory->output,
+        .dloss = memory->output_gradient,
+        .dlogits = memory->input_gradients[0],
+        .scratch = memory->scratch,
+    };
+}
+
+static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_cross_entropy_arguments a = arguments(node, memory);
+    place->kernels->cross_entropy_forward(&a, place->queue);
+}
+
+static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_cross_entropy_arguments a = arguments(node, memory);
+    place->kernels->cross_entropy_backward(&a, place->queue);
+}
+
+static double flops_forward(const ws_node *node)
+{
+    return 12.0 * (double)ws_shape_count(&node->in[0]);
+}
+
+static double flops_backward(const ws_node *node, int gradients)
+{
+    return 12.0 * gradients * (double)ws_shape_count(&node->in[0]);
+}
+
+const ws_operator ws_operator_cross_entropy = {
+    .name = "cross_entropy",
+    .help = "loss: softmax cross entropy, rows with index -1 ignored",
+    .inputs = 2,
+    .input_types = {WS_INPUT_REAL, WS_INPUT_INDEX},
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .flops_forward = flops_forward,
+    .flops_backward = flops_backward,
+};

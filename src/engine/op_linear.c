@@ -1,0 +1,77 @@
+/* linear: y = act(x W^T + b), the dense layer. All leading dimensions of x are rows. */
+#include <math.h>
+#include "engine/operator.h"
+
+static ws_err infer(ws_plan *plan, ws_node *node)
+{
+    int64_t K = ws_shape_width(&node->in[0]), N = node->width;
+    WS_CHECK(N > 0, CONFIG, "linear %s: width %lld is not positive", node->name, (long long)N);
+    WS_CHECK((unsigned)node->activation < WS_ACTIVATION_COUNT, CONFIG, "linear %s: unknown activation %d", node->name,
+             (int)node->activation);
+    WS_TRY(ws_node_add_parameter(plan, node, 0, "weight", (ws_shape){2, {N, K}}, 1 / sqrt((double)K), 0, true));
+    WS_TRY(ws_node_add_parameter(plan, node, 1, "bias", (ws_shape){1, {N}}, 0, 0, false));
+    node->out = node->in[0];
+    node->out.size[node->out.dimensions - 1] = N;
+    node->scratch_backward = (size_t)(WS_COLUMN_PARTS * N);
+    node->backward_reads_input[0] = true;
+    if (node->activation == WS_SILU || node->activation == WS_GELU)
+        node->saved[0] = (size_t)ws_shape_count(&node->out);
+    else
+        node->backward_reads_output = node->activation != WS_NONE;
+    return WS_OK;
+}
+
+static ws_linear_arguments arguments(const ws_node *node, const ws_node_memory *memory)
+{
+    return (ws_linear_arguments){
+        .B = ws_shape_rows(&node->in[0]),
+        .K = ws_shape_width(&node->in[0]),
+        .N = node->width,
+        .activation = node->activation,
+        .accumulate_dx = node->accumulate[0],
+        .x = memory->inputs[0],
+        .weight = memory->parameters[0],
+        .bias = memory->parameters[1],
+        .z = memory->saved[0],
+        .y = memory->output,
+        .dy = memory->output_gradient,
+        .dx = memory->input_gradients[0],
+        .dweight = memory->parameter_gradients[0],
+        .dbias = memory->parameter_gradients[1],
+        .scratch = memory->scratch,
+    };
+}
+
+static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_linear_arguments a = arguments(node, memory);
+    place->kernels->linear_forward(&a, place->queue);
+}
+
+static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_linear_arguments a = arguments(node, memory);
+    place->kernels->linear_backward(&a, place->queue);
+}
+
+static double flops_forward(const ws_node *node)
+{
+    return 2.0 * (double)ws_shape_count(&node->in[0]) * (double)node->width;
+}
+
+static double flops_backward(const ws_node *node, int gradients)
+{
+    return flops_forward(node) * (1 + gradients); /* the weights', and the input's where it is wanted */
+}
+
+const ws_operator ws_operator_linear = {
+    .name = "linear",
+    .help = "dense layer with bias and activation: y = act(x W^T + b)",
+    .inputs = 1,
+    .input_types = {WS_INPUT_REAL},
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .flops_forward = flops_forward,
+    .flops_backward = flops_backward,
+};

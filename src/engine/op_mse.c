@@ -1,0 +1,64 @@
+/* mse: mean squared error over all elements. */
+#include "engine/operator.h"
+
+static ws_err infer(ws_plan *plan, ws_node *node)
+{
+    (void)plan;
+    char a[96], b[96];
+    WS_CHECK(ws_shape_equal(&node->in[0], &node->in[1]), CONFIG, "mse %s: prediction %s and target %s differ in shape",
+             node->name, ws_shape_text(&node->in[0], a), ws_shape_text(&node->in[1], b));
+    node->out = (ws_shape){1, {1}};
+    node->scratch_forward = WS_LOSS_PARTS;
+    node->backward_reads_input[0] = node->backward_reads_input[1] = true;
+    return WS_OK;
+}
+
+static ws_mse_arguments arguments(const ws_node *node, const ws_node_memory *memory)
+{
+    return (ws_mse_arguments){
+        .count = ws_shape_count(&node->in[0]),
+        .accumulate_dprediction = node->accumulate[0],
+        .accumulate_dtarget = node->accumulate[1],
+        .prediction = memory->inputs[0],
+        .target = memory->inputs[1],
+        .loss = memory->output,
+        .dloss = memory->output_gradient,
+        .dprediction = memory->input_gradients[0],
+        .dtarget = memory->input_gradients[1],
+        .scratch = memory->scratch,
+    };
+}
+
+static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_mse_arguments a = arguments(node, memory);
+    place->kernels->mse_forward(&a, place->queue);
+}
+
+static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_mse_arguments a = arguments(node, memory);
+    place->kernels->mse_backward(&a, place->queue);
+}
+
+static double flops_forward(const ws_node *node)
+{
+    return 3.0 * (double)ws_shape_count(&node->in[0]);
+}
+
+static double flops_backward(const ws_node *node, int gradients)
+{
+    return 2.0 * gradients * (double)ws_shape_count(&node->in[0]);
+}
+
+const ws_operator ws_operator_mse = {
+    .name = "mse",
+    .help = "loss: mean squared error over all elements",
+    .inputs = 2,
+    .input_types = {WS_INPUT_REAL, WS_INPUT_REAL},
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .flops_forward = flops_forward,
+    .flops_backward = flops_backward,
+};

@@ -1,0 +1,136 @@
+/* Places: opening a device, memory in it, copies to and from it; and the CPU as a device. */
+#include <cblas.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include "engine/place.h"
+
+/* ---- the CPU ---- */
+
+static pthread_once_t blas_once = PTHREAD_ONCE_INIT;
+
+/* Parallelism is over gradient shards, never inside an operator. */
+static void use_one_blas_thread(void)
+{
+    openblas_set_num_threads(1);
+}
+
+static ws_err cpu_open(void **queue, int index)
+{
+    WS_CHECK(index == 0, ARGUMENT, "there is no CPU device %d; the only one is 0", index);
+    *queue = NULL;
+    return WS_OK;
+}
+
+static void cpu_close(void *queue)
+{
+    (void)queue;
+}
+
+static ws_err cpu_allocate(void *queue, void **out, size_t bytes)
+{
+    (void)queue;
+    return ws_alloc(out, bytes, 1);
+}
+
+static void cpu_release(void *queue, void *memory)
+{
+    (void)queue;
+    free(memory);
+}
+
+static void cpu_copy(void *queue, void *to, const void *from, size_t bytes)
+{
+    (void)queue;
+    memcpy(to, from, bytes);
+}
+
+static void cpu_zero(void *queue, void *memory, size_t bytes)
+{
+    (void)queue;
+    memset(memory, 0, bytes);
+}
+
+static ws_err cpu_wait(void *queue)
+{
+    (void)queue;
+    return WS_OK;
+}
+
+const ws_device ws_device_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .allocate = cpu_allocate,
+    .release = cpu_release,
+    .allocate_host = cpu_allocate,
+    .release_host = cpu_release,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .zero = cpu_zero,
+    .wait = cpu_wait,
+    .host_memory = true,
+};
+
+/* ---- places ---- */
+
+ws_place ws_place_cpu(void)
+{
+    pthread_once(&blas_once, use_one_blas_thread);
+    return (ws_place){.backend = WS_CPU, .device = &ws_device_cpu, .kernels = ws_kernels_of(ws_isa_active())};
+}
+
+ws_err ws_place_open(ws_place *out, ws_backend backend, int index)
+{
+    ws_place place = {.backend = backend};
+    if (backend == WS_CPU) {
+        place = ws_place_cpu();
+    } else {
+        place.kernels = ws_kernels_of_cuda();
+        WS_CHECK(place.kernels, UNSUPPORTED, "this build has no CUDA kernels; build where the CUDA Toolkit is found");
+#if defined(WS_HAVE_CUDA) && !defined(WS_REAL_DOUBLE)
+        place.device = &ws_device_cuda;
+#endif
+    }
+    WS_TRY(place.device->open(&place.queue, index));
+    *out = place;
+    return WS_OK;
+}
+
+void ws_place_close(ws_place *place)
+{
+    if (place->device)
+        place->device->close(place->queue);
+    *place = (ws_place){0};
+}
+
+ws_err ws_place_allocate(const ws_place *place, ws_real **out, size_t count)
+{
+    WS_CHECK(count <= SIZE_MAX / sizeof(ws_real), MEMORY, "%zu reals are too many", count);
+    void *memory = NULL;
+    WS_TRY(place->device->allocate(place->queue, &memory, count * sizeof(ws_real)));
+    *out = memory;
+    return WS_OK;
+}
+
+void ws_place_release(const ws_place *place, ws_real **memory)
+{
+    if (*memory)
+        place->device->release(place->queue, *memory);
+    *memory = NULL;
+}
+
+void ws_place_upload(const ws_place *place, ws_real *device, const ws_real *host, size_t count)
+{
+    place->device->upload(place->queue, device, host, count * sizeof *host);
+}
+
+ws_err ws_place_download(const ws_place *place, ws_real *host, const ws_real *device, size_t count)
+{
+    place->device->download(place->queue, host, device, count * sizeof *host);
+    return place->device->wait(place->queue);
+}
+
+ws_err ws_place_wait(const ws_place *place)
+{
+    return place->device->wait(place->queue);
+}
