@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "cluster/accelerator.h"
+#include "cluster/cluster.h"
 #include "jobs/job.h"
 #include "storage/storage.h"
 

@@ -9,6 +9,7 @@
 
 #include <mpi.h>
 #include <stdint.h>
+#include "cluster/accelerator.h"
 #include "core/core.h"
 
 typedef struct ws_comm {
