@@ -120,7 +120,7 @@ static ws_err read_rows(ws_label_source *source, ws_csv *csv, const char *path)
     }
 }
 
-static ws_err open_labels(ws_label_source *source, const char *labels, const ws_string_list *inputs)
+ws_err ws_labels_read_generic(ws_label_source *source, const char *labels, const ws_string_list *inputs)
 {
     if (labels == NULL)
         return WS_OK;
@@ -138,4 +138,4 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
 }
 
 const ws_dataset_adapter ws_dataset_generic = {
-    "generic", "any captures; labels from a CSV file of 5-tuples (--labels FILE.csv)", NULL, open_labels};
+    "generic", "any captures; labels from a CSV file of 5-tuples (--labels FILE.csv)", NULL, ws_labels_read_generic};

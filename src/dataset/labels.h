@@ -62,4 +62,7 @@ bool ws_label_key(ws_flow_key *key, uint8_t protocol, const char *source, uint16
 /* "TCP", "tcp", "6" -> 6; 0 where unknown. */
 uint8_t ws_label_protocol(const char *text);
 
+/* The reader of generic's CSV file, for families that write the same. */
+WS_MUST ws_err ws_labels_read_generic(ws_label_source *source, const char *labels, const ws_string_list *inputs);
+
 #endif
