@@ -1,0 +1,91 @@
+/* store_layout: the columns of a store as tables, shared by the writer and the reader; a row as the writer holds it; and the
+ * small parts of the writer. Used inside the room only.
+ *
+ * Chunks hold 4,096 flows or 32,768 packets (32 to 320 KiB a column): small enough that a store of a few flows stays a few
+ * MiB of holes, large enough that 10^8 flows are 24,000 chunks a column. Chunks are not the hash's blocks and do not enter it.
+ */
+#ifndef WS_DATASET_STORE_LAYOUT_H
+#define WS_DATASET_STORE_LAYOUT_H
+
+#include "dataset/labels.h"
+#include "dataset/store_write.h"
+
+enum { WS_CHUNK_FLOWS = 4096, WS_CHUNK_PACKETS = 32768, WS_ENDPOINT_TEXT = 56 };
+
+typedef enum ws_stored_type {
+    WS_STORED_U8,
+    WS_STORED_I8,
+    WS_STORED_U16,
+    WS_STORED_U32,
+    WS_STORED_I32,
+    WS_STORED_U64,
+    WS_STORED_I64,
+    WS_STORED_F32,
+    WS_STORED_TEXT, /* WS_ENDPOINT_TEXT bytes, NUL-padded */
+    WS_STORED_COUNT
+} ws_stored_type;
+size_t ws_stored_size(ws_stored_type type);
+hid_t ws_stored_file_type(ws_stored_type type);   /* little endian; borrowed, but for TEXT: new, see ws_stored_release */
+hid_t ws_stored_memory_type(ws_stored_type type); /* native; same */
+void ws_stored_release(ws_stored_type type, hid_t handle);
+
+typedef struct ws_store_column {
+    const char *path;
+    ws_stored_type type;
+    size_t offset; /* in ws_store_row, or in ws_flow_packet */
+} ws_store_column;
+extern const ws_store_column ws_flow_columns[]; /* path NULL ends */
+extern const ws_store_column ws_endpoint_columns[];
+extern const ws_store_column ws_packet_columns[];
+
+/* 128 bits of a SHA-256 that stand for a session or a host until it has its dense number. */
+typedef struct ws_identity {
+    uint64_t high, low;
+} ws_identity;
+
+/* A flow as the writer holds it until it is in the file. */
+typedef struct ws_store_row {
+    uint64_t number; /* row in the store */
+    int64_t first_ns, last_ns;
+    uint64_t packets[2], bytes[2], payload[2];
+    uint64_t first_ordinal, key_hash, input_hash, row_hash, packet_start;
+    ws_identity session, host;
+    uint32_t session_id, host_id, input_id;
+    uint8_t protocol, end;
+    float features[WS_FLOW20_COLUMNS];
+    int32_t labels[WS_LABEL_LEVELS_MAX];
+    char source[WS_ENDPOINT_TEXT], destination[WS_ENDPOINT_TEXT];
+} ws_store_row;
+
+/* ---------------------------------------------------------------- store_row.c: what a row says of its flow */
+typedef enum ws_endpoint_mode { WS_ENDPOINTS_DROP, WS_ENDPOINTS_KEYED, WS_ENDPOINTS_PREFIX, WS_ENDPOINTS_PLAIN } ws_endpoint_mode;
+WS_MUST ws_err ws_endpoint_mode_find(const char *name, ws_endpoint_mode *out);
+typedef struct ws_row_maker {
+    ws_sha256 *hash;
+    ws_endpoint_mode endpoints;
+    char *key; /* content of the key file, NULL: unkeyed */
+    size_t key_bytes;
+} ws_row_maker;
+WS_MUST ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char *key_file);
+void ws_row_maker_destroy(ws_row_maker *maker);
+/* Everything but number, packet_start, session_id, host_id and labels. */
+void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets, const char *input_name,
+                 ws_store_row *row);
+
+/* ---------------------------------------------------------------- store_ids.c: dense numbers in order of first row */
+/* Every identity has an owner rank that remembers its number; memory is that of the distinct identities. */
+typedef struct ws_dense_ids ws_dense_ids;
+WS_MUST ws_err ws_dense_ids_create(ws_dense_ids **out);
+void ws_dense_ids_destroy(ws_dense_ids **ids);
+/* Rows [first_row, first_row + count) of this rank; ranks hold adjacent runs of rows, and calls follow in row order. */
+WS_MUST ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *identities,
+                                       uint64_t first_row, uint64_t count, uint32_t *out);
+
+/* ---------------------------------------------------------------- store_provenance.c: the parts one rank writes */
+WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);
+WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs, const ws_store_provenance *provenance,
+                                         uint64_t rows);
+/* Stores the hash, brings the file to the disk and gives it its final name. */
+WS_MUST ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash);
+
+#endif

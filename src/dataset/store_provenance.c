@@ -1,0 +1,185 @@
+/* store_provenance: what one rank writes alone: the empty file with its groups, datasets and names before the ranks open it
+ * together, and provenance, content hash and final name after they have closed it. Variable-length texts cannot be written
+ * through MPI-IO, which is why these parts are apart.
+ */
+#include "dataset/store_layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static ws_err create_group(hid_t file, const char *path)
+{
+    hid_t group = H5Gcreate2(file, path, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    WS_H5(group);
+    WS_H5(H5Gclose(group));
+    return WS_OK;
+}
+
+/* An extendible dataset of `columns` values a row, without rows yet. Space is allocated as it grows and never filled: every
+ * value is written once. */
+static ws_err create_dataset(hid_t file, const char *path, ws_stored_type type, hsize_t columns, hsize_t chunk_rows)
+{
+    ws_err error = WS_OK;
+    int dimensions = columns > 1 ? 2 : 1;
+    hsize_t shape[2] = {0, columns}, maximum[2] = {H5S_UNLIMITED, columns}, chunk[2] = {chunk_rows, columns};
+    hid_t space = -1, properties = -1, file_type = -1, dataset = -1;
+    WS_H5_GOTO(out, space = H5Screate_simple(dimensions, shape, maximum));
+    WS_H5_GOTO(out, properties = H5Pcreate(H5P_DATASET_CREATE));
+    WS_H5_GOTO(out, H5Pset_chunk(properties, dimensions, chunk));
+    WS_H5_GOTO(out, H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY));
+    WS_H5_GOTO(out, H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER));
+    WS_H5_GOTO(out, H5Pset_obj_track_times(properties, false));
+    WS_H5_GOTO(out, file_type = ws_stored_file_type(type));
+    WS_H5_GOTO(out, dataset = H5Dcreate2(file, path, file_type, space, H5P_DEFAULT, properties, H5P_DEFAULT));
+out:
+    ws_stored_release(type, file_type);
+    if (dataset >= 0)
+        H5Dclose(dataset);
+    if (properties >= 0)
+        H5Pclose(properties);
+    if (space >= 0)
+        H5Sclose(space);
+    return error;
+}
+
+static ws_err create_columns(hid_t file, const ws_store_column *columns, hsize_t chunk_rows)
+{
+    for (; columns->path != NULL; columns++)
+        WS_TRY(create_dataset(file, columns->path, columns->type, 1, chunk_rows));
+    return WS_OK;
+}
+
+static ws_err create_labels(hid_t file, const ws_label_level *level)
+{
+    char *path = ws_format("/labels/%s", level->name);
+    WS_CHECK(path != NULL, MEMORY, "no memory for the label level %s", level->name);
+    ws_err error = create_dataset(file, path, WS_STORED_I32, 1, WS_CHUNK_FLOWS);
+    if (error == WS_OK)
+        error = ws_h5_write_attribute_texts(file, path, "names", (const char *const *)level->names, level->classes);
+    free(path);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err write_skeleton(hid_t file, const ws_store_writer_options *options)
+{
+    static const char *const groups[] = {"/flows", "/packets", "/features", "/labels", "/provenance"};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+        WS_TRY(create_group(file, groups[i]));
+    WS_TRY(create_columns(file, ws_flow_columns, WS_CHUNK_FLOWS));
+    WS_TRY(create_columns(file, ws_packet_columns, WS_CHUNK_PACKETS));
+    WS_TRY(create_dataset(file, "/features/flow20", WS_STORED_F32, WS_FLOW20_COLUMNS, WS_CHUNK_FLOWS));
+    WS_TRY(ws_h5_write_attribute_texts(file, "/features/flow20", "columns", ws_flow20_names, WS_FLOW20_COLUMNS));
+    WS_TRY(ws_h5_write_attribute_texts(file, "/features/flow20", "units", ws_flow20_units, WS_FLOW20_COLUMNS));
+    for (size_t l = 0; l < options->level_count; l++)
+        WS_TRY(create_labels(file, &options->levels[l]));
+    const char *endpoints = options->endpoints == NULL ? "drop" : options->endpoints;
+    if (strcmp(endpoints, "drop") != 0)
+        WS_TRY(create_columns(file, ws_endpoint_columns, WS_CHUNK_FLOWS));
+    WS_TRY(ws_h5_write_attribute_i64(file, ".", "schema", WS_STORE_SCHEMA));
+    WS_TRY(ws_h5_write_attribute_text(file, ".", "dataset", options->dataset));
+    WS_TRY(ws_h5_write_attribute_text(file, ".", "version", ws_version()));
+    WS_TRY(ws_h5_write_attribute_text(file, ".", "endpoints", endpoints));
+    return WS_OK;
+}
+
+ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options)
+{
+    hid_t file;
+    WS_TRY(ws_h5_create(partial, &file));
+    ws_err error = write_skeleton(file, options);
+    ws_err close_error = ws_h5_close(&file);
+    WS_TRY(error);
+    WS_TRY(close_error);
+    return WS_OK;
+}
+
+/* By one process, through ordinary file calls. */
+static ws_err open_writable(const char *path, hid_t *file)
+{
+    *file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    WS_H5(*file);
+    return WS_OK;
+}
+
+static ws_err write_damage(hid_t file, const ws_store_provenance *provenance)
+{
+    size_t count = provenance->damage_count;
+    const hsize_t shape[1] = {count};
+    uint32_t *inputs = NULL;
+    uint64_t *offsets = NULL, *bytes = NULL;
+    const char **reasons = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(inputs, count));
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(offsets, count));
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(bytes, count));
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(reasons, count));
+    for (size_t i = 0; i < count; i++) {
+        const ws_damage *damage = &provenance->damage[i];
+        inputs[i] = damage->input;
+        offsets[i] = damage->offset;
+        bytes[i] = damage->bytes;
+        reasons[i] = damage->reason < WS_DAMAGE_COUNT ? ws_damage_names[damage->reason] : "unknown";
+    }
+    WS_TRY_GOTO(out, create_group(file, "/provenance/damage"));
+    WS_TRY_GOTO(out, ws_h5_write_dataset(file, "/provenance/damage/input", H5T_NATIVE_UINT32, inputs, 1, shape));
+    WS_TRY_GOTO(out, ws_h5_write_texts(file, "/provenance/damage/reason", reasons, count));
+    WS_TRY_GOTO(out, ws_h5_write_dataset(file, "/provenance/damage/offset", H5T_NATIVE_UINT64, offsets, 1, shape));
+    WS_TRY_GOTO(out, ws_h5_write_dataset(file, "/provenance/damage/bytes", H5T_NATIVE_UINT64, bytes, 1, shape));
+out:
+    free(inputs);
+    free(offsets);
+    free(bytes);
+    free(reasons);
+    return error;
+}
+
+static ws_err write_provenance(hid_t file, const ws_string_list *inputs, const ws_store_provenance *provenance,
+                               uint64_t rows)
+{
+    const hsize_t shape[1] = {inputs->count};
+    WS_TRY(ws_h5_write_attribute_i64(file, ".", "rows", (int64_t)rows));
+    WS_TRY(ws_h5_write_attribute_text(file, "/provenance", "version", ws_version()));
+    WS_TRY(ws_h5_write_attribute_text(file, "/provenance", "options", provenance->options_json));
+    WS_TRY(ws_h5_write_attribute_text(file, "/provenance", "counters", provenance->counters_json));
+    WS_TRY(ws_h5_write_texts(file, "/provenance/inputs", inputs->items, inputs->count));
+    if (provenance->input_sha256 != NULL)
+        WS_TRY(ws_h5_write_texts(file, "/provenance/input_sha256", provenance->input_sha256->items,
+                                 provenance->input_sha256->count));
+    WS_TRY(ws_h5_write_dataset(file, "/provenance/input_bytes", H5T_NATIVE_UINT64, provenance->input_bytes, 1, shape));
+    WS_TRY(ws_h5_write_dataset(file, "/provenance/input_records", H5T_NATIVE_UINT64, provenance->input_records, 1, shape));
+    WS_TRY(write_damage(file, provenance));
+    return WS_OK;
+}
+
+ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs, const ws_store_provenance *provenance,
+                                 uint64_t rows)
+{
+    hid_t file;
+    WS_TRY(open_writable(partial, &file));
+    ws_err error = write_provenance(file, inputs, provenance, rows);
+    ws_err close_error = ws_h5_close(&file);
+    WS_TRY(error);
+    WS_TRY(close_error);
+    return WS_OK;
+}
+
+ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash)
+{
+    hid_t file;
+    WS_TRY(open_writable(partial, &file));
+    ws_err error = ws_h5_write_attribute_text(file, ".", "content_hash", content_hash);
+    ws_err close_error = ws_h5_close(&file);
+    WS_TRY(error);
+    WS_TRY(close_error);
+    int descriptor = open(partial, O_RDONLY | O_CLOEXEC);
+    WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
+    int status = fsync(descriptor);
+    int reason = errno;
+    close(descriptor);
+    WS_CHECK(status == 0, IO, "cannot bring %s to the disk: %s", partial, strerror(reason));
+    WS_TRY(ws_file_rename(partial, path));
+    return WS_OK;
+}
