@@ -1,30 +1,44 @@
 /* dataset: flows to store and back. Extraction, the store's schema, labels, splits, normalisation.
  *
- * STORE SCHEMA (root attribute `schema` = WS_STORE_SCHEMA; h5dump, h5py and HDFView read it). n flows, m stored
- * packets. /                     attributes: schema (int64), dataset (text), version (text), content_hash (hex), rows
- * (int64) /flows/protocol       uint8 [n]     6 TCP, 17 UDP /flows/first_ns       int64 [n]     time of the first
- * packet, ns since 1970 UTC;  /flows/last_ns: newest time seen /flows/packets_forward, packets_backward, bytes_forward,
- * bytes_backward, payload_forward, payload_backward  uint64 [n] /flows/end            uint8 [n]     ws_flow_end
+ * STORE SCHEMA (root attribute `schema` = WS_STORE_SCHEMA; h5dump, h5py and HDFView read it). n flows, m packets.
+ *
+ *   /                     attributes: schema and rows (int64), dataset, version, endpoints, content_hash (texts)
+ *   /flows/protocol       uint8 [n]     6 TCP, 17 UDP
+ *   /flows/first_ns       int64 [n]     time of the first packet, ns since 1970 UTC
+ *   /flows/last_ns        int64 [n]     newest time seen
+ *   /flows/packets_forward, packets_backward, bytes_forward, bytes_backward, payload_forward, payload_backward
+ *                         uint64 [n]
+ *   /flows/end            uint8 [n]     ws_flow_end
  *   /flows/input_id       uint32 [n]    index into /provenance/inputs
  *   /flows/first_ordinal  uint64 [n]    record number of the first packet in its input
  *   /flows/session_id     uint32 [n]    dense, in order of first row: unordered 5-tuple, over all inputs
  *   /flows/host_id        uint32 [n]    dense, in order of first row: address of the forward sender
  *   /flows/key_hash       uint64 [n]    first 8 bytes of SHA-256 of (domain, key file if any, 5-tuple)
  *   /flows/input_hash     uint64 [n]    first 8 bytes of SHA-256 of what a model sees (flow20 and packet columns):
- * equal = duplicate /flows/row_hash       uint64 [n]    first 8 bytes of SHA-256 of (input name, first_ordinal,
- * key_hash): names a row for ever /flows/packet_start   uint64 [n+1]  CSR: packets of flow i are [packet_start[i],
- * packet_start[i+1]) /packets/offset_ns int64, wire_length uint32, ip_length uint32, payload_length uint32,
- * header_length uint16, window uint16, flags uint8, direction int8      each [m] /features/flow20      float32 [n,20]
- * attributes: columns, units (texts) /labels/<level>       int32 [n]     class index, -1 without label; attribute
- * `names` (texts, sorted bytewise) /labels/attempted     uint8 [n]     only where the data set has it /flows/source,
- * /flows/destination  text, only with --endpoints keyed|prefix|plain /provenance           attributes: options (JSON),
- * version; /provenance/inputs (names, texts), input_sha256 (texts), input_bytes, input_records uint64;
- * /provenance/counters (JSON text attribute: records read, packets in flows, skipped by reason, bytes likewise, per
- * input and in sum, and the conservation check); /provenance/damage: input uint32, reason (text), offset, bytes uint64
+ *                                       equal = duplicate
+ *   /flows/row_hash       uint64 [n]    first 8 bytes of SHA-256 of (input name, first_ordinal, key_hash): names a
+ *                                       row for ever. The texts behind the three hashes: store_row.c
+ *   /flows/packet_start   uint64 [n+1]  CSR: packets of flow i are [packet_start[i], packet_start[i+1])
+ *   /flows/source, destination          text of fixed length, only with --endpoints keyed|prefix|plain:
+ *                                       "192.0.2.1:80", "[2001:db8::1]:80"; prefix: /24 and /48 are left; keyed:
+ *                                       32 hex digits of HMAC-SHA-256(key file, 16-byte address) and the port
+ *   /packets/offset_ns int64, wire_length uint32, ip_length uint32, payload_length uint32, header_length uint16,
+ *            window uint16, flags uint8, direction int8                each [m]
+ *   /features/flow20      float32 [n,20]  attributes: columns, units (texts)
+ *   /labels/<level>       int32 [n]     class index, -1 without label; attribute `names` (texts, sorted bytewise)
+ *   /labels/attempted     uint8 [n]     only where the data set has it
+ *   /provenance           attributes: options (JSON), version, counters (JSON: records read, packets in flows,
+ *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check)
+ *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]
+ *   /provenance/damage/   input uint32, reason (text), offset uint64, bytes uint64   each [runs of damage]
+ *
  * Row order: (input, the point at which the flow left, ordinal of its first packet).
- * CONTENT HASH: SHA-256 over, in the fixed order above, each dataset of /flows, /packets, /features, /labels (and
- * /bytes): its path, type name, columns, row count as text line, then the SHA-256 digests of its 65,536-row blocks,
- * little-endian values.
+ *
+ * CONTENT HASH: SHA-256 over all datasets of /flows, /packets, /features, /labels, /bytes, in this order of groups
+ * and sorted bytewise within one. Of each: the line "PATH TYPE COLUMNS ROWS\n" (TYPE uint8, int64, float32, text,
+ * ...; COLUMNS values a row); for each of the attributes names, columns, units it has, the line "NAME COUNT\n" and
+ * the texts, each with a NUL behind; then the SHA-256 digests (32 bytes) of its 65,536-row blocks: little-endian
+ * values, texts with one NUL behind.
  */
 #ifndef WS_DATASET_H
 #define WS_DATASET_H

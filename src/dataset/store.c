@@ -1,5 +1,5 @@
-/* store: reading a store. Opening reads attributes only, so it takes no longer for a large one; everything else reads the
- * rows it is asked for. One process; read only.
+/* store: reading a store. Opening reads attributes only, so it takes no longer for a large one; everything else reads
+ * the rows it is asked for. One process; read only.
  */
 #include "dataset/store_layout.h"
 
@@ -23,7 +23,8 @@ static ws_err check_schema(hid_t file, const char *path)
         if (schema < WS_STORE_SCHEMA)
             WS_HINT("make it again from its captures: wiresweep extract ... -o STORE.h5 INPUT...");
         else
-            WS_HINT("read it with a newer wiresweep, or make it again with this one: wiresweep extract ... -o STORE.h5 INPUT...");
+            WS_HINT("read it with a newer wiresweep, or make it again with this one: wiresweep extract ... -o STORE.h5 "
+                    "INPUT...");
         return error;
     }
     if (H5Aexists(file, "content_hash") <= 0) {
@@ -54,8 +55,9 @@ static herr_t add_level(hid_t group, const char *name, const H5L_info_t *info, v
     ws_label_level *level = &store->levels[store->level_count++];
     memset(level, 0, sizeof *level);
     level->name = ws_format("%s", name);
-    list->error = level->name == NULL ? WS_ERROR(MEMORY, "no memory for the label level %s", name)
-                                      : ws_h5_read_attribute_texts(group, name, "names", &level->names, &level->classes);
+    list->error = level->name == NULL
+                      ? WS_ERROR(MEMORY, "no memory for the label level %s", name)
+                      : ws_h5_read_attribute_texts(group, name, "names", &level->names, &level->classes);
     return list->error == WS_OK ? 0 : -1;
 }
 
@@ -134,16 +136,16 @@ static ws_err read_block(const ws_store *store, const char *path, hid_t memory_t
                   store->path, path);
     H5Sget_simple_extent_dims(file_space, shape, NULL);
     WS_CHECK_GOTO(out, begin <= shape[0] && count <= shape[0] - begin && (wanted == 1 || shape[1] == columns), FORMAT,
-                  "%s: %s has %llu rows; rows %llu to %llu were wanted", store->path, path, (unsigned long long)shape[0],
-                  (unsigned long long)begin, (unsigned long long)(begin + count));
+                  "%s: %s has %llu rows; rows %llu to %llu were wanted", store->path, path,
+                  (unsigned long long)shape[0], (unsigned long long)begin, (unsigned long long)(begin + count));
     if (count == 0)
         goto out;
     WS_H5_GOTO(out, memory_space = H5Screate_simple(wanted, size, NULL));
     WS_H5_GOTO(out, H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, size, NULL));
     if (H5Dread(dataset, memory_type, memory_space, file_space, H5P_DEFAULT, out) < 0) {
         error = ws_h5_raise("H5Dread", __FILE__, __LINE__, __func__);
-        WS_HINT("%s: %s cannot be read; compare `wiresweep inspect --hash %s` with where the store was made", store->path,
-                path, store->path);
+        WS_HINT("%s: %s cannot be read; compare `wiresweep inspect --hash %s` with where the store was made",
+                store->path, path, store->path);
     }
 out:
     if (memory_space >= 0)
@@ -155,7 +157,8 @@ out:
     return error;
 }
 
-ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count, void *out)
+ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count,
+                     void *out)
 {
     return read_block(store, path, memory_type, 1, begin, count, out);
 }
@@ -167,7 +170,8 @@ static ws_err feature_path(const char *name, char out[256])
     return WS_OK;
 }
 
-ws_err ws_store_features_info(const ws_store *store, const char *name, ws_arena *arena, int *columns, ws_string_list *names)
+ws_err ws_store_features_info(const ws_store *store, const char *name, ws_arena *arena, int *columns,
+                              ws_string_list *names)
 {
     char path[256];
     int dimensions;
@@ -179,7 +183,8 @@ ws_err ws_store_features_info(const ws_store *store, const char *name, ws_arena 
         return error;
     }
     WS_TRY(ws_h5_dataset_shape(store->file, path, &dimensions, shape));
-    WS_CHECK(dimensions == 2 && shape[1] <= 1 << 20, FORMAT, "%s: %s is no table of rows and columns", store->path, path);
+    WS_CHECK(dimensions == 2 && shape[1] <= 1 << 20, FORMAT, "%s: %s is no table of rows and columns", store->path,
+             path);
     *columns = (int)shape[1];
     char **texts;
     size_t count;
@@ -227,7 +232,8 @@ static ws_err read_packet_columns(const ws_store *store, uint64_t begin, uint64_
     return WS_OK;
 }
 
-ws_err ws_store_read_packets(const ws_store *store, uint64_t begin, uint64_t count, uint64_t *start, ws_flow_packet **packets)
+ws_err ws_store_read_packets(const ws_store *store, uint64_t begin, uint64_t count, uint64_t *start,
+                             ws_flow_packet **packets)
 {
     *packets = NULL;
     WS_TRY(ws_store_read(store, "/flows/packet_start", H5T_NATIVE_UINT64, begin, count + 1, start));

@@ -1,6 +1,6 @@
-/* store_hash: the content hash of a store, made from what the file holds (definition in dataset.h). Blocks are hashed by the
- * ranks in turn, each reading the file on its own; the digests are combined in order. Compression, chunks, provenance and the
- * number of ranks do not enter.
+/* store_hash: the content hash of a store, made from what the file holds (definition in dataset.h). Blocks are hashed
+ * by the ranks in turn, each reading the file on its own; the digests are combined in order. Compression, chunks,
+ * provenance and the number of ranks do not enter.
  */
 #include "dataset/store_layout.h"
 
@@ -56,8 +56,8 @@ static ws_err describe_type(hashed_dataset *item, hid_t stored)
         WS_H5(item->type);
         return WS_OK;
     }
-    WS_CHECK((class == H5T_INTEGER || class == H5T_FLOAT) && bytes <= 8, FORMAT, "dataset %s is of a type that no store has",
-             item->path);
+    WS_CHECK((class == H5T_INTEGER || class == H5T_FLOAT) && bytes <= 8, FORMAT,
+             "dataset %s is of a type that no store has", item->path);
     item->type = H5Tcopy(stored);
     WS_H5(item->type);
     WS_H5(H5Tset_order(item->type, H5T_ORDER_LE));
@@ -96,8 +96,8 @@ static ws_err list_datasets(hid_t file, hashed_list *list)
             continue;
         list->group = hashed_groups[g];
         hsize_t at = 0;
-        herr_t status = H5Literate_by_name(file, hashed_groups[g], H5_INDEX_NAME, H5_ITER_INC, &at, add_name, list,
-                                           H5P_DEFAULT);
+        herr_t status =
+            H5Literate_by_name(file, hashed_groups[g], H5_INDEX_NAME, H5_ITER_INC, &at, add_name, list, H5P_DEFAULT);
         WS_CHECK(!list->out_of_memory, MEMORY, "no memory for the names in %s", hashed_groups[g]);
         WS_H5(status);
     }
@@ -161,7 +161,8 @@ static ws_err hash_block(ws_sha256 *hash, const hashed_dataset *item, uint64_t b
 }
 
 /* This rank's blocks: block k of the whole list where k % size == rank. */
-static ws_err hash_own_blocks(const ws_comm *comm, ws_sha256 *hash, const hashed_list *list, ws_digest **out, size_t *count)
+static ws_err hash_own_blocks(const ws_comm *comm, ws_sha256 *hash, const hashed_list *list, ws_digest **out,
+                              size_t *count)
 {
     uint64_t total = 0, k = 0;
     for (size_t i = 0; i < list->count; i++)
@@ -257,6 +258,7 @@ ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path, char hex
     if (file >= 0)
         H5Fclose(file);
     ws_sha256_destroy(&hash);
-    WS_TRY(error);
+    /* Once more: when this returns, no rank holds the file open (or its lock) any longer. */
+    WS_AGREE(comm, error);
     return WS_OK;
 }

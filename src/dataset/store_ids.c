@@ -1,8 +1,9 @@
 /* store_ids: dense numbers for sessions and hosts, in the order of the first row that shows them, over ranks and calls.
  *
- * An identity is owned by one rank (by its bits). Each call: the holders of rows ask the owners; an owner answers with the
- * number it remembers, or with the first row of this call that shows the identity. Those first rows are gathered and
- * numbered in row order, by every rank alike; no rank holds more than its own identities and the new ones of one call.
+ * An identity is owned by one rank (by its bits). Each call: the holders of rows ask the owners; an owner answers with
+ * the number it remembers, or with the first row of this call that shows the identity. Those first rows are gathered
+ * and numbered in row order, by every rank alike; no rank holds more than its own identities and the new ones of one
+ * call.
  */
 #include "dataset/store_layout.h"
 
@@ -45,7 +46,8 @@ void ws_dense_ids_destroy(ws_dense_ids **ids)
 static id_slot *find_slot(id_slot *slots, size_t slot_count, const ws_identity *identity)
 {
     size_t at = identity->low & (slot_count - 1);
-    while (slots[at].value != 0 && (slots[at].identity.low != identity->low || slots[at].identity.high != identity->high))
+    while (slots[at].value != 0 &&
+           (slots[at].identity.low != identity->low || slots[at].identity.high != identity->high))
         at = (at + 1) & (slot_count - 1);
     return &slots[at];
 }
@@ -77,7 +79,7 @@ static int owner_of(const ws_identity *identity, int size)
 /* What one call needs; freed together. */
 typedef struct id_call {
     id_question *questions, *received;
-    uint64_t *place;       /* question i speaks of local row place[i] */
+    uint64_t *place; /* question i speaks of local row place[i] */
     uint64_t *answers, *returned;
     uint64_t *first_rows, *all_first_rows;
     size_t *send_counts, *receive_counts, *answer_counts, received_count, first_count, all_first_count;
@@ -180,7 +182,8 @@ static ws_err assign(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *
     WS_TRY(ws_gather_all(comm, call->first_rows, call->first_count * sizeof(uint64_t), (void **)&call->all_first_rows,
                          &bytes, NULL));
     call->all_first_count = bytes / sizeof(uint64_t);
-    WS_CHECK(ids->next + call->all_first_count <= UINT32_MAX, UNSUPPORTED, "more than 2^32 sessions or hosts in one store");
+    WS_CHECK(ids->next + call->all_first_count <= UINT32_MAX, UNSUPPORTED,
+             "more than 2^32 sessions or hosts in one store");
     for (uint64_t i = 0; i < count; i++)
         out[call->place[i]] = (uint32_t)number_of(ids, call, call->returned[i]);
     for (size_t i = 0; i < call->received_count; i++) {
@@ -191,8 +194,8 @@ static ws_err assign(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *
     return WS_OK;
 }
 
-ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *identities, uint64_t first_row,
-                               uint64_t count, uint32_t *out)
+ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *identities,
+                               uint64_t first_row, uint64_t count, uint32_t *out)
 {
     id_call call = {0};
     ws_err error = assign(comm, ids, identities, first_row, count, out, &call);

@@ -1,7 +1,10 @@
 /* store_layout: the column tables of the store schema (dataset.h) and their HDF5 types. */
 #include "dataset/store_layout.h"
 
-#define FLOW(name, type, member) {"/flows/" name, WS_STORED_##type, offsetof(ws_store_row, member)}
+#define FLOW(name, type, member)                                                                                       \
+    {                                                                                                                  \
+        "/flows/" name, WS_STORED_##type, offsetof(ws_store_row, member)                                               \
+    }
 const ws_store_column ws_flow_columns[] = {FLOW("protocol", U8, protocol),
                                            FLOW("first_ns", I64, first_ns),
                                            FLOW("last_ns", I64, last_ns),
@@ -25,7 +28,10 @@ const ws_store_column ws_endpoint_columns[] = {
     FLOW("source", TEXT, source), FLOW("destination", TEXT, destination), {NULL, WS_STORED_U8, 0}};
 #undef FLOW
 
-#define PACKET(name, type, member) {"/packets/" name, WS_STORED_##type, offsetof(ws_flow_packet, member)}
+#define PACKET(name, type, member)                                                                                     \
+    {                                                                                                                  \
+        "/packets/" name, WS_STORED_##type, offsetof(ws_flow_packet, member)                                           \
+    }
 const ws_store_column ws_packet_columns[] = {PACKET("offset_ns", I64, offset_ns),
                                              PACKET("wire_length", U32, wire_length),
                                              PACKET("ip_length", U32, ip_length),

@@ -1,8 +1,9 @@
-/* store_layout: the columns of a store as tables, shared by the writer and the reader; a row as the writer holds it; and the
- * small parts of the writer. Used inside the room only.
+/* store_layout: the columns of a store as tables, shared by the writer and the reader; a row as the writer holds it;
+ * and the small parts of the writer. Used inside the room only.
  *
- * Chunks hold 4,096 flows or 32,768 packets (32 to 320 KiB a column): small enough that a store of a few flows stays a few
- * MiB of holes, large enough that 10^8 flows are 24,000 chunks a column. Chunks are not the hash's blocks and do not enter it.
+ * Chunks hold 4,096 flows or 32,768 packets (32 to 320 KiB a column): small enough that a store of a few flows stays a
+ * few MiB of holes, large enough that 10^8 flows are 24,000 chunks a column. Chunks are not the hash's blocks and do
+ * not enter it.
  */
 #ifndef WS_DATASET_STORE_LAYOUT_H
 #define WS_DATASET_STORE_LAYOUT_H
@@ -25,7 +26,7 @@ typedef enum ws_stored_type {
     WS_STORED_COUNT
 } ws_stored_type;
 size_t ws_stored_size(ws_stored_type type);
-hid_t ws_stored_file_type(ws_stored_type type);   /* little endian; borrowed, but for TEXT: new, see ws_stored_release */
+hid_t ws_stored_file_type(ws_stored_type type); /* little endian; borrowed, but for TEXT: new, see ws_stored_release */
 hid_t ws_stored_memory_type(ws_stored_type type); /* native; same */
 void ws_stored_release(ws_stored_type type, hid_t handle);
 
@@ -58,7 +59,12 @@ typedef struct ws_store_row {
 } ws_store_row;
 
 /* ---------------------------------------------------------------- store_row.c: what a row says of its flow */
-typedef enum ws_endpoint_mode { WS_ENDPOINTS_DROP, WS_ENDPOINTS_KEYED, WS_ENDPOINTS_PREFIX, WS_ENDPOINTS_PLAIN } ws_endpoint_mode;
+typedef enum ws_endpoint_mode {
+    WS_ENDPOINTS_DROP,
+    WS_ENDPOINTS_KEYED,
+    WS_ENDPOINTS_PREFIX,
+    WS_ENDPOINTS_PLAIN
+} ws_endpoint_mode;
 WS_MUST ws_err ws_endpoint_mode_find(const char *name, ws_endpoint_mode *out);
 typedef struct ws_row_maker {
     ws_sha256 *hash;
@@ -83,8 +89,8 @@ WS_MUST ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, c
 
 /* ---------------------------------------------------------------- store_provenance.c: the parts one rank writes */
 WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);
-WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs, const ws_store_provenance *provenance,
-                                         uint64_t rows);
+WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,
+                                         const ws_store_provenance *provenance, uint64_t rows);
 /* Stores the hash, brings the file to the disk and gives it its final name. */
 WS_MUST ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash);
 

@@ -1,6 +1,6 @@
-/* store_provenance: what one rank writes alone: the empty file with its groups, datasets and names before the ranks open it
- * together, and provenance, content hash and final name after they have closed it. Variable-length texts cannot be written
- * through MPI-IO, which is why these parts are apart.
+/* store_provenance: what one rank writes alone: the empty file with its groups, datasets and names before the ranks
+ * open it together, and provenance, content hash and final name after they have closed it. Variable-length texts cannot
+ * be written through MPI-IO, which is why these parts are apart.
  */
 #include "dataset/store_layout.h"
 
@@ -17,8 +17,8 @@ static ws_err create_group(hid_t file, const char *path)
     return WS_OK;
 }
 
-/* An extendible dataset of `columns` values a row, without rows yet. Space is allocated as it grows and never filled: every
- * value is written once. */
+/* An extendible dataset of `columns` values a row, without rows yet. Space is allocated as it grows and never filled:
+ * every value is written once. */
 static ws_err create_dataset(hid_t file, const char *path, ws_stored_type type, hsize_t columns, hsize_t chunk_rows)
 {
     ws_err error = WS_OK;
@@ -149,13 +149,14 @@ static ws_err write_provenance(hid_t file, const ws_string_list *inputs, const w
         WS_TRY(ws_h5_write_texts(file, "/provenance/input_sha256", provenance->input_sha256->items,
                                  provenance->input_sha256->count));
     WS_TRY(ws_h5_write_dataset(file, "/provenance/input_bytes", H5T_NATIVE_UINT64, provenance->input_bytes, 1, shape));
-    WS_TRY(ws_h5_write_dataset(file, "/provenance/input_records", H5T_NATIVE_UINT64, provenance->input_records, 1, shape));
+    WS_TRY(
+        ws_h5_write_dataset(file, "/provenance/input_records", H5T_NATIVE_UINT64, provenance->input_records, 1, shape));
     WS_TRY(write_damage(file, provenance));
     return WS_OK;
 }
 
-ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs, const ws_store_provenance *provenance,
-                                 uint64_t rows)
+ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,
+                                 const ws_store_provenance *provenance, uint64_t rows)
 {
     hid_t file;
     WS_TRY(open_writable(partial, &file));

@@ -1,11 +1,11 @@
-/* store_row: what a row of the store says of its flow: names that last (row_hash), duplicates (input_hash), identities, and
- * endpoints as far as the user keeps them. Pure; knows nothing of ranks or HDF5.
+/* store_row: what a row of the store says of its flow: names that last (row_hash), duplicates (input_hash), identities,
+ * and endpoints as far as the user keeps them. Pure; knows nothing of ranks or HDF5.
  *
- * Hashed texts, so that other programs can make them too (integers big endian, addresses 16 bytes, IPv4 as ::ffff:a.b.c.d):
- *   key:   "wiresweep key\n", the key file's content, low address, low port, high address, high port, protocol
- *   host:  "wiresweep host\n", the key file's content, address of the forward sender
- *   input: "wiresweep input\n", the 20 features as IEEE float bits, then of each stored packet the columns of /packets
- *   row:   "wiresweep row\n", the input's name and a NUL, first_ordinal, key_hash
+ * Hashed texts, so that other programs can make them too (integers big endian, addresses 16 bytes, IPv4 as
+ * ::ffff:a.b.c.d): key:   "wiresweep key\n", the key file's content, low address, low port, high address, high port,
+ * protocol host:  "wiresweep host\n", the key file's content, address of the forward sender input: "wiresweep input\n",
+ * the 20 features as IEEE float bits, then of each stored packet the columns of /packets row:   "wiresweep row\n", the
+ * input's name and a NUL, first_ordinal, key_hash
  */
 #include "dataset/store_layout.h"
 
@@ -141,7 +141,8 @@ static bool is_ipv4(const uint8_t address[16])
 }
 
 /* "192.0.2.1:80", "[2001:db8::1]:80"; keyed: 32 hex digits and the port. Ports name services, not people, and stay. */
-static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16], uint16_t port, char out[WS_ENDPOINT_TEXT])
+static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16], uint16_t port,
+                           char out[WS_ENDPOINT_TEXT])
 {
     char text[INET6_ADDRSTRLEN + 20];
     memset(out, 0, WS_ENDPOINT_TEXT);
@@ -192,6 +193,7 @@ void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet 
     row->row_hash = ws_digest_u64(&digest);
     if (maker->endpoints != WS_ENDPOINTS_DROP) {
         write_endpoint(maker, forward, flow->forward_is_low ? flow->key.low_port : flow->key.high_port, row->source);
-        write_endpoint(maker, backward, flow->forward_is_low ? flow->key.high_port : flow->key.low_port, row->destination);
+        write_endpoint(maker, backward, flow->forward_is_low ? flow->key.high_port : flow->key.low_port,
+                       row->destination);
     }
 }

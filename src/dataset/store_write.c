@@ -1,14 +1,14 @@
-/* store_write: a store, written by all ranks together. Rows are gathered until a window of them is worth the collective calls,
- * then every rank takes an even share of the window, numbers its sessions and hosts, and writes its share of every column in
- * one collective call a column. So the number of collective calls follows the amount of data, not the number of batches,
- * and neither windows nor ranks can be seen in the content. Does not know where flows come from.
+/* store_write: a store, written by all ranks together. Rows are gathered until a window of them is worth the collective
+ * calls, then every rank takes an even share of the window, numbers its sessions and hosts, and writes its share of
+ * every column in one collective call a column. So the number of collective calls follows the amount of data, not the
+ * number of batches, and neither windows nor ranks can be seen in the content. Does not know where flows come from.
  */
 #include "dataset/store_layout.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WINDOW_BYTES = 48 << 20 /* held by each rank before a window is written */ };
+enum { WINDOW_BYTES = 48 << 20 };
 
 typedef struct numbered_packet {
     uint64_t number; /* in /packets */
@@ -20,13 +20,14 @@ struct ws_store_writer {
     char *path, *partial;
     ws_string_list inputs; /* borrowed from the caller until finish */
     size_t level_count;
+    uint64_t window_bytes;
     ws_row_maker maker;
     ws_dense_ids *sessions, *hosts;
     hid_t file, collective;
     ws_store_column *columns; /* of ws_store_row; the first column_count of `datasets` */
     hid_t *datasets;
     size_t column_count, dataset_count;
-    char **names; /* of label columns, owned */
+    char **names;       /* of label columns, owned */
     ws_store_row *rows; /* this rank's part of the window, ascending */
     size_t row_count, row_capacity;
     numbered_packet *packets;
@@ -58,8 +59,8 @@ static ws_err list_columns(ws_store_writer *writer, const ws_store_writer_option
     for (size_t l = 0; l < options->level_count; l++) {
         writer->names[l] = ws_format("/labels/%s", options->levels[l].name);
         WS_CHECK(writer->names[l] != NULL, MEMORY, "no memory for the label level %s", options->levels[l].name);
-        writer->columns[writer->column_count++] = (ws_store_column){
-            writer->names[l], WS_STORED_I32, offsetof(ws_store_row, labels) + l * sizeof(int32_t)};
+        writer->columns[writer->column_count++] =
+            (ws_store_column){writer->names[l], WS_STORED_I32, offsetof(ws_store_row, labels) + l * sizeof(int32_t)};
     }
     return WS_OK;
 }
@@ -72,6 +73,7 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     writer->partial = ws_format("%s.partial", options->path);
     WS_CHECK(writer->path != NULL && writer->partial != NULL, MEMORY, "no memory to write %s", options->path);
     writer->inputs = *options->inputs;
+    writer->window_bytes = options->window_bytes == 0 ? WINDOW_BYTES : options->window_bytes;
     WS_TRY(ws_row_maker_create(&writer->maker, options->endpoints, options->key_file));
     WS_TRY(ws_dense_ids_create(&writer->sessions));
     WS_TRY(ws_dense_ids_create(&writer->hosts));
@@ -80,7 +82,8 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     WS_TRY(WS_NEW_ARRAY(writer->datasets, writer->column_count + 1 + packet_columns));
     writer->collective = H5Pcreate(H5P_DATASET_XFER);
     WS_H5(writer->collective);
-    WS_H5(H5Pset_dxpl_mpio(writer->collective, H5FD_MPIO_COLLECTIVE));
+    if (writer->comm.size > 1) /* one rank alone writes through ordinary file calls, see ws_h5_open_all */
+        WS_H5(H5Pset_dxpl_mpio(writer->collective, H5FD_MPIO_COLLECTIVE));
     return WS_OK;
 }
 
@@ -120,8 +123,8 @@ ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, co
 }
 
 /* ---------------------------------------------------------------- a window */
-/* Sends every record to the rank that holds its number's share of [begin, begin + total), in order. Records begin with their
- * uint64 number. *out malloc'ed, *first the number of its first record. */
+/* Sends every record to the rank that holds its number's share of [begin, begin + total), in order. Records begin with
+ * their uint64 number. *out malloc'ed, *first the number of its first record. */
 static ws_err spread(const ws_comm *comm, const void *records, size_t count, size_t record_bytes, uint64_t begin,
                      uint64_t total, void **out, uint64_t *first, uint64_t *out_count)
 {
@@ -161,8 +164,8 @@ out:
 }
 
 /* Rows [begin, begin + count) of a dataset that then has `total` rows; collective, also with count 0. */
-static ws_err write_values(const ws_store_writer *writer, hid_t dataset, hid_t memory_type, hsize_t columns, uint64_t total,
-                           uint64_t begin, uint64_t count, const void *values)
+static ws_err write_values(const ws_store_writer *writer, hid_t dataset, hid_t memory_type, hsize_t columns,
+                           uint64_t total, uint64_t begin, uint64_t count, const void *values)
 {
     ws_err error = WS_OK;
     int dimensions = columns > 1 ? 2 : 1;
@@ -214,9 +217,9 @@ static ws_err write_rows(ws_store_writer *writer, const ws_store_row *rows, uint
     for (size_t c = 0; c < writer->column_count; c++)
         keep_first(&error, write_member(writer, writer->datasets[c], writer->columns[c].type, 1, rows, sizeof *rows,
                                         writer->columns[c].offset, writer->total_rows, begin, count, buffer));
-    keep_first(&error, write_member(writer, writer->datasets[writer->column_count], WS_STORED_F32, WS_FLOW20_COLUMNS, rows,
-                                    sizeof *rows, offsetof(ws_store_row, features), writer->total_rows, begin, count,
-                                    buffer));
+    keep_first(&error,
+               write_member(writer, writer->datasets[writer->column_count], WS_STORED_F32, WS_FLOW20_COLUMNS, rows,
+                            sizeof *rows, offsetof(ws_store_row, features), writer->total_rows, begin, count, buffer));
     return error;
 }
 
@@ -266,13 +269,14 @@ static ws_err write_window_all(ws_store_writer *writer)
     ws_err error;
     WS_TRY_GOTO(out, spread(&writer->comm, writer->rows, writer->row_count, sizeof *rows, writer->written_rows,
                             writer->total_rows - writer->written_rows, (void **)&rows, &begin, &count));
-    WS_TRY_GOTO(out, spread(&writer->comm, writer->packets, writer->packet_count, sizeof *packets, writer->written_packets,
-                            writer->total_packets - writer->written_packets, (void **)&packets, &packet_begin,
-                            &packet_count));
+    WS_TRY_GOTO(out, spread(&writer->comm, writer->packets, writer->packet_count, sizeof *packets,
+                            writer->written_packets, writer->total_packets - writer->written_packets, (void **)&packets,
+                            &packet_begin, &packet_count));
     writer->row_count = writer->packet_count = 0;
     WS_TRY_GOTO(out, number_rows(writer, rows, begin, count));
     size_t row_bytes = (size_t)count * WS_FLOW20_COLUMNS * sizeof(float), packet_bytes = (size_t)packet_count * 8;
-    WS_TRY_GOTO(out, ws_agree_all(&writer->comm, ws_alloc(&buffer, 1, row_bytes > packet_bytes ? row_bytes : packet_bytes)));
+    WS_TRY_GOTO(out,
+                ws_agree_all(&writer->comm, ws_alloc(&buffer, 1, row_bytes > packet_bytes ? row_bytes : packet_bytes)));
     error = write_rows(writer, rows, begin, count, buffer);
     keep_first(&error, write_packets(writer, packets, packet_begin, packet_count, buffer));
     WS_TRY_GOTO(out, ws_agree_all(&writer->comm, error));
@@ -290,8 +294,8 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
 {
     uint64_t packets = 0;
     for (uint64_t i = 0; i < block->count; i++) {
-        WS_CHECK(block->flows[i].input < writer->inputs.count, INTERNAL, "flow of input %u, but the store has %zu inputs",
-                 block->flows[i].input, writer->inputs.count);
+        WS_CHECK(block->flows[i].input < writer->inputs.count, INTERNAL,
+                 "flow of input %u, but the store has %zu inputs", block->flows[i].input, writer->inputs.count);
         packets += block->flows[i].packet_count;
     }
     WS_TRY(WS_GROW(writer->rows, writer->row_capacity, writer->row_count + block->count));
@@ -327,7 +331,7 @@ ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block 
     writer->total_packets += totals[1];
     uint64_t held = (writer->total_rows - writer->written_rows) * sizeof(ws_store_row) +
                     (writer->total_packets - writer->written_packets) * sizeof(numbered_packet);
-    if (held >= (uint64_t)WINDOW_BYTES * (uint64_t)writer->comm.size)
+    if (held >= writer->window_bytes * (uint64_t)writer->comm.size)
         WS_TRY(write_window_all(writer));
     return WS_OK;
 }
@@ -360,9 +364,9 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
     WS_TRY(write_window_all(writer));
     WS_AGREE(comm, write_last_start(writer));
     WS_AGREE(comm, close_file(writer));
-    WS_AGREE(comm, comm->rank == 0 ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance,
-                                                               writer->total_rows)
-                                   : WS_OK);
+    WS_AGREE(comm, comm->rank == 0
+                       ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance, writer->total_rows)
+                       : WS_OK);
     WS_TRY(ws_store_compute_hash_all(comm, writer->partial, content_hash));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_seal(writer->partial, writer->path, content_hash) : WS_OK);
     writer->sealed = true;

@@ -1,8 +1,9 @@
 /* Writing a store: collective, batch by batch, in row order. See dataset.h for the schema.
  *
- * Batches follow one another; within a batch each rank brings a contiguous block of rows, in rank order. The file is
- * written under its final name plus ".partial" and renamed by finish. session_id, host_id and the content hash are made
- * by finish.
+ * Batches follow one another; within a batch each rank brings a contiguous block of rows, in rank order. Batches may be
+ * small: rows are held until a window of them is worth the collective calls. The file is written under its final name
+ * plus
+ * ".partial" and renamed by finish. session_id and host_id are made on the way, the content hash by finish.
  */
 #ifndef WS_DATASET_STORE_WRITE_H
 #define WS_DATASET_STORE_WRITE_H
@@ -19,6 +20,7 @@ typedef struct ws_store_writer_options {
     const char *key_file;         /* NULL: unkeyed */
     const ws_label_level *levels; /* borrowed; class names sorted bytewise */
     size_t level_count;
+    uint64_t window_bytes; /* held by a rank before it is written; 0: 48 MiB */
 } ws_store_writer_options;
 
 /* A rank's block of rows of one batch. */
