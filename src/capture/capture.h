@@ -77,7 +77,12 @@ typedef struct ws_packet {
 } ws_packet;
 enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_ACK = 16, WS_TCP_URG = 32 };
 
-/* Decodes one captured frame. Fills everything but ordinal and input. Pure, bounds-checked. */
+/* Decodes one captured frame. Fills everything but ordinal and input (0). Pure, bounds-checked.
+ * Link types: Ethernet 1 (802.1Q/802.1ad/0x9100 tags to any depth, LLC/SNAP), raw IP 12 14 101 228 229, Linux cooked
+ * 113 276, null and loop 0 108 (family in either byte order). The captured bytes must reach over the link header, the
+ * IP header with its extensions, and the first 16 bytes of TCP (up to the window) or 4 of UDP (the ports); less is a
+ * *_truncated skip. A skipped frame has its time, wire and captured length filled, and what was decoded before the
+ * reason was met. */
 ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
                          int64_t time_ns, ws_packet *out);
 
@@ -92,9 +97,12 @@ typedef struct ws_capture {
     bool splittable;  /* stripes may begin in the middle (classic pcap; pcapng is read by one rank) */
     bool swapped;     /* byte order differs from this machine's */
     bool nanoseconds; /* pcap: resolution of the record stamps */
-    int link_type;    /* pcap; pcapng: of each interface */
+    int link_type;    /* pcap; pcapng: -1, each interface has its own */
     uint32_t snap_length;
     uint64_t first_record; /* offset of the first record (pcap 24; pcapng 0) */
+    /* pcap: a record header is possible when captured length <= record_limit and stamp fraction < fraction_limit. */
+    uint32_t record_limit;   /* max(snap_length, 262144), at most 1 MiB since the field may hold anything */
+    uint32_t fraction_limit; /* 2 s, for writers that forget a carry; none where the first record already breaks it */
 } ws_capture;
 WS_MUST ws_err ws_capture_open(ws_capture *out, const char *path);
 void ws_capture_close(ws_capture *capture);
@@ -110,13 +118,16 @@ typedef struct ws_record {
 
 /* A walk over the records of the byte range [begin, end) of a capture: it yields every record that starts in the range,
  * reading over `end` where the last one does. A range begins at a true record start (or at first_record). Damage is
- * skipped by one rule that is a pure function of file content and offset: at an impossible record header the walk goes
- * on at the next boundary that ws_capture_resync finds from there; runs of damage are reported once, by the walk in
- * whose range they start. */
+ * skipped by one rule that is a pure function of file content and offset. pcap: at an impossible record header the walk
+ * goes on at the first record of the longest chain, stamps within a day of each other, that leads to what
+ * ws_capture_resync finds from there, so only the neighbourhood is lost. pcapng: at the next three sound blocks in a
+ * row, or sound blocks up to the file's end. A record that the file's end cuts off is damage up to the end. Runs of
+ * damage are reported once, by the walk in whose range they start. The capture is borrowed. */
 typedef struct ws_walk ws_walk;
 WS_MUST ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input);
 void ws_walk_destroy(ws_walk **walk);
-/* Sets the range. For pcapng the state (sections, interfaces) carries on when begin is where the last range ended. */
+/* Sets the range. For pcapng the state (sections, interfaces) carries on when begin is where the last range ended;
+ * another begin is reached by reading the file from its start. */
 WS_MUST ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end);
 /* *more false at the end of the range; then ws_walk_offset is the first record start at or after `end` (or the file's
  * end). */
@@ -126,11 +137,11 @@ uint64_t ws_walk_offset(const ws_walk *walk);
 const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count);
 
 /* A record start at or after `offset` by the rule of chains (RAPCAP: Anderson, Gropp, Ngo, Apon, 2017): every offset of
- * one window of the largest record is a candidate; the chain that is furthest behind advances; a chain that meets an
- * impossible header dies, chains that meet merge, until one is left. *found is the surviving chain's current record (a
- * few records after `offset`, never its first: a false header may jump onto a true boundary), or the file's end when
- * there is none. A pure function of file content and offset. A candidate, to be proved by comparing with the
- * neighbour's walk. Classic pcap only. */
+ * one window of the largest record (record_limit + 16 bytes) is a candidate; the chain that is furthest behind
+ * advances; a chain that meets an impossible header dies, chains that meet merge, until one is left. *found is the
+ * surviving chain's current record, at least one window after `offset` (never its first: a false header may jump onto a
+ * true boundary), or the file's end when there is none. A pure function of file content and offset. A candidate, to be
+ * proved by comparing with the neighbour's walk. Classic pcap only. */
 WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
 
 /* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path

@@ -1,0 +1,293 @@
+/* pcapng: sections, interfaces and packet blocks (draft-ietf-opsawg-pcapng). Blocks are walked in order by one rank,
+ * since link types and time units of packets stand in earlier blocks. Name resolution, statistics, secrets and unknown
+ * blocks are passed over; options are read for the interface's time unit and offset only.
+ */
+#include "walk.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum {
+    BLOCK_INTERFACE = 1,
+    BLOCK_PACKET = 2, /* obsolete */
+    BLOCK_SIMPLE_PACKET = 3,
+    BLOCK_ENHANCED_PACKET = 6,
+    OPTION_TIME_RESOLUTION = 9,
+    OPTION_TIME_OFFSET = 14,
+    RESOLUTION_MICROSECONDS = 6,
+    SOUND_BLOCKS = 3, /* in a row, to resume behind damage */
+};
+__extension__ typedef __int128 int128;
+
+/* Byte order of a section header block; false when it has none. */
+static bool section_order(const uint8_t *block, bool *swapped)
+{
+    uint32_t word = ws_file32(block + 8, false);
+    *swapped = word == __builtin_bswap32(WS_PCAPNG_BYTE_ORDER);
+    return *swapped || word == WS_PCAPNG_BYTE_ORDER;
+}
+
+static bool length_possible(uint32_t type, uint32_t total)
+{
+    uint32_t least = type == WS_PCAPNG_SECTION ? WS_PCAPNG_SECTION_MIN : WS_PCAPNG_BLOCK_MIN;
+    return total >= least && total <= WS_PCAPNG_BLOCK_MAX && total % 4 == 0;
+}
+
+ws_err ws_pcapng_check(const ws_capture *capture)
+{
+    uint8_t block[WS_PCAPNG_SECTION_MIN], tail[4];
+    bool swapped;
+    WS_CHECK(capture->bytes >= sizeof block, FORMAT,
+             "%s: byte %" PRIu64 ": the pcapng section header is cut off (28 bytes wanted)", capture->path,
+             capture->bytes);
+    WS_TRY(ws_capture_read(capture, 0, block, sizeof block));
+    WS_CHECK(section_order(block, &swapped), FORMAT, "%s: byte 8: not a pcapng byte-order magic (%08" PRIx32 ")",
+             capture->path, ws_be32(block + 8));
+    uint32_t total = ws_file32(block + 4, swapped);
+    WS_CHECK(length_possible(WS_PCAPNG_SECTION, total), FORMAT,
+             "%s: byte 4: impossible length %" PRIu32 " of the pcapng section header", capture->path, total);
+    unsigned major = ws_file16(block + 12, swapped), minor = ws_file16(block + 14, swapped);
+    WS_CHECK(major == 1, FORMAT, "%s: byte 12: unsupported pcapng version %u.%u (1.x is read)", capture->path, major,
+             minor);
+    WS_CHECK(total <= capture->bytes, FORMAT,
+             "%s: byte %" PRIu64 ": the pcapng section header is cut off (%" PRIu32 " bytes wanted)", capture->path,
+             capture->bytes, total);
+    WS_TRY(ws_capture_read(capture, total - 4, tail, sizeof tail));
+    WS_CHECK(ws_file32(tail, swapped) == total, FORMAT,
+             "%s: byte %" PRIu32 ": the two lengths of the pcapng section header differ (%" PRIu32 ", %" PRIu32 ")",
+             capture->path, total - 4, total, ws_file32(tail, swapped));
+    return WS_OK;
+}
+
+/* Looks at the block at `offset`: *total its length, 0 when impossible; *swapped its byte order; *cut: possible so far,
+ * but the file ends inside it. */
+static ws_err look_at(ws_walk *walk, uint64_t offset, uint32_t *type, uint32_t *total, bool *swapped, bool *cut)
+{
+    const uint64_t left = walk->capture->bytes - offset;
+    const uint8_t *block;
+    *total = 0;
+    *swapped = walk->section_swapped;
+    *cut = left < WS_PCAPNG_BLOCK_MIN;
+    if (*cut)
+        return WS_OK;
+    WS_TRY(ws_walk_need(walk, offset, WS_PCAPNG_BLOCK_MIN, &block));
+    *type = ws_file32(block, *swapped);
+    if (*type == WS_PCAPNG_SECTION && !section_order(block, swapped))
+        return WS_OK;
+    const uint32_t length = ws_file32(block + 4, *swapped);
+    if (!length_possible(*type, length))
+        return WS_OK;
+    *cut = length > left;
+    if (*cut)
+        return WS_OK;
+    uint8_t tail[4];
+    const uint64_t tail_at = offset + length - 4;
+    if (tail_at + 4 <= walk->buffer_begin + walk->buffer_bytes)
+        memcpy(tail, walk->buffer + (tail_at - walk->buffer_begin), sizeof tail);
+    else
+        WS_TRY(ws_capture_read(walk->capture, tail_at, tail, sizeof tail));
+    if (ws_file32(tail, *swapped) == length)
+        *total = length;
+    return WS_OK;
+}
+
+static bool known_type(uint32_t type)
+{
+    switch (type) {
+    case WS_PCAPNG_SECTION:
+    case BLOCK_INTERFACE:
+    case BLOCK_PACKET:
+    case BLOCK_SIMPLE_PACKET:
+    case BLOCK_ENHANCED_PACKET:
+    case 4:  /* name resolution */
+    case 5:  /* interface statistics */
+    case 9:  /* systemd journal */
+    case 10: /* decryption secrets */
+    case 0xBAD:
+    case 0x40000BAD: /* custom */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Whether SOUND_BLOCKS sound blocks of known types follow each other from `offset`, or fewer up to the file's end. */
+static ws_err sound_from(ws_walk *walk, uint64_t offset, bool *sound)
+{
+    const bool section_swapped = walk->section_swapped;
+    ws_err error = WS_OK;
+    *sound = true;
+    for (int i = 0; i < SOUND_BLOCKS && *sound && offset < walk->capture->bytes && error == WS_OK; i++) {
+        uint32_t type, total;
+        bool cut;
+        error = look_at(walk, offset, &type, &total, &walk->section_swapped, &cut);
+        *sound = error == WS_OK && total > 0 && known_type(type);
+        offset += total;
+    }
+    walk->section_swapped = section_swapped;
+    return error;
+}
+
+/* The block at walk->offset cannot be read: goes on at the next sound blocks; blocks lie at multiples of 4 bytes. */
+static ws_err skip_damage(ws_walk *walk, bool cut)
+{
+    const uint64_t from = walk->offset, bytes = walk->capture->bytes;
+    uint64_t to = (from + 4) & ~(uint64_t)3;
+    for (bool sound = false; to < bytes; to += 4) {
+        WS_TRY(sound_from(walk, to, &sound));
+        if (sound)
+            break;
+    }
+    if (to > bytes)
+        to = bytes;
+    bool truncated = cut && to == bytes;
+    WS_TRY(
+        ws_walk_add_damage(walk, truncated ? WS_DAMAGE_block_truncated : WS_DAMAGE_block_impossible, from, to - from));
+    walk->offset = to;
+    return WS_OK;
+}
+
+/* Walks options; keeps the time unit and offset of an interface. */
+static void read_options(const uint8_t *at, size_t left, bool swapped, ws_interface *interface)
+{
+    while (left >= 4) {
+        const unsigned code = ws_file16(at, swapped), length = ws_file16(at + 2, swapped);
+        const size_t padded = 4 + ((size_t)length + 3) / 4 * 4;
+        if (code == 0 || padded > left)
+            return;
+        if (code == OPTION_TIME_RESOLUTION && length == 1)
+            interface->resolution = at[4];
+        else if (code == OPTION_TIME_OFFSET && length == 8)
+            interface->offset_seconds = (int64_t)ws_file64(at + 4, swapped);
+        at += padded;
+        left -= padded;
+    }
+}
+
+static ws_err add_interface(ws_walk *walk, const uint8_t *block, uint32_t total)
+{
+    WS_TRY(WS_GROW(walk->interfaces, walk->interface_capacity, walk->interface_count + 1));
+    ws_interface *interface = &walk->interfaces[walk->interface_count++];
+    *interface = (ws_interface){.link_type = ws_file16(block + 8, walk->section_swapped),
+                                .snap_length = ws_file32(block + 12, walk->section_swapped),
+                                .resolution = RESOLUTION_MICROSECONDS};
+    read_options(block + 16, total - 20, walk->section_swapped, interface);
+    return WS_OK;
+}
+
+/* Ticks of the interface's unit as ns since 1970; times beyond int64 are clamped to its ends. */
+static int64_t time_of(const ws_interface *interface, uint64_t ticks)
+{
+    const unsigned exponent = interface->resolution & 0x7f;
+    int128 ns = ticks;
+    if (interface->resolution & 0x80) { /* 2^-exponent s; ticks * 10^9 < 2^94 */
+        ns = ns * 1000000000 >> exponent;
+    } else {
+        for (unsigned e = exponent; e < 9; e++)
+            ns *= 10;
+        for (unsigned e = 9; e < exponent && ns > 0; e++)
+            ns /= 10;
+    }
+    ns += (int128)interface->offset_seconds * 1000000000;
+    return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
+}
+
+typedef struct packet_fields {
+    uint32_t interface, captured, wire;
+    uint64_t ticks;
+    const uint8_t *frame;
+    size_t room; /* bytes of the block from frame to the trailing length */
+} packet_fields;
+
+/* The fixed fields of a packet block; false when the block is too short for them. */
+static bool read_packet(const ws_walk *walk, const uint8_t *block, uint32_t type, uint32_t total, packet_fields *packet)
+{
+    const bool swapped = walk->section_swapped;
+    const size_t header = type == BLOCK_SIMPLE_PACKET ? 12 : 28;
+    if (total < header + 4)
+        return false;
+    *packet = (packet_fields){.frame = block + header, .room = total - header - 4};
+    if (type == BLOCK_SIMPLE_PACKET) { /* of interface 0, without a time stamp; captured length not stored */
+        packet->wire = ws_file32(block + 8, swapped);
+        packet->captured = packet->wire;
+        if (walk->interface_count > 0 && walk->interfaces[0].snap_length > 0 &&
+            packet->captured > walk->interfaces[0].snap_length)
+            packet->captured = walk->interfaces[0].snap_length;
+        if (packet->captured > packet->room)
+            packet->captured = (uint32_t)packet->room;
+        return true;
+    }
+    packet->interface = type == BLOCK_PACKET ? ws_file16(block + 8, swapped) : ws_file32(block + 8, swapped);
+    packet->ticks = (uint64_t)ws_file32(block + 12, swapped) << 32 | ws_file32(block + 16, swapped);
+    packet->captured = ws_file32(block + 20, swapped);
+    packet->wire = ws_file32(block + 24, swapped);
+    return packet->captured <= packet->room;
+}
+
+/* The packet of the block at walk->offset, or damage of that block alone. */
+static ws_err take_packet(ws_walk *walk, const uint8_t *block, uint32_t type, uint32_t total, ws_record *record,
+                          bool *taken)
+{
+    packet_fields packet;
+    *taken = false;
+    if (!read_packet(walk, block, type, total, &packet))
+        return ws_walk_add_damage(walk, WS_DAMAGE_block_impossible, walk->offset, total);
+    if (packet.interface >= walk->interface_count)
+        return ws_walk_add_damage(walk, WS_DAMAGE_interface_unknown, walk->offset, total);
+    const ws_interface *interface = &walk->interfaces[packet.interface];
+    *record = (ws_record){.offset = walk->offset,
+                          .time_ns = type == BLOCK_SIMPLE_PACKET ? 0 : time_of(interface, packet.ticks),
+                          .captured_length = packet.captured,
+                          .wire_length = packet.wire,
+                          .link_type = interface->link_type,
+                          .frame = packet.frame};
+    *taken = true;
+    return WS_OK;
+}
+
+/* A sound block that lies in the file. Section headers and interfaces change the state; a section of another major
+ * version is not understood, and neither are the packets behind it, since no interface of it is known. */
+static ws_err read_block(ws_walk *walk, uint32_t type, uint32_t total, bool swapped, ws_record *record, bool *taken)
+{
+    const uint8_t *block;
+    WS_TRY(ws_walk_need(walk, walk->offset, total, &block));
+    *taken = false;
+    switch (type) {
+    case WS_PCAPNG_SECTION:
+        walk->section_swapped = swapped;
+        walk->interface_count = 0;
+        if (ws_file16(block + 12, swapped) != 1)
+            WS_TRY(ws_walk_add_damage(walk, WS_DAMAGE_block_impossible, walk->offset, total));
+        break;
+    case BLOCK_INTERFACE:
+        if (total < 20)
+            WS_TRY(ws_walk_add_damage(walk, WS_DAMAGE_block_impossible, walk->offset, total));
+        else
+            WS_TRY(add_interface(walk, block, total));
+        break;
+    case BLOCK_PACKET:
+    case BLOCK_SIMPLE_PACKET:
+    case BLOCK_ENHANCED_PACKET:
+        WS_TRY(take_packet(walk, block, type, total, record, taken));
+        break;
+    default:
+        break;
+    }
+    walk->offset += total;
+    return WS_OK;
+}
+
+ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more)
+{
+    *more = false;
+    while (!*more && walk->offset < walk->end && walk->offset < walk->capture->bytes) {
+        uint32_t type, total;
+        bool swapped, cut;
+        WS_TRY(look_at(walk, walk->offset, &type, &total, &swapped, &cut));
+        if (total > 0)
+            WS_TRY(read_block(walk, type, total, swapped, record, more));
+        else
+            WS_TRY(skip_damage(walk, cut));
+    }
+    return WS_OK;
+}

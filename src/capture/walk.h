@@ -1,0 +1,111 @@
+/* Inside the capture room: byte access, the pcap record header, the state of a walk, and what walk.c, resync.c and
+ * pcapng.c offer each other. Outsiders include capture.h.
+ */
+#ifndef WS_CAPTURE_WALK_H
+#define WS_CAPTURE_WALK_H
+
+#include "capture.h"
+
+static inline uint16_t ws_be16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline uint32_t ws_be32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Fields in the byte order of the file; `swapped` says that it is not this machine's. */
+static inline uint16_t ws_file16(const uint8_t *at, bool swapped)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return swapped ? __builtin_bswap16(value) : value;
+}
+
+static inline uint32_t ws_file32(const uint8_t *at, bool swapped)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return swapped ? __builtin_bswap32(value) : value;
+}
+
+static inline uint64_t ws_file64(const uint8_t *at, bool swapped)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return swapped ? __builtin_bswap64(value) : value;
+}
+
+enum {
+    WS_PCAP_FILE_HEADER = 24,
+    WS_PCAP_RECORD_HEADER = 16,
+    WS_PCAPNG_BLOCK_MIN = 12,
+    WS_PCAPNG_SECTION_MIN = 28,
+    WS_PCAPNG_BLOCK_MAX = 16 << 20, /* as other readers have it; bounds what a false length can make us allocate */
+};
+#define WS_PCAPNG_SECTION 0x0A0D0D0Au /* the same in both byte orders */
+#define WS_PCAPNG_BYTE_ORDER 0x1A2B3C4Du
+
+static inline bool ws_pcap_possible(const ws_capture *capture, const uint8_t *header)
+{
+    return ws_file32(header + 8, capture->swapped) <= capture->record_limit &&
+           ws_file32(header + 4, capture->swapped) < capture->fraction_limit;
+}
+
+static inline uint64_t ws_pcap_next(const ws_capture *capture, uint64_t offset, const uint8_t *header)
+{
+    return offset + WS_PCAP_RECORD_HEADER + ws_file32(header + 8, capture->swapped);
+}
+
+/* A pcapng interface: what its packets need. */
+typedef struct ws_interface {
+    int link_type;
+    uint32_t snap_length;
+    uint8_t resolution;     /* if_tsresol: high bit clear 10^-n, set 2^-n seconds */
+    int64_t offset_seconds; /* if_tsoffset */
+} ws_interface;
+
+struct ws_walk {
+    const ws_capture *capture; /* borrowed */
+    uint32_t input;
+    uint64_t offset, end; /* of the next record; of the range */
+    uint8_t *buffer;      /* bytes [buffer_begin, buffer_begin + buffer_bytes) of the file */
+    size_t capacity, buffer_bytes;
+    uint64_t buffer_begin;
+    ws_damage *damage;
+    size_t damage_count, damage_capacity;
+    /* pcapng: the section that offset lies in */
+    bool section_swapped;
+    ws_interface *interfaces;
+    size_t interface_count, interface_capacity;
+};
+
+/* Reads exactly `bytes` bytes at `offset` (within the capture's size); a file that shrank meanwhile is an error. */
+WS_MUST ws_err ws_capture_read(const ws_capture *capture, uint64_t offset, void *out, size_t bytes);
+
+/* Makes [offset, offset + bytes) of the file present in the buffer (it lies within the file); *at is valid until the
+ * next call. The slow half of ws_walk_need. */
+WS_MUST ws_err ws_walk_fill(ws_walk *walk, uint64_t offset, size_t bytes, const uint8_t **at);
+
+static inline ws_err ws_walk_need(ws_walk *walk, uint64_t offset, size_t bytes, const uint8_t **at)
+{
+    if (offset >= walk->buffer_begin && offset + bytes <= walk->buffer_begin + walk->buffer_bytes) {
+        *at = walk->buffer + (offset - walk->buffer_begin);
+        return WS_OK;
+    }
+    return ws_walk_fill(walk, offset, bytes, at);
+}
+
+WS_MUST ws_err ws_walk_add_damage(ws_walk *walk, ws_damage_reason reason, uint64_t offset, uint64_t bytes);
+
+/* Where a pcap walk goes on behind the bad record at `offset` (capture.h, ws_walk); the file's end when nowhere. `cut`:
+ * the record is possible but runs past the file's end; then only a chain that ends exactly there makes it a bad one. */
+WS_MUST ws_err ws_capture_resume(const ws_capture *capture, uint64_t offset, bool cut, uint64_t *found);
+
+/* pcapng: the checks of ws_capture_open on the first section header; ws_walk_next for this format. */
+WS_MUST ws_err ws_pcapng_check(const ws_capture *capture);
+WS_MUST ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more);
+
+#endif
