@@ -110,21 +110,22 @@ typedef struct ws_cross_entropy_arguments {
 } ws_cross_entropy_arguments;
 
 /* One step of AdamW on `count` elements that share one decay:
- *   g = scale * gradient; m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+ *   g = scale * gradient; m += share1 (g - m); v += share2 (g^2 - v);
  *   p -= step_size * m / (sqrt(v) * root_correction + epsilon) + decay * p
- * with step_size = rate / (1 - beta1^t), root_correction = 1 / sqrt(1 - beta2^t), decay = rate * weight decay. */
+ * with share = 1 - beta, taken in double: 1 - 0.999f is wrong by 5e-5; step_size = rate / (1 - beta1^t),
+ * root_correction = 1 / sqrt(1 - beta2^t), decay = rate * weight decay. */
 typedef struct ws_adamw_arguments {
     size_t count;
-    ws_real scale, beta1, beta2, step_size, root_correction, epsilon, decay;
+    ws_real scale, share1, share2, step_size, root_correction, epsilon, decay;
     ws_real *parameters;
     const ws_real *gradients;
     ws_real *first_moment, *second_moment;
 } ws_adamw_arguments;
 
-/* average = decay * average + (1 - decay) * value */
+/* average += share * (value - average), share = 1 - decay */
 typedef struct ws_ema_arguments {
     size_t count;
-    ws_real decay;
+    ws_real share;
     ws_real *average;
     const ws_real *value;
 } ws_ema_arguments;

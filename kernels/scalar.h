@@ -187,12 +187,12 @@ WS_HD int ws_activation_needs_z(ws_activation activation)
 }
 
 /* One element of AdamW; see ws_adamw_arguments for the formula. */
-WS_HD void ws_adamw_element(ws_real *p, ws_real gradient, ws_real *m, ws_real *v, ws_real scale, ws_real beta1,
-                            ws_real beta2, ws_real step_size, ws_real root_correction, ws_real epsilon, ws_real decay)
+WS_HD void ws_adamw_element(ws_real *p, ws_real gradient, ws_real *m, ws_real *v, ws_real scale, ws_real share1,
+                            ws_real share2, ws_real step_size, ws_real root_correction, ws_real epsilon, ws_real decay)
 {
     ws_real g = scale * gradient;
-    ws_real first = beta1 * *m + ((ws_real)1 - beta1) * g;
-    ws_real second = beta2 * *v + ((ws_real)1 - beta2) * g * g;
+    ws_real first = *m + share1 * (g - *m);
+    ws_real second = *v + share2 * (g * g - *v);
     *m = first;
     *v = second;
     *p -= step_size * first / (ws_sqrt(second) * root_correction + epsilon) + decay * *p;

@@ -7,17 +7,17 @@ WS_PLAIN_KERNEL(adamw)
     ws_real *restrict p = o.parameters, *restrict m = o.first_moment, *restrict v = o.second_moment;
     const ws_real *restrict g = o.gradients;
     for (size_t i = 0; i < o.count; i++)
-        ws_adamw_element(&p[i], g[i], &m[i], &v[i], o.scale, o.beta1, o.beta2, o.step_size, o.root_correction,
+        ws_adamw_element(&p[i], g[i], &m[i], &v[i], o.scale, o.share1, o.share2, o.step_size, o.root_correction,
                          o.epsilon, o.decay);
 }
 
 WS_PLAIN_KERNEL(ema)
 {
-    ws_real decay = a->decay, rest = 1 - decay;
+    ws_real share = a->share;
     ws_real *restrict average = a->average;
     const ws_real *restrict value = a->value;
     for (size_t i = 0; i < a->count; i++)
-        average[i] = decay * average[i] + rest * value[i];
+        average[i] += share * (value[i] - average[i]);
 }
 
 WS_PLAIN_KERNEL(accumulate)

@@ -9,8 +9,8 @@ void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw
     double t = (double)step;
     ws_adamw_arguments a = {
         .scale = (ws_real)scale,
-        .beta1 = (ws_real)options->beta1,
-        .beta2 = (ws_real)options->beta2,
+        .share1 = (ws_real)(1 - options->beta1),
+        .share2 = (ws_real)(1 - options->beta2),
         .step_size = (ws_real)(learning_rate / (1 - pow(options->beta1, t))),
         .root_correction = (ws_real)(1 / sqrt(1 - pow(options->beta2, t))),
         .epsilon = (ws_real)options->epsilon,
@@ -110,7 +110,7 @@ done:
 
 void ws_ema_step_at(const ws_place *place, double decay, ws_real *average, const ws_real *parameters, size_t extent)
 {
-    ws_ema_arguments a = {.count = extent, .decay = (ws_real)decay, .average = average, .value = parameters};
+    ws_ema_arguments a = {.count = extent, .share = (ws_real)(1 - decay), .average = average, .value = parameters};
     place->kernels->ema(&a, place->queue);
 }
 
