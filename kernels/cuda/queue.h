@@ -1,0 +1,116 @@
+/* The CUDA back end's queue, and what its kernels share: launching, and sums in a fixed order.
+ *
+ * Sums never use atomics: every partial sum belongs to one thread, and partial sums are added in an order that depends
+ * on the shape only, so two runs give the same bits on one kind of device.
+ */
+#ifndef WS_KERNELS_CUDA_QUEUE_H
+#define WS_KERNELS_CUDA_QUEUE_H
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+
+extern "C" {
+#include "arguments.h"
+}
+#include "scalar.h"
+
+/* cuBLAS is loaded when the first queue is opened, not linked: linking it costs every start of the program about 90 ms,
+ * and the program would not start at all where the library is absent. */
+#define WS_BLAS_CALLS(CALL)                                                                                            \
+    CALL(cublasCreate_v2)                                                                                              \
+    CALL(cublasDestroy_v2)                                                                                             \
+    CALL(cublasSetStream_v2)                                                                                           \
+    CALL(cublasSetWorkspace_v2)                                                                                        \
+    CALL(cublasSgemm_v2)                                                                                               \
+    CALL(cublasGetStatusString)
+typedef struct ws_blas {
+#define WS_BLAS_POINTER(name) decltype(&name) name##_;
+    WS_BLAS_CALLS(WS_BLAS_POINTER)
+#undef WS_BLAS_POINTER
+} ws_blas;
+
+typedef struct ws_cuda_queue {
+    int device;
+    cudaStream_t stream;
+    const ws_blas *calls;
+    cublasHandle_t blas;
+    void *workspace; /* cuBLAS's, so that its choice of algorithm does not depend on other queues */
+    /* the first fault since the last wait */
+    char fault[256];
+} ws_cuda_queue;
+
+/* The queue of a kernel call; makes its device the thread's current one. */
+ws_cuda_queue *ws_cuda_enter(void *queue);
+void ws_cuda_note(ws_cuda_queue *queue, cudaError_t status, const char *what);
+void ws_cuda_note_blas(ws_cuda_queue *queue, cublasStatus_t status, const char *what);
+
+/* out[M,N] (+)= left x right, row-major; left is [M,K], or [K,M] read transposed; right is [K,N], or [N,K] transposed.
+ */
+void ws_cuda_gemm(ws_cuda_queue *queue, bool transpose_left, bool transpose_right, int64_t M, int64_t N, int64_t K,
+                  const float *left, const float *right, bool accumulate, float *out);
+
+#define WS_LAUNCH(queue, kernel, blocks, threads, ...)                                                                 \
+    do {                                                                                                               \
+        kernel<<<(blocks), (threads), 0, (queue)->stream>>>(__VA_ARGS__);                                              \
+        ws_cuda_note((queue), cudaGetLastError(), #kernel);                                                            \
+    } while (0)
+
+enum { WS_BLOCK = 256, WS_WARP = 32, WS_ROWS_A_BLOCK = WS_BLOCK / WS_WARP, WS_MOST_BLOCKS = 1 << 16 };
+
+/* Blocks for `count` threads' worth of work; kernels stride over what is beyond. */
+static inline unsigned ws_blocks(int64_t count, int64_t a_block)
+{
+    const int64_t blocks = (count + a_block - 1) / a_block, most = WS_MOST_BLOCKS;
+    return (unsigned)(blocks < 1 ? 1 : blocks > most ? most : blocks);
+}
+
+/* for (int64_t i = ...) over all elements, one a thread and round */
+#define WS_EACH(i, count)                                                                                              \
+    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;                                                        \
+    i < (count);                                                                                                       \
+    i += (int64_t)gridDim.x * blockDim.x
+
+/* Every lane gets the sum over the warp (butterfly). */
+template <typename T> __device__ __forceinline__ T ws_warp_sum(T value)
+{
+    for (int distance = WS_WARP / 2; distance > 0; distance /= 2)
+        value += __shfl_xor_sync(0xffffffffu, value, distance);
+    return value;
+}
+__device__ __forceinline__ float ws_warp_max(float value)
+{
+    for (int distance = WS_WARP / 2; distance > 0; distance /= 2)
+        value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, distance));
+    return value;
+}
+
+/* Every thread of a block of WS_BLOCK gets the block's sum. */
+template <typename T> __device__ __forceinline__ T ws_block_sum(T value)
+{
+    __shared__ T of_warp[WS_ROWS_A_BLOCK];
+    value = ws_warp_sum(value);
+    __syncthreads(); /* an earlier sum may still be read */
+    if (threadIdx.x % WS_WARP == 0)
+        of_warp[threadIdx.x / WS_WARP] = value;
+    __syncthreads();
+    T sum = of_warp[0];
+    for (int warp = 1; warp < WS_ROWS_A_BLOCK; warp++)
+        sum += of_warp[warp];
+    return sum;
+}
+
+/* Rows [begin, end) of part `part` of `parts`, for column sums. */
+__device__ __forceinline__ void ws_part_rows(int64_t rows, int64_t parts, int64_t part, int64_t *begin, int64_t *end)
+{
+    *begin = rows * part / parts;
+    *end = rows * (part + 1) / parts;
+}
+static inline int64_t ws_column_parts(int64_t rows)
+{
+    const int64_t most = WS_COLUMN_PARTS;
+    return rows < most ? rows : most;
+}
+/* total[n] = sum over parts of partial[part, n], in order of the parts */
+void ws_cuda_sum_parts(ws_cuda_queue *queue, int64_t parts, int64_t N, const float *partial, float *total);
+
+#endif
