@@ -4,8 +4,8 @@
 static __global__ void adamw(ws_adamw_arguments a)
 {
     for (WS_EACH(i, (int64_t)a.count))
-        ws_adamw_element(&a.parameters[i], a.gradients[i], &a.first_moment[i], &a.second_moment[i], a.scale, a.beta1,
-                         a.beta2, a.step_size, a.root_correction, a.epsilon, a.decay);
+        ws_adamw_element(&a.parameters[i], a.gradients[i], &a.first_moment[i], &a.second_moment[i], a.scale, a.share1,
+                         a.share2, a.step_size, a.root_correction, a.epsilon, a.decay);
 }
 
 extern "C" void ws_adamw_cuda(const ws_adamw_arguments *a, void *queue_)
@@ -17,7 +17,7 @@ extern "C" void ws_adamw_cuda(const ws_adamw_arguments *a, void *queue_)
 static __global__ void ema(ws_ema_arguments a)
 {
     for (WS_EACH(i, (int64_t)a.count))
-        a.average[i] = a.decay * a.average[i] + (1.0f - a.decay) * a.value[i];
+        a.average[i] += a.share * (a.value[i] - a.average[i]);
 }
 
 extern "C" void ws_ema_cuda(const ws_ema_arguments *a, void *queue_)

@@ -217,8 +217,8 @@ static ws_real *run_plain(const ws_place *place, int kernel)
     if (kernel == 0)
         place->kernels->adamw(&(ws_adamw_arguments){.count = LENGTH,
                                                     .scale = (ws_real)0.7,
-                                                    .beta1 = (ws_real)0.9,
-                                                    .beta2 = (ws_real)0.99,
+                                                    .share1 = (ws_real)0.1,
+                                                    .share2 = (ws_real)0.01,
                                                     .step_size = (ws_real)0.01,
                                                     .root_correction = 2,
                                                     .epsilon = (ws_real)1e-8,
