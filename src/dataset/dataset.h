@@ -153,7 +153,7 @@ WS_MUST ws_err ws_split_manifest(const ws_split *split, const ws_store *store, c
                                  ws_text *out);
 
 /* ---------------------------------------------------------------- normalisation (normalise.c) */
-/* Column mean and population standard deviation over the chosen rows (std < 1e-6 becomes 1), clip to +-8: specs 3.3.2.
+/* Column mean and population standard deviation over the chosen rows (std < 1e-6 becomes 1), clip to +-8.
  */
 typedef struct ws_normalisation {
     int columns;

@@ -1,0 +1,99 @@
+/* split_groups: no session, host or capture is in two parts. Groups come in an order drawn from (protocol_seed, the
+ * group's smallest row_hash), and each goes whole to the part that lacks most rows. So parts have the asked sizes only
+ * as far as the groups allow, and classes are not stratified; the manifest shows what came out. */
+#include <stdlib.h>
+#include "dataset/split_order.h"
+
+typedef struct group_row {
+    uint64_t id, row_hash, row;
+} group_row;
+
+typedef struct row_group {
+    uint64_t key, name; /* drawn; smallest row_hash */
+    uint64_t begin, count;
+} row_group;
+
+static int compare_rows(const void *left, const void *right)
+{
+    const group_row *a = left, *b = right;
+    if (a->id != b->id)
+        return a->id < b->id ? -1 : 1;
+    return (a->row_hash > b->row_hash) - (a->row_hash < b->row_hash);
+}
+
+static int compare_groups(const void *left, const void *right)
+{
+    const row_group *a = left, *b = right;
+    if (a->key != b->key)
+        return a->key < b->key ? -1 : 1;
+    return (a->name > b->name) - (a->name < b->name);
+}
+
+/* Runs of equal id among the sorted rows; *groups holds `count` at most. */
+static uint64_t list_groups(const group_row *rows, uint64_t count, uint64_t seed, row_group *groups)
+{
+    uint64_t group_count = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (i == 0 || rows[i].id != rows[i - 1].id)
+            groups[group_count++] =
+                (row_group){ws_random_u64(seed, WS_RANDOM_SPLIT, 1, rows[i].row_hash), rows[i].row_hash, i, 0};
+        groups[group_count - 1].count++;
+    }
+    return group_count;
+}
+
+static void place_groups(const group_row *rows, uint64_t count, const row_group *groups, uint64_t group_count,
+                         const ws_split_options *options, uint8_t *part)
+{
+    uint64_t train_end, validation_end;
+    ws_split_ends(count, options, &train_end, &validation_end);
+    int64_t lacking[WS_PART_COUNT] = {INT64_MIN, (int64_t)train_end, (int64_t)(validation_end - train_end),
+                                      (int64_t)(count - validation_end)};
+    for (uint64_t g = 0; g < group_count; g++) {
+        int to = WS_PART_TRAIN;
+        for (int p = WS_PART_TRAIN; p < WS_PART_COUNT; p++)
+            if (lacking[p] > lacking[to])
+                to = p;
+        lacking[to] -= (int64_t)groups[g].count;
+        for (uint64_t i = 0; i < groups[g].count; i++)
+            part[rows[groups[g].begin + i].row] = (uint8_t)to;
+    }
+}
+
+static ws_err assign_groups(const ws_store *store, const ws_split_options *options, const char *path,
+                            const uint64_t *chosen, uint64_t count, uint8_t *part)
+{
+    uint64_t *ids = NULL, *hashes = NULL;
+    group_row *rows = NULL;
+    row_group *groups = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(out, ws_split_column(store, path, chosen, count, &ids));
+    WS_TRY_GOTO(out, ws_split_column(store, "/flows/row_hash", chosen, count, &hashes));
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(rows, count));
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(groups, count));
+    for (uint64_t i = 0; i < count; i++)
+        rows[i] = (group_row){ids[i], hashes[i], chosen[i]};
+    qsort(rows, count, sizeof *rows, compare_rows);
+    uint64_t group_count = list_groups(rows, count, (uint64_t)options->protocol_seed, groups);
+    qsort(groups, group_count, sizeof *groups, compare_groups);
+    place_groups(rows, count, groups, group_count, options, part);
+out:
+    free(groups);
+    free(rows);
+    free(hashes);
+    free(ids);
+    return error;
+}
+
+#define GROUP_PROTOCOL(protocol, path, help)                                                                           \
+    static ws_err assign_##protocol(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,    \
+                                    const int32_t *label, uint64_t count, uint8_t *part)                               \
+    {                                                                                                                  \
+        (void)label;                                                                                                   \
+        return assign_groups(store, options, path, chosen, count, part);                                               \
+    }                                                                                                                  \
+    const ws_protocol ws_protocol_##protocol = {#protocol, help, assign_##protocol};
+
+GROUP_PROTOCOL(session, "/flows/session_id", "no 5-tuple is in two parts")
+GROUP_PROTOCOL(host, "/flows/host_id", "no forward sender is in two parts")
+GROUP_PROTOCOL(capture, "/flows/input_id", "no input is in two parts")

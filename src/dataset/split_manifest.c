@@ -1,0 +1,228 @@
+/* split_manifest: a split as JSON text: options, counts by part and class, checksums, row hashes, and the leakage
+ * audit. The checksum of a part is the SHA-256 of its row hashes as lines, so `jq -r '.parts.test.row_hashes[]' |
+ * sha256sum` checks it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include "dataset/split_order.h"
+
+static void append_string(ws_text *out, const char *text)
+{
+    cJSON *string = cJSON_CreateString(text);
+    char *quoted = string == NULL ? NULL : cJSON_PrintUnformatted(string);
+    if (quoted == NULL)
+        out->out_of_memory = true;
+    else
+        ws_text_append(out, quoted);
+    cJSON_free(quoted);
+    cJSON_Delete(string);
+}
+
+static void append_double(ws_text *out, double value)
+{
+    char number[32];
+    ws_format_double(value, number);
+    ws_text_append(out, number);
+}
+
+/* ---------------------------------------------------------------- audit */
+typedef struct audited_row {
+    uint64_t value;
+    uint8_t part;
+} audited_row;
+
+static int compare_audited(const void *left, const void *right)
+{
+    const audited_row *a = left, *b = right;
+    return (a->value > b->value) - (a->value < b->value);
+}
+
+/* Pairs (rows of, whose value is also in). */
+static const struct {
+    ws_part of, in;
+    const char *name;
+} audit_pairs[] = {{WS_PART_TEST, WS_PART_TRAIN, "test_in_train"},
+                   {WS_PART_VALIDATION, WS_PART_TRAIN, "validation_in_train"},
+                   {WS_PART_TEST, WS_PART_VALIDATION, "test_in_validation"}};
+enum { PAIRS = sizeof audit_pairs / sizeof *audit_pairs };
+
+/* How many values of a column two parts share, and how many rows of the later part have such a value. */
+static ws_err audit_column(const ws_split *split, const ws_store *store, const char *path, uint64_t values[PAIRS],
+                           uint64_t rows[PAIRS])
+{
+    uint64_t *column, count = 0;
+    audited_row *audited;
+    WS_TRY(WS_NEW_ARRAY(column, split->rows));
+    ws_err error = WS_NEW_ARRAY(audited, split->rows);
+    if (error != WS_OK) {
+        free(column);
+        WS_TRY(error);
+    }
+    error = ws_store_read(store, path, H5T_NATIVE_UINT64, 0, split->rows, column);
+    for (uint64_t i = 0; error == WS_OK && i < split->rows; i++)
+        if (split->part[i] != WS_PART_NONE)
+            audited[count++] = (audited_row){column[i], split->part[i]};
+    qsort(audited, count, sizeof *audited, compare_audited);
+    for (int k = 0; k < PAIRS; k++)
+        values[k] = rows[k] = 0;
+    for (uint64_t begin = 0, end; begin < count; begin = end) {
+        uint64_t of_part[WS_PART_COUNT] = {0};
+        for (end = begin; end < count && audited[end].value == audited[begin].value; end++)
+            of_part[audited[end].part]++;
+        for (int k = 0; k < PAIRS; k++)
+            if (of_part[audit_pairs[k].of] > 0 && of_part[audit_pairs[k].in] > 0) {
+                values[k]++;
+                rows[k] += of_part[audit_pairs[k].of];
+            }
+    }
+    free(column);
+    free(audited);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err append_audit(const ws_split *split, const ws_store *store, ws_text *out)
+{
+    static const struct {
+        const char *name, *path, *counted;
+    } columns[] = {{"duplicates", "/flows/input_hash", "inputs"},
+                   {"sessions", "/flows/session_id", "sessions"},
+                   {"hosts", "/flows/host_id", "hosts"}};
+    ws_text_append(out, "{");
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+        uint64_t values[PAIRS], rows[PAIRS];
+        WS_TRY(audit_column(split, store, columns[c].path, values, rows));
+        ws_text_appendf(out, "%s\n    \"%s\": {", c == 0 ? "" : ",", columns[c].name);
+        for (int k = 0; k < PAIRS; k++) {
+            uint64_t of = split->counts[audit_pairs[k].of];
+            ws_text_appendf(
+                out, "%s\n      \"%s\": {\"shared_%s\": %llu, \"rows\": %llu, \"share\": ", k == 0 ? "" : ",",
+                audit_pairs[k].name, columns[c].counted, (unsigned long long)values[k], (unsigned long long)rows[k]);
+            append_double(out, of == 0 ? 0 : (double)rows[k] / (double)of);
+            ws_text_append(out, "}");
+        }
+        ws_text_append(out, "\n    }");
+    }
+    ws_text_append(out, "\n  }");
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- parts */
+typedef struct manifest_rows {
+    uint64_t *hashes;
+    int32_t *labels; /* NULL without level */
+    const ws_label_level *level;
+} manifest_rows;
+
+static void append_classes(const ws_split *split, const manifest_rows *rows, int part, ws_text *out, uint64_t *counts)
+{
+    memset(counts, 0, rows->level->classes * sizeof *counts);
+    for (uint64_t i = 0; i < split->rows; i++)
+        if (split->part[i] == part)
+            counts[rows->labels[i]]++;
+    ws_text_append(out, ", \"classes\": {");
+    const char *comma = "";
+    for (size_t c = 0; c < rows->level->classes; c++) {
+        if (counts[c] == 0)
+            continue;
+        ws_text_append(out, comma);
+        append_string(out, rows->level->names[c]);
+        ws_text_appendf(out, ": %llu", (unsigned long long)counts[c]);
+        comma = ", ";
+    }
+    ws_text_append(out, "}");
+}
+
+static ws_err append_part(const ws_split *split, const manifest_rows *rows, int part, ws_sha256 *hash, ws_text *out)
+{
+    char line[32], hex[65];
+    for (uint64_t i = 0; i < split->rows; i++)
+        if (split->part[i] == part) {
+            snprintf(line, sizeof line, "%016llx\n", (unsigned long long)rows->hashes[i]);
+            ws_sha256_update(hash, line, 17);
+        }
+    ws_digest digest = ws_sha256_finish(hash);
+    ws_digest_hex(&digest, hex);
+    ws_text_appendf(out, "\n    \"%s\": {\"rows\": %llu, \"sha256\": \"%s\"", ws_part_names[part],
+                    (unsigned long long)split->counts[part], hex);
+    if (rows->level != NULL) {
+        uint64_t *counts;
+        WS_TRY(WS_NEW_ARRAY(counts, rows->level->classes));
+        append_classes(split, rows, part, out, counts);
+        free(counts);
+    }
+    ws_text_append(out, ", \"row_hashes\": [");
+    const char *comma = "";
+    for (uint64_t i = 0; i < split->rows; i++)
+        if (split->part[i] == part) {
+            ws_text_appendf(out, "%s\"%016llx\"", comma, (unsigned long long)rows->hashes[i]);
+            comma = ",";
+        }
+    ws_text_append(out, "]}");
+    return WS_OK;
+}
+
+static ws_err read_rows(const ws_split *split, const ws_store *store, const ws_split_options *options,
+                        manifest_rows *rows)
+{
+    WS_TRY(WS_NEW_ARRAY(rows->hashes, split->rows));
+    WS_TRY(ws_store_read(store, "/flows/row_hash", H5T_NATIVE_UINT64, 0, split->rows, rows->hashes));
+    if (options->label == NULL)
+        return WS_OK;
+    rows->level = ws_store_level(store, options->label);
+    WS_CHECK(rows->level != NULL, INTERNAL, "split by level %s, which the store does not have", options->label);
+    WS_TRY(WS_NEW_ARRAY(rows->labels, split->rows));
+    char *path = ws_format("/labels/%s", options->label);
+    WS_CHECK(path != NULL, MEMORY, "no memory for the label level %s", options->label);
+    ws_err error = ws_store_read(store, path, H5T_NATIVE_INT32, 0, split->rows, rows->labels);
+    free(path);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static void append_head(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)
+{
+    ws_text_append(out, "{\n  \"protocol\": ");
+    append_string(out, options->protocol);
+    ws_text_appendf(out, ",\n  \"protocol_seed\": %lld,\n  \"train_fraction\": ", (long long)options->protocol_seed);
+    append_double(out, options->train_fraction);
+    ws_text_append(out, ",\n  \"validation_fraction\": ");
+    append_double(out, options->validation_fraction);
+    ws_text_append(out, ",\n  \"label\": ");
+    if (options->label == NULL)
+        ws_text_append(out, "null");
+    else
+        append_string(out, options->label);
+    ws_text_appendf(out, ",\n  \"minimum_rows\": %lld,\n  \"store\": {\"dataset\": ", (long long)options->minimum_rows);
+    append_string(out, store->dataset);
+    ws_text_appendf(out, ", \"content_hash\": \"%s\", \"rows\": %llu},\n  \"split_hash\": \"%s\",\n",
+                    store->content_hash, (unsigned long long)store->rows, split->hash);
+    ws_text_appendf(out, "  \"rows_without_part\": %llu,\n  \"classes_left_out\": %zu,\n  \"rows_left_out\": %llu,\n",
+                    (unsigned long long)split->counts[WS_PART_NONE], split->classes_left_out,
+                    (unsigned long long)split->rows_left_out);
+}
+
+ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)
+{
+    manifest_rows rows = {0};
+    ws_sha256 *hash = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(out, read_rows(split, store, options, &rows));
+    WS_TRY_GOTO(out, ws_sha256_create(&hash));
+    append_head(split, store, options, out);
+    ws_text_append(out, "  \"audit\": ");
+    WS_TRY_GOTO(out, append_audit(split, store, out));
+    ws_text_append(out, ",\n  \"parts\": {");
+    for (int part = WS_PART_TRAIN; part < WS_PART_COUNT; part++) {
+        if (part > WS_PART_TRAIN)
+            ws_text_append(out, ",");
+        WS_TRY_GOTO(out, append_part(split, &rows, part, hash, out));
+    }
+    ws_text_append(out, "\n  }\n}\n");
+    WS_TRY_GOTO(out, ws_text_check(out));
+out:
+    ws_sha256_destroy(&hash);
+    free(rows.hashes);
+    free(rows.labels);
+    return error;
+}
