@@ -1,0 +1,188 @@
+/* Tables for programs: long form, full precision (%.17g), an empty field for what is not defined. */
+#include "report/internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "storage/storage.h"
+
+static void field(ws_text *out, const char *text)
+{
+    if (out->length && out->data[out->length - 1] != '\n')
+        ws_text_append(out, ",");
+    if (!strpbrk(text, ",\"\n")) {
+        ws_text_append(out, text);
+        return;
+    }
+    ws_text_append(out, "\"");
+    for (; *text; text++)
+        ws_text_appendf(out, *text == '"' ? "\"%c" : "%c", *text);
+    ws_text_append(out, "\"");
+}
+
+static void number_field(ws_text *out, double value)
+{
+    char text[40] = "";
+    if (!isnan(value))
+        snprintf(text, sizeof text, "%.17g", value);
+    field(out, text);
+}
+
+/* What the lines of all tables begin with. */
+static const char cell_header[] =
+    "cell,dataset,store_hash,synthetic,task,protocol,label,model,options,baseline,deterministic";
+
+static void cell_fields(ws_text *out, const ws_report_cell *cell)
+{
+    const char *const texts[] = {cell->id,
+                                 cell->dataset,
+                                 cell->store_hash,
+                                 cell->synthetic ? "true" : "false",
+                                 cell->task,
+                                 cell->protocol,
+                                 cell->label,
+                                 cell->model,
+                                 cell->options,
+                                 cell->baseline ? "true" : "false",
+                                 cell->deterministic ? "true" : "false"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        field(out, texts[i]);
+}
+
+/* ---------------------------------------------------------------- a line for each cell, score, metric */
+
+static void statistics_fields(ws_text *out, const ws_report_cell *cell, const char *score, const char *metric,
+                              const ws_statistics *s)
+{
+    cell_fields(out, cell);
+    field(out, score);
+    field(out, metric);
+    number_field(out, (double)cell->count);
+    number_field(out, (double)cell->done);
+    number_field(out, (double)cell->failed);
+    number_field(out, (double)s->n);
+    number_field(out, s->mean);
+    number_field(out, cell->deterministic ? NAN : s->deviation);
+    number_field(out, cell->deterministic ? NAN : s->low);
+    number_field(out, cell->deterministic ? NAN : s->high);
+    ws_text_append(out, "\n");
+}
+
+ws_err ws_report_csv(const ws_report *report, ws_text *out)
+{
+    ws_text_appendf(out, "%s,score,metric,planned,done,failed,n,mean,std,low_95,high_95\n", cell_header);
+    for (size_t begin = 0, end; begin < report->count; begin = end) {
+        const ws_metric *metrics[64];
+        end = ws_report_section_end(report, begin);
+        size_t metric_count = ws_report_metrics(report, begin, end, metrics, 64);
+        for (size_t c = begin; c < end; c++) {
+            const ws_report_cell *cell = &report->cells[c];
+            ws_statistics s = {0, NAN, NAN, NAN, NAN};
+            if (cell->scores.count == 0)
+                statistics_fields(out, cell, "", "", &s);
+            for (size_t k = 0; k < cell->scores.count; k++)
+                for (size_t m = 0; m < metric_count; m++) {
+                    WS_TRY(ws_report_cell_statistics(cell, cell->scores.items[k], metrics[m]->name, &s));
+                    statistics_fields(out, cell, cell->scores.items[k], metrics[m]->name, &s);
+                }
+        }
+    }
+    return ws_text_check(out);
+}
+
+/* ---------------------------------------------------------------- a line for each trial */
+
+static void trial_fields(ws_text *out, const ws_report_cell *cell, const ws_report_trial *trial)
+{
+    static const char *const states[] = {"missing", "done", "failed"};
+    cell_fields(out, cell);
+    field(out, trial->id);
+    field(out, trial->split_hash);
+    number_field(out, trial->train_seed);
+    number_field(out, trial->protocol_seed);
+    field(out, states[trial->state]);
+}
+
+ws_err ws_report_trials_csv(const ws_report *report, ws_text *out)
+{
+    ws_text_appendf(out,
+                    "%s,trial,split_hash,train_seed,protocol_seed,state,score,metric,value,parameter_hash,score_hash\n",
+                    cell_header);
+    for (size_t begin = 0, end; begin < report->count; begin = end) {
+        const ws_metric *metrics[64];
+        end = ws_report_section_end(report, begin);
+        size_t metric_count = ws_report_metrics(report, begin, end, metrics, 64);
+        for (size_t c = begin; c < end; c++)
+            for (size_t t = 0; t < report->cells[c].count; t++) {
+                const ws_report_cell *cell = &report->cells[c];
+                const ws_report_trial *trial = &cell->trials[t];
+                size_t scores = trial->state == WS_REPORT_DONE ? cell->scores.count : 0;
+                for (size_t k = 0; k < (scores ? scores : 1); k++)
+                    for (size_t m = 0; m < (scores ? metric_count : 1); m++) {
+                        const char *parameters =
+                                       cJSON_GetStringValue(ws_json_find(trial->record, "result.parameter_hash")),
+                                   *hash = cJSON_GetStringValue(ws_json_find(trial->record, "result.score_hash"));
+                        trial_fields(out, cell, trial);
+                        field(out, scores ? cell->scores.items[k] : "");
+                        field(out, scores ? metrics[m]->name : "");
+                        number_field(out,
+                                     scores ? ws_report_value(trial, cell->scores.items[k], metrics[m]->name) : NAN);
+                        field(out, parameters ? parameters : "");
+                        field(out, hash ? hash : "");
+                        ws_text_append(out, "\n");
+                    }
+            }
+    }
+    return ws_text_check(out);
+}
+
+ws_err ws_report_cost_csv(const ws_report *report, ws_text *out)
+{
+    static const char *const numbers[] = {"run.seconds.train",     "run.seconds.score", "run.seconds.total",
+                                          "run.peak_memory_bytes", "run.ranks",         "run.threads"};
+    static const char *const texts[] = {"run.host", "run.started", "run.finished"};
+    ws_text_appendf(out,
+                    "%s,trial,split_hash,train_seed,protocol_seed,state,train_seconds,score_seconds,total_seconds,"
+                    "peak_memory_bytes,ranks,threads,host,started,finished\n",
+                    cell_header);
+    for (size_t c = 0; c < report->count; c++)
+        for (size_t t = 0; t < report->cells[c].count; t++) {
+            const ws_report_trial *trial = &report->cells[c].trials[t];
+            trial_fields(out, &report->cells[c], trial);
+            for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+                number_field(out, cJSON_GetNumberValue(ws_json_find(trial->record, numbers[i])));
+            for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+                const char *text = cJSON_GetStringValue(ws_json_find(trial->record, texts[i]));
+                field(out, text ? text : "");
+            }
+            ws_text_append(out, "\n");
+        }
+    return ws_text_check(out);
+}
+
+/* ---------------------------------------------------------------- the folder tables/ */
+
+ws_err ws_report_write_tables(const ws_report *report)
+{
+    static const struct {
+        const char *name;
+        ws_err (*write)(const ws_report *report, ws_text *out);
+    } tables[] = {{"table.md", ws_report_markdown},
+                  {"table.csv", ws_report_csv},
+                  {"trials.csv", ws_report_trials_csv},
+                  {"cost.csv", ws_report_cost_csv}};
+    char *folder = ws_path_join(report->directory, "tables");
+    WS_CHECK(folder, MEMORY, "no memory for a path");
+    ws_err error = ws_directory_create(folder);
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0] && error == WS_OK; i++) {
+        ws_text text = {0};
+        char *path = ws_path_join(folder, tables[i].name);
+        error = path ? tables[i].write(report, &text) : WS_ERROR(MEMORY, "no memory for a path");
+        if (error == WS_OK)
+            error = ws_file_write(path, text.data, text.length);
+        ws_text_destroy(&text);
+        free(path);
+    }
+    free(folder);
+    return error;
+}

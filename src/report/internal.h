@@ -1,0 +1,57 @@
+/* report, inside the room: the cells of a sweep as loaded, and what the table writers share. */
+#ifndef WS_REPORT_INTERNAL_H
+#define WS_REPORT_INTERNAL_H
+
+#include "evaluate/evaluate.h"
+#include "report/report.h"
+
+typedef enum ws_report_state { WS_REPORT_MISSING, WS_REPORT_DONE, WS_REPORT_FAILED } ws_report_state;
+
+typedef struct ws_report_trial {
+    const char *id, *split_hash;      /* in the arena */
+    double train_seed, protocol_seed; /* NaN where there is none */
+    ws_report_state state;
+    const char *reason; /* of a failed one; in the arena */
+    cJSON *record;      /* NULL where missing */
+} ws_report_trial;
+
+typedef struct ws_report_cell {
+    const char *id, *dataset, *store_hash, *task, *protocol, *label,
+        *model;          /* in the arena; label "" where there is none */
+    const char *options; /* "sigma=0.1 train.steps=50": what varies between the cells of this model here */
+    const cJSON *config; /* borrowed from the manifest */
+    bool synthetic, deterministic, baseline;
+    ws_report_trial *trials; /* by protocol seed, then train seed */
+    size_t count, capacity, done, failed;
+    ws_string_list scores; /* names, sorted */
+} ws_report_cell;
+
+struct ws_report {
+    char *directory;
+    ws_json *manifest;
+    ws_arena *arena;
+    const char *name;
+    ws_report_cell *cells; /* by data set, task, label, protocol; models before baselines; by model and options */
+    size_t count;
+};
+
+/* True when two cells stand in the same table: the same rows, asked the same. */
+bool ws_report_same_section(const ws_report_cell *a, const ws_report_cell *b);
+/* cells[begin .. returned) share a section. */
+size_t ws_report_section_end(const ws_report *report, size_t begin);
+/* The section's metrics: those of the registry that its records hold; at most `most` pointers, returns how many. */
+size_t ws_report_metrics(const ws_report *report, size_t begin, size_t end, const ws_metric **out, size_t most);
+/* NaN where the record has no such value. */
+double ws_report_value(const ws_report_trial *trial, const char *score, const char *metric);
+ws_err ws_report_cell_statistics(const ws_report_cell *cell, const char *score, const char *metric, ws_statistics *out);
+/* Fills the `options` of all cells; cells are sorted by section. */
+WS_MUST ws_err ws_report_describe_options(ws_report *report);
+/* Distinct texts of a field of the records ("run.program_hash"), sorted, with the number of trials of each. */
+typedef struct ws_report_tally {
+    const char *text; /* borrowed */
+    size_t trials;
+} ws_report_tally;
+WS_MUST ws_err ws_report_count_texts(const ws_report *report, size_t begin, size_t end, const char *field,
+                                     ws_report_tally **out, size_t *count);
+
+#endif
