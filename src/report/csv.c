@@ -62,9 +62,9 @@ static void statistics_fields(ws_text *out, const ws_report_cell *cell, const ch
     number_field(out, (double)cell->failed);
     number_field(out, (double)s->n);
     number_field(out, s->mean);
-    number_field(out, cell->deterministic ? NAN : s->deviation);
-    number_field(out, cell->deterministic ? NAN : s->low);
-    number_field(out, cell->deterministic ? NAN : s->high);
+    number_field(out, s->deviation);
+    number_field(out, s->low);
+    number_field(out, s->high);
     ws_text_append(out, "\n");
 }
 

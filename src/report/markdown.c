@@ -13,6 +13,7 @@ static void cell_text(ws_text *out, const char *text)
         ws_text_appendf(out, *text == '|' ? "\\%c" : "%c", *text == '\n' || *text == '\r' ? ' ' : *text);
 }
 
+/* A deterministic method has one trial a split, so its spread is that over splits, and n/a where there is one. */
 static void value_text(ws_text *out, const ws_report_cell *cell, const ws_statistics *s)
 {
     if (s->n == 0) {
@@ -20,7 +21,7 @@ static void value_text(ws_text *out, const ws_report_cell *cell, const ws_statis
         return;
     }
     ws_text_appendf(out, "%.*f", DECIMALS, s->mean);
-    if (cell->deterministic || isnan(s->deviation))
+    if (isnan(s->deviation))
         ws_text_append(out, " ± n/a");
     else if (s->deviation > 0 && s->deviation < 0.5e-4)
         ws_text_append(out, " ± <0.0001"); /* small is not zero */
@@ -117,6 +118,31 @@ static void write_counts(ws_text *out, const ws_report *report, size_t begin, si
         }
 }
 
+static size_t distinct_seeds(const ws_report *report, size_t begin, size_t end, bool of_protocol)
+{
+    double seen[64];
+    size_t count = 0;
+    for (size_t c = begin; c < end; c++)
+        for (size_t t = 0; t < report->cells[c].count; t++) {
+            const ws_report_trial *trial = &report->cells[c].trials[t];
+            double seed = of_protocol ? trial->protocol_seed : trial->train_seed;
+            size_t i = 0;
+            while (i < count && seen[i] != seed)
+                i++;
+            if (i == count && count < 64 && !isnan(seed))
+                seen[count++] = seed;
+        }
+    return count;
+}
+
+/* Which of the two seeds the spread in this section comes from. */
+static void write_seeds(ws_text *out, const ws_report *report, size_t begin, size_t end)
+{
+    size_t train = distinct_seeds(report, begin, end, false), protocol = distinct_seeds(report, begin, end, true);
+    ws_text_appendf(out, "Seeds: %zu of training, %zu of the split%s.\n", train, protocol ? protocol : 1,
+                    protocol > 1 ? "; the spread holds both" : "");
+}
+
 static int compare_texts(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -178,6 +204,7 @@ static ws_err write_section(ws_text *out, const ws_report *report, size_t begin,
     }
     ws_text_append(out, "\n");
     write_counts(out, report, begin, end);
+    write_seeds(out, report, begin, end);
     WS_TRY(write_hashes(out, report, begin, end));
     write_failures(out, report, begin, end);
     return WS_OK;
@@ -191,9 +218,9 @@ static ws_err write_distinct(ws_text *out, const ws_report *report, const char *
     size_t count = 0;
     WS_TRY(ws_report_count_texts(report, 0, report->count, field, &tally, &count));
     if (count == 1)
-        ws_text_appendf(out, "%s `%.16s`.\n", one, tally[0].text);
+        ws_text_appendf(out, "- %s `%.16s`.\n", one, tally[0].text);
     for (size_t i = 0; i < count && count > 1; i++)
-        ws_text_appendf(out, "%s `%.16s` (%zu trials)%s", i ? "," : many, tally[i].text, tally[i].trials,
+        ws_text_appendf(out, "%s`%.16s` (%zu trials)%s", i ? ", " : many, tally[i].text, tally[i].trials,
                         i + 1 == count ? ".\n" : "");
     free(tally);
     return WS_OK;
@@ -207,14 +234,14 @@ static ws_err write_footer(ws_text *out, const ws_report *report)
         done += report->cells[c].done;
         failed += report->cells[c].failed;
     }
-    ws_text_appendf(out, "\n---\n\nTrials: %zu planned, %zu done, %zu failed, %zu not run.\n", planned, done, failed,
+    ws_text_appendf(out, "\n---\n\n- Trials: %zu planned, %zu done, %zu failed, %zu not run.\n", planned, done, failed,
                     planned - done - failed);
-    WS_TRY(write_distinct(out, report, "run.program_hash", "Program", "**Trials of several programs are mixed**:"));
-    WS_TRY(write_distinct(out, report, "result.isa", "Instruction set", "**Instruction sets are mixed**:"));
-    WS_TRY(write_distinct(out, report, "result.device", "Device", "**Devices are mixed**:"));
-    ws_text_append(out,
-                   "Normalisation and parameters come from training rows, thresholds and choices from validation rows; "
-                   "nothing is chosen on test rows.\n");
+    WS_TRY(write_distinct(out, report, "run.program_hash", "Program", "- **Trials of several programs are mixed**: "));
+    WS_TRY(write_distinct(out, report, "result.isa", "Instruction set", "- **Instruction sets are mixed**: "));
+    WS_TRY(write_distinct(out, report, "result.device", "Device", "- **Devices are mixed**: "));
+    ws_text_append(
+        out, "- Normalisation and parameters come from training rows, thresholds and choices from validation rows; "
+             "nothing is chosen on test rows.\n");
     return WS_OK;
 }
 

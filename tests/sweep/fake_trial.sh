@@ -1,0 +1,64 @@
+#!/bin/bash
+# A stand-in for `wiresweep train CONFIG -o DIR [--resume]`: behaves as its configuration's "behaviour" says. Every record it
+# writes is also noted in runs.txt of the sweep folder, so that a test can see a trial that was done twice.
+config=$2
+dir=$4
+id=$(basename "$dir")
+value() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$config"; }
+behaviour=$(value behaviour)
+seed=$(value seed)
+kind=$(value kind)
+seed=${seed:-0}
+
+record() {
+    trap '' TERM # between the note and the record nothing may come, or the test would count wrong
+    case $kind in
+    majority) auroc=0.5 ;;
+    det) auroc=0.75 ;;
+    *) auroc=0.9$((seed * 37 % 100))1 ;;
+    esac
+    cat > "$dir/record.json.part" << END
+{"schema":1,"id":"$1","status":"done","result":{"isa":"portable","device":"cpu","parameter_hash":"p$seed","score_hash":"s$seed",
+"counts":{"train":70,"validation":10,"test":20,"classes":2},
+"scores":{"terminal_norm":{"auroc":$auroc,"auprc":null,"tpr_at_fpr_0.01":0.$seed}}},
+"run":{"program_hash":"0123456789abcdef0123","host":"h$$","seconds":{"train":0.$RANDOM,"score":0.1,"total":0.$RANDOM},"peak_memory_bytes":$RANDOM}}
+END
+    echo "$id" >> "$dir/../../runs.txt"
+    mv "$dir/record.json.part" "$dir/record.json"
+}
+
+if env | grep -q -e '^OMPI_COMM' -e '^PMIX_' || [ -z "$WS_TEST_KEPT" ]; then
+    echo "error: the environment tells of another MPI job"
+    exit 1
+fi
+case $behaviour in
+segfault) kill -SEGV $$ ;;
+fail)
+    echo "epoch 1"
+    echo "error: not a finite number: loss at step 17"
+    exit 1
+    ;;
+fail_once) [ -e "$dir/../../mended" ] && record "$id" || exit 9 ;;
+silent) exit 0 ;;
+foreign) record 0000000000000000 ;;
+hang) sleep 1000 ;;
+hang_stubbornly)
+    trap '' TERM
+    while true; do sleep 0.1; done
+    ;;
+slow)
+    trap 'touch "$dir/checkpoint"; exit 75' TERM
+    [ "$5" = --resume ] && [ -e "$dir/checkpoint" ] && touch "$dir/resumed"
+    for _ in 1 2 3 4 5 6; do sleep 0.05; done
+    record "$id"
+    ;;
+requeue) # asks once to be started again
+    [ "$5" = --resume ] && record "$id" && exit 0
+    exit 75
+    ;;
+crash_after_record)
+    record "$id"
+    kill -KILL $$
+    ;;
+*) record "$id" ;;
+esac

@@ -1,0 +1,172 @@
+/* A specification becomes exactly the trials a person would write down, and nothing starts when anything in it is
+ * wrong. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include "sweep_fixture.h"
+
+static fixture f;
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_setup(&f);
+    assert_int_equal(ws_directory_create(in(&f, "configs/stores")), WS_OK);
+    write_text(in(&f, "configs/stores/a.h5"), "a store");
+    write_text(in(&f, "configs/base.json"),
+               "{\"store\":\"stores/a.h5\",\"task\":\"anomaly\",\"protocol\":\"random\",\"model\":{\"kind\":\"cfm\"},"
+               "\"train\":{\"steps\":50}}");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fixture_teardown(&f);
+    return 0;
+}
+
+static ws_sweep *sweep_of(const char *text)
+{
+    write_text(in(&f, "sweep.json"), text);
+    return read_sweep(in(&f, "sweep.json"));
+}
+
+static size_t count_kind(const ws_sweep *sweep, const char *kind)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sweep->count; i++)
+        count += strcmp(cJSON_GetStringValue(ws_json_find(sweep->trials[i].facts.config, "model.kind")), kind) == 0;
+    return count;
+}
+
+static void grid_is_the_product_of_its_axes(void **state)
+{
+    (void)state;
+    ws_sweep *sweep =
+        sweep_of("{\"base\":\"configs/base.json\",\"grid\":{\"train.seed\":[0,1,2],\"model.sigma\":[0.1,0.6]}}");
+    assert_int_equal(sweep->count, 6);
+    assert_string_equal(sweep->name, "sweep");
+    bool seen[3][2] = {{false}};
+    for (size_t i = 0; i < sweep->count; i++) {
+        const cJSON *config = sweep->trials[i].facts.config;
+        int seed = ws_json_find(config, "train.seed")->valueint;
+        bool wide = ws_json_find(config, "model.sigma")->valuedouble > 0.5;
+        assert_false(seen[seed][wide]);
+        seen[seed][wide] = true;
+        assert_int_equal(ws_json_find(config, "train.steps")->valueint, 50); /* of the base */
+    }
+    /* a cell is what differs in the seeds only */
+    for (size_t i = 0; i < sweep->count; i++)
+        for (size_t j = 0; j < sweep->count; j++) {
+            bool same = ws_json_find(sweep->trials[i].facts.config, "model.sigma")->valuedouble ==
+                        ws_json_find(sweep->trials[j].facts.config, "model.sigma")->valuedouble;
+            assert_int_equal(strcmp(sweep->trials[i].cell, sweep->trials[j].cell) == 0, same);
+        }
+    ws_sweep_destroy(&sweep);
+}
+
+static void alternatives_replace_whole_objects(void **state)
+{
+    (void)state;
+    ws_sweep *sweep = sweep_of("{\"base\":\"configs/base.json\",\"grid\":{\"train.seed\":[0,1]},\"list\":["
+                               "{\"model\":{\"kind\":\"cfm\",\"sigma\":0.3}},"
+                               "{\"model\":{\"kind\":\"det\",\"l2\":1},\"task\":\"classify\",\"train.steps\":9}]}");
+    assert_int_equal(sweep->count, 3); /* two seeds of one, one of the deterministic other */
+    assert_int_equal(sweep->merged, 1);
+    const ws_trial *det = &sweep->trials[2];
+    assert_string_equal(cJSON_GetStringValue(ws_json_find(det->facts.config, "task")), "classify");
+    assert_null(ws_json_find(det->facts.config, "model.sigma"));
+    assert_int_equal(ws_json_find(det->facts.config, "train.steps")->valueint, 9);
+    assert_null(ws_json_find(det->facts.config, "train.seed"));
+    assert_null(strstr(det->description, "seed"));
+    assert_non_null(strstr(sweep->trials[1].description, "train.seed=1"));
+    ws_sweep_destroy(&sweep);
+}
+
+static void baselines_come_once_for_each_set_of_rows(void **state)
+{
+    (void)state;
+    ws_sweep *sweep = sweep_of("{\"base\":\"configs/base.json\",\"baselines\":true,"
+                               "\"list\":[{\"task\":\"anomaly\"},{\"task\":\"classify\",\"model.kind\":\"det\"}],"
+                               "\"grid\":{\"train.seed\":[0,1,2],\"protocol_seed\":[0,1]}}");
+    assert_int_equal(count_kind(sweep, "cfm"), 6);
+    assert_int_equal(count_kind(sweep, "det"), 2);      /* one a split, none a seed */
+    assert_int_equal(count_kind(sweep, "majority"), 4); /* two tasks, two splits */
+    assert_int_equal(count_kind(sweep, "best_single_feature"), 4);
+    for (size_t i = 0; i < sweep->count; i++) {
+        const cJSON *config = sweep->trials[i].facts.config;
+        assert_int_equal(sweep->trials[i].baseline, i >= 8);
+        if (sweep->trials[i].baseline)
+            assert_null(ws_json_find(config, "train"));
+    }
+    ws_sweep_destroy(&sweep);
+}
+
+static void paths_are_relative_to_the_file_that_names_them(void **state)
+{
+    (void)state;
+    write_text(in(&f, "b.h5"), "another store");
+    ws_sweep *sweep = sweep_of("{\"base\":\"configs/base.json\"}");
+    ws_json *config = NULL;
+    assert_int_equal(ws_json_read_text(&config, sweep->trials[0].config, "trial"), WS_OK);
+    assert_string_equal(cJSON_GetStringValue(ws_json_find(ws_json_root(config), "store")),
+                        in(&f, "configs/stores/a.h5"));
+    ws_json_destroy(&config);
+    ws_sweep_destroy(&sweep);
+    sweep = sweep_of("{\"base\":\"configs/base.json\",\"list\":[{\"store\":\"b.h5\"}]}");
+    assert_non_null(strstr(sweep->trials[0].config, in(&f, "b.h5")));
+    ws_sweep_destroy(&sweep);
+}
+
+/* The message must hold `expected`, nothing is made, the exit status is 2. */
+static void refused(const char *text, const char *expected)
+{
+    write_text(in(&f, "sweep.json"), text);
+    ws_sweep *sweep = NULL;
+    ws_err error = ws_sweep_read(&sweep, in(&f, "sweep.json"), fake_identify, NULL);
+    assert_int_equal(ws_error_exit_status(error), 2);
+    assert_null(sweep);
+    if (!strstr(ws_error_message(), expected))
+        fail_msg("\"%s\" is not in: %s", expected, ws_error_message());
+}
+
+static void wrong_specifications_are_refused_at_once(void **state)
+{
+    (void)state;
+    refused("{\"base\":\"configs/base.json\",\"grids\":{}}", "Did you mean \"grid\"?");
+    refused("{\"base\":\"configs/base.json\",\"grid\":{\"train.seed\":3}}", "grid.train.seed: expected a list");
+    refused("{\"base\":\"configs/base.json\",\"grid\":{\"train.seed\":[]}}", "grid.train.seed: expected a list");
+    refused("{\"grid\":{\"train.seed\":[1]}}", "base is missing");
+    refused("{\"base\":{},\"list\":[{\"model\":{\"kind\":\"cfm\"}}],\"grid\":{\"model.kind\":[\"det\"]}}",
+            "model.kind is set by \"list\" and by \"grid\"");
+    refused("{\"base\":{},\"list\":[3]}", "each alternative is an object");
+    refused("{\"base\":{},\"baselines\":1}", "expected true or false");
+    refused("[]", "expected a sweep");
+    refused("{\"base\":{},\"grid\":{\"model.kind\":[\"cfm\"],\"model.kind\":[\"det\"]}}", "model.kind");
+    /* all at once */
+    refused("{\"base\":{},\"baselines\":1,\"name\":2}", "2 errors; nothing was started");
+}
+
+static void what_is_wrong_in_many_trials_is_said_once(void **state)
+{
+    (void)state;
+    refused("{\"base\":\"configs/base.json\",\"list\":[{\"wrong\":1},{\"task\":\"classify\"}],"
+            "\"grid\":{\"train.seed\":[0,1,2,3]}}",
+            "wrong: unknown key (trial wrong=1 train.seed=0 and 3 more)\n1 error; nothing was started");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grid_is_the_product_of_its_axes),
+        cmocka_unit_test(alternatives_replace_whole_objects),
+        cmocka_unit_test(baselines_come_once_for_each_set_of_rows),
+        cmocka_unit_test(paths_are_relative_to_the_file_that_names_them),
+        cmocka_unit_test(wrong_specifications_are_refused_at_once),
+        cmocka_unit_test(what_is_wrong_in_many_trials_is_said_once),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
