@@ -48,24 +48,25 @@
 
 enum { WS_STORE_SCHEMA = 1, WS_HASH_BLOCK_ROWS = 65536 };
 
-/* ---------------------------------------------------------------- extraction (extract.c, route.c, store_write.c) */
+/* ---------------------------------------------------------------- extraction (extract*.c, store_write.c) */
 typedef struct ws_extract_options {
     const char *dataset;                 /* a name of datasets.def */
     const char *labels;                  /* file or directory, meaning depends on the data set */
     ws_string_list inputs;               /* as given; expanded and sorted by ws_extract_all */
     const char *output;                  /* STORE.h5; written as STORE.h5.partial, renamed when complete */
     int64_t packets;                     /* stored per flow */
-    double idle_timeout, active_timeout; /* seconds */
-    int64_t round_bytes;                 /* input parsed by all ranks together before they exchange */
+    double idle_timeout, active_timeout; /* seconds; 0: the data set's */
+    int64_t round_bytes;                 /* input parsed by all ranks together before they exchange; 0: 32 MiB a rank */
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
-    bool direction_by_syn;
+    bool direction_by_syn;               /* or the data set's rules say so */
+    const char *filter;                  /* pcap-filter(7) expression; NULL: none */
 } ws_extract_options;
 
 typedef struct ws_extract_report {
     uint64_t inputs, inputs_skipped, records, packets, skipped[WS_SKIP_COUNT], flows, stored_packets, damage_runs,
-        damage_bytes, boundary_repairs, labelled;
+        damage_bytes, boundary_repairs, negative_gaps, labelled;
     double seconds;
     char content_hash[65];
 } ws_extract_report;

@@ -1,0 +1,178 @@
+/* wiresweep extract: captures to a store. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "dataset/dataset.h"
+#include "jobs/job.h"
+
+typedef struct extract_job {
+    ws_job_common common;
+    const char *dataset, *config, *labels, *filter, *output, *key;
+    ws_string_list set;
+    int64_t packets;
+    int endpoints, on_error;
+} extract_job;
+
+static const ws_option fields[] = {
+    WS_JOB_COMMON_OPTIONS(extract_job),
+    WS_OPTION_STRING(extract_job, dataset, "generic", "data set family (wiresweep list datasets)"),
+    WS_OPTION_PATH(extract_job, config, NULL, "JSON file with the settings below"),
+    WS_OPTION_PATH(extract_job, labels, NULL, "label file or directory of the data set"),
+    WS_OPTION_LIST(extract_job, set, NULL, "KEY=VALUE: one of the settings below; may be repeated"),
+    WS_OPTION_STRING(extract_job, filter, NULL, "only packets that match (pcap-filter(7)), e.g. 'tcp port 443'"),
+    WS_OPTION_INT(extract_job, packets, 128, 0, 65536, "packets stored per flow; counts and features use all"),
+    WS_OPTION_ENUM(extract_job, endpoints, "drop", "drop|keyed|prefix|plain", "what is stored of addresses"),
+    WS_OPTION_PATH(extract_job, key, NULL, "file with the secret for --endpoints keyed"),
+    WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that cannot be read"),
+    WS_OPTION_REQUIRED_PATH(extract_job, output, "-o STORE.h5: the store"),
+    WS_OPTION_END};
+static const ws_option_table table = {"", sizeof(extract_job), fields, "extraction"};
+
+/* What --config and --set reach. */
+typedef struct extract_settings {
+    double idle_timeout, active_timeout;
+    int64_t round_bytes;
+    int direction;
+} extract_settings;
+
+/* Time-outs up to 1e6 s keep the sums of squared gaps within 128 bits. */
+static const ws_option setting_fields[] = {
+    WS_OPTION_DOUBLE(extract_settings, idle_timeout, 0, 0, 1e6,
+                     "seconds without a packet that end a flow; 0: the data set's (120)"),
+    WS_OPTION_DOUBLE(extract_settings, active_timeout, 0, 0, 1e6,
+                     "age in seconds that ends a flow; 0: the data set's (1800)"),
+    WS_OPTION_ENUM(extract_settings, direction, "first", "first|syn",
+                   "forward: sender of the first packet, or of the SYN"),
+    WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
+                  "input read by all ranks before they exchange; 0: 32 MiB a rank; changes no result"),
+    WS_OPTION_END};
+static const ws_option_table settings_table = {"extract", sizeof(extract_settings), setting_fields, "settings"};
+
+static ws_err more_help(ws_text *out)
+{
+    ws_text_append(out, "\nsettings (--set KEY=VALUE, or keys of the JSON file of --config):\n");
+    WS_TRY(ws_options_help(&settings_table, true, out));
+    return WS_OK;
+}
+
+static ws_err read_settings(const extract_job *job, ws_arena *arena, extract_settings *out)
+{
+    ws_json *document = NULL;
+    ws_problems problems = {0};
+    ws_err error = WS_OK;
+    WS_TRY(job->config != NULL ? ws_json_read_file(&document, job->config)
+                               : ws_json_read_text(&document, "{}", "--set"));
+    for (size_t i = 0; i < job->set.count; i++)
+        WS_TRY_GOTO(done, ws_json_set(document, job->set.items[i]));
+    WS_TRY_GOTO(done,
+                ws_options_read(&settings_table, document, ws_json_root(document), "", NULL, arena, out, &problems));
+    error = ws_problems_error(&problems);
+done:
+    ws_json_destroy(&document);
+    return error;
+}
+
+static void print_summary(const ws_extract_report *report, const char *output)
+{
+    char bytes[32], seconds[32];
+    ws_format_seconds(report->seconds, seconds);
+    ws_info("%s: %" PRIu64 " flows of %" PRIu64 " packets, %" PRIu64 " records of %" PRIu64 " inputs in %s (%.2f Mpps)",
+            output, report->flows, report->packets, report->records, report->inputs, seconds,
+            report->seconds > 0 ? (double)report->records / report->seconds / 1e6 : 0.0);
+    for (int reason = 1; reason < WS_SKIP_COUNT; reason++)
+        if (report->skipped[reason] > 0)
+            ws_info("  skipped %" PRIu64 ": %s", report->skipped[reason], ws_skip_help[reason]);
+    ws_format_bytes((double)report->damage_bytes, bytes);
+    if (report->damage_runs > 0)
+        ws_warn("%" PRIu64 " damaged stretches, %s, were skipped; wiresweep inspect %s lists them", report->damage_runs,
+                bytes, output);
+    if (report->negative_gaps > 0)
+        ws_info("  %" PRIu64 " packets earlier than the ones before them in their flow", report->negative_gaps);
+    if (report->boundary_repairs > 0)
+        ws_info("  %" PRIu64 " stripe starts were guessed wrong and repaired", report->boundary_repairs);
+    if (report->labelled > 0)
+        ws_info("  %" PRIu64 " flows labelled", report->labelled);
+    ws_info("  every record and byte is accounted for; content hash %s", report->content_hash);
+}
+
+static ws_err print_json(const ws_extract_report *report, const char *output)
+{
+    cJSON *root = cJSON_CreateObject(), *skipped = cJSON_CreateObject();
+    ws_text text = {0};
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"inputs", report->inputs},
+                   {"inputs_skipped", report->inputs_skipped},
+                   {"records", report->records},
+                   {"packets", report->packets},
+                   {"flows", report->flows},
+                   {"stored_packets", report->stored_packets},
+                   {"damage_runs", report->damage_runs},
+                   {"damage_bytes", report->damage_bytes},
+                   {"boundary_repairs", report->boundary_repairs},
+                   {"negative_gaps", report->negative_gaps},
+                   {"labelled", report->labelled}};
+    cJSON_AddStringToObject(root, "store", output);
+    cJSON_AddStringToObject(root, "content_hash", report->content_hash);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        cJSON_AddNumberToObject(root, numbers[i].key, (double)numbers[i].value);
+    for (int reason = 1; reason < WS_SKIP_COUNT; reason++)
+        cJSON_AddNumberToObject(skipped, ws_skip_names[reason], (double)report->skipped[reason]);
+    cJSON_AddItemToObject(root, "skipped", skipped);
+    cJSON_AddNumberToObject(root, "seconds", report->seconds);
+    ws_err error = ws_json_pretty(root, &text);
+    if (error == WS_OK)
+        printf("%s\n", ws_text_string(&text));
+    cJSON_Delete(root);
+    ws_text_destroy(&text);
+    return error;
+}
+
+static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
+{
+    static const char *const endpoints[] = {"drop", "keyed", "prefix", "plain"};
+    const extract_job *job = values;
+    extract_settings settings;
+    WS_TRY(read_settings(job, arena, &settings));
+    if (positional->count == 0) {
+        ws_err error = WS_ERROR(ARGUMENT, "no input captures were named");
+        WS_HINT("wiresweep extract -o STORE.h5 FILE... (files, directories, globs or @LIST)");
+        return error;
+    }
+    const ws_extract_options options = {.dataset = job->dataset,
+                                        .labels = job->labels,
+                                        .inputs = *positional,
+                                        .output = job->output,
+                                        .packets = job->packets,
+                                        .idle_timeout = settings.idle_timeout,
+                                        .active_timeout = settings.active_timeout,
+                                        .round_bytes = settings.round_bytes,
+                                        .skip_unreadable = job->on_error == 1,
+                                        .endpoints = endpoints[job->endpoints],
+                                        .key_file = job->key,
+                                        .direction_by_syn = settings.direction == 1,
+                                        .filter = job->filter};
+    ws_extract_report report;
+    ws_err error = ws_extract_all(world, &options, &report);
+    if (error != WS_OK && error != WS_E_PARTIAL)
+        return ws_error_pass(error, __FILE__, __LINE__, __func__);
+    if (world->rank == 0) {
+        print_summary(&report, job->output);
+        if (job->common.json)
+            WS_TRY(print_json(&report, job->output));
+    }
+    return error;
+}
+
+const ws_job ws_job_extract = {
+    .name = "extract",
+    .usage = "extract [OPTIONS] -o STORE.h5 INPUT...",
+    .help = "captures to a store: flows with their packets, features, labels",
+    .example = "  wiresweep extract -o monday.h5 monday.pcap\n"
+               "  mpirun -n 4 wiresweep extract --dataset ndpi --labels results/ -o ndpi.h5 captures/",
+    .options = &table,
+    .collective = true,
+    .more_help = more_help,
+    .run = run,
+};

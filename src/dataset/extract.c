@@ -1,0 +1,137 @@
+/* Captures to a store, by all ranks together: the run from first to last. See extract.h for who does what.
+ *
+ * Memory is bounded by one round of input, the live flows, and the rows that wait to be written.
+ */
+#include "dataset/extract.h"
+
+#include <stdlib.h>
+
+enum { ROUND_BYTES_A_RANK = 32 << 20 };
+
+static ws_err choose_rules(extraction *x)
+{
+    const ws_extract_options *options = x->options;
+    x->adapter = ws_dataset_find(options->dataset);
+    if (x->adapter == NULL) {
+        const char *names[64];
+        size_t count = 0;
+        while (ws_dataset_adapters[count] != NULL && count < 64) {
+            names[count] = ws_dataset_adapters[count]->name;
+            count++;
+        }
+        const char *closest = ws_closest_name(options->dataset, names, count);
+        ws_err error = WS_ERROR(ARGUMENT, "--dataset %s: no such data set", options->dataset);
+        if (closest != NULL)
+            WS_HINT("did you mean %s? wiresweep list datasets shows all", closest);
+        else
+            WS_HINT("wiresweep list datasets shows all; `generic` takes any captures");
+        return error;
+    }
+    x->rules = x->adapter->rules != NULL ? *x->adapter->rules : ws_flow_rules_default;
+    if (options->idle_timeout > 0)
+        x->rules.idle_timeout_ns = (int64_t)(options->idle_timeout * 1e9 + 0.5);
+    if (options->active_timeout > 0)
+        x->rules.active_timeout_ns = (int64_t)(options->active_timeout * 1e9 + 0.5);
+    x->rules.max_packets = (uint32_t)options->packets;
+    x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;
+    return WS_OK;
+}
+
+static ws_err prepare_all(extraction *x)
+{
+    WS_TRY(choose_rules(x));
+    ws_err local = ws_arena_create(&x->arena, 1 << 16);
+    if (local == WS_OK && x->options->filter != NULL)
+        local = ws_packet_filter_create(&x->filter, x->options->filter);
+    if (local == WS_OK)
+        local = ws_flow_table_create(&x->table, &x->rules);
+    WS_AGREE(x->comm, local);
+    WS_TRY(extract_inputs_open_all(x));
+    WS_AGREE(x->comm, ws_labels_open(&x->labels, x->adapter, x->options->labels, &x->paths));
+    ws_store_writer_options options = {.path = x->options->output,
+                                       .dataset = x->options->dataset,
+                                       .inputs = &x->names,
+                                       .endpoints = x->options->endpoints,
+                                       .key_file = x->options->key_file};
+    options.levels = ws_labels_levels(x->labels, &options.level_count);
+    WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));
+    return WS_OK;
+}
+
+static ws_err check_stop_all(const ws_comm *comm, const char *output)
+{
+    bool stop;
+    WS_TRY(ws_any_all(comm, ws_stop_requested(), &stop));
+    if (!stop)
+        return WS_OK;
+    ws_err error = WS_ERROR(INTERRUPTED, "extraction was stopped; nothing is left of %s", output);
+    WS_HINT("run the same command again: it starts from the beginning");
+    return error;
+}
+
+static ws_err rounds_all(extraction *x, ws_progress *progress)
+{
+    const uint64_t step = x->options->round_bytes > 0 ? (uint64_t)x->options->round_bytes
+                                                      : (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size;
+    while (x->round_begin < x->total_bytes) {
+        WS_TRY(check_stop_all(x->comm, x->options->output));
+        x->round_end = step < x->total_bytes - x->round_begin ? x->round_begin + step : x->total_bytes;
+        WS_TRY(extract_round_read_all(x));
+        WS_TRY(extract_round_route_all(x));
+        WS_TRY(extract_rows_write_all(x, false));
+        while (x->first_input < x->input_count && x->first_base + x->inputs[x->first_input].bytes <= x->round_end) {
+            extract_input_release(&x->inputs[x->first_input]);
+            x->first_base += x->inputs[x->first_input++].bytes;
+        }
+        x->round_begin = x->round_end;
+        ws_progress_update(progress, (double)x->round_end / 1e6, NULL);
+    }
+    WS_TRY(extract_rows_write_all(x, true));
+    return WS_OK;
+}
+
+static ws_err run_all(extraction *x, ws_extract_report *report)
+{
+    WS_TRY(prepare_all(x));
+    ws_progress *progress = NULL;
+    WS_TRY(ws_progress_start(&progress, x->comm, "extract", "MB", (double)x->total_bytes / 1e6));
+    ws_err error = rounds_all(x, progress);
+    ws_progress_finish(&progress);
+    WS_TRY(error);
+    WS_TRY(check_stop_all(x->comm, x->options->output));
+    WS_TRY(extract_finish_all(x, report));
+    return WS_OK;
+}
+
+static void extraction_destroy(extraction *x)
+{
+    for (size_t i = 0; i < x->input_count; i++)
+        extract_input_release(&x->inputs[i]);
+    ws_store_writer_destroy(&x->writer);
+    ws_labels_destroy(&x->labels);
+    ws_flow_table_destroy(&x->table);
+    ws_packet_filter_destroy(&x->filter);
+    extract_rows_destroy(&x->rows);
+    free(x->pieces);
+    free(x->points);
+    free(x->packets);
+    free(x->round_damage);
+    free(x->damage);
+    ws_arena_destroy(&x->arena);
+}
+
+ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *options, ws_extract_report *report)
+{
+    memset(report, 0, sizeof *report);
+    const double start = ws_clock_seconds();
+    extraction x = {.comm = comm, .options = options};
+    ws_err error = run_all(&x, report);
+    if (error == WS_OK && x.skipped_count > 0) {
+        error = WS_ERROR(PARTIAL, "%zu of %zu inputs could not be read and were left out; the first: %s",
+                         x.skipped_count, x.skipped_count + x.input_count, x.skipped[0].reason);
+        WS_HINT("wiresweep inspect --json %s lists them under counters.inputs_skipped", options->output);
+    }
+    extraction_destroy(&x);
+    report->seconds = ws_clock_seconds() - start;
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}

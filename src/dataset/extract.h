@@ -1,0 +1,142 @@
+/* Inside the extraction: what its files offer each other. Outsiders call ws_extract_all (dataset.h).
+ *
+ *   extract.c          the run from first to last
+ *   extract_inputs.c   the inputs: opened and checked before anything is written, hashed for provenance
+ *   extract_read.c     a round: stripes, their proof, records to packets, ordinals, closing points
+ *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
+ *   extract_rows.c     rows of all ranks into one order, to the store
+ *   extract_account.c  counters, the conservation check, the summary
+ *
+ * The result depends on the inputs only. Everything decided here about who does what (stripes, readers, owners,
+ * batches) is decided from values that are the same on every rank, and changes no row.
+ */
+#ifndef WS_DATASET_EXTRACT_H
+#define WS_DATASET_EXTRACT_H
+
+#include "dataset/dataset.h"
+#include "dataset/labels.h"
+#include "dataset/packet_filter.h"
+#include "dataset/store_write.h"
+
+/* Counted for each input; all are uint64_t, so that they are summed over ranks as one array. "captured" is the bytes of
+ * records' frames in the file, "ip" the sum of IP lengths. */
+typedef struct extract_counts {
+    uint64_t records, captured;
+    uint64_t packets, packets_captured, packets_ip;
+    uint64_t skipped[WS_SKIP_COUNT], skipped_captured[WS_SKIP_COUNT];
+    uint64_t damage_runs, damage_bytes;
+    uint64_t flows, flow_packets, flow_ip, stored_packets; /* of the rows written */
+} extract_counts;
+enum { EXTRACT_COUNTS = sizeof(extract_counts) / sizeof(uint64_t) };
+
+typedef struct extract_input {
+    const char *path; /* in the arena */
+    uint64_t bytes, first_record;
+    bool splittable;
+    int reader; /* the rank that reads all of an input that cannot be split */
+    int hasher; /* the rank that takes its SHA-256 */
+    /* How far it is read; the same on all ranks. */
+    uint64_t next_offset; /* a true record start, or the end */
+    uint64_t records;
+    int64_t newest_ns; /* of its packets */
+    /* Of this rank. */
+    ws_capture capture; /* open while the rank reads it */
+    ws_walk *walk;      /* NULL while closed */
+    extract_counts counts;
+} extract_input;
+
+typedef struct skipped_input {
+    const char *path, *reason; /* in the arena */
+} skipped_input;
+
+/* Rows that have left the flow table and wait to be written, in row order. */
+typedef struct extract_rows {
+    ws_flow *flows;
+    size_t count, capacity;
+    ws_flow_packet *packets;
+    size_t packet_count, packet_capacity;
+} extract_rows;
+
+/* A point of an input where flows leave: before its record `ordinal`, or at its end. */
+typedef struct closing_point {
+    uint32_t input;
+    bool input_ends;
+    uint64_t ordinal;
+    int64_t newest_ns; /* of the packets before it */
+} closing_point;
+
+/* A byte range of an input that one rank walks in one round: [begin, end), from a true record start. */
+typedef struct extract_piece {
+    uint32_t input;
+    int rank;
+    bool interior; /* its start is a guess until the walk before it proves it */
+    bool empty;    /* the record before it, or a guess, reaches over it */
+    bool walk;     /* to be walked (again) in this pass */
+    uint64_t begin, end;
+    uint64_t reached, records; /* after the walk: first record start at or after end */
+    uint64_t first_ordinal;
+    size_t first_packet, packet_count; /* on its rank: packets in extraction.packets */
+    extract_counts counts;             /* on its rank */
+    size_t first_damage, damage_count; /* on its rank: in extraction.damage */
+} extract_piece;
+
+typedef struct extraction {
+    const ws_comm *comm;
+    const ws_extract_options *options;
+    const ws_dataset_adapter *adapter;
+    ws_flow_rules rules;
+    ws_arena *arena;
+    ws_string_list paths, names; /* of the inputs: as opened, as stored */
+    extract_input *inputs;
+    size_t input_count;
+    skipped_input *skipped;
+    size_t skipped_count;
+    uint64_t total_bytes;
+    ws_packet_filter *filter; /* NULL without --filter */
+
+    /* the round */
+    uint64_t round_begin, round_end; /* in the concatenation of all inputs */
+    extract_piece *pieces;
+    size_t piece_count, piece_capacity;
+    closing_point *points;
+    size_t point_count, point_capacity;
+    ws_packet *packets; /* of this rank's pieces */
+    size_t packet_count, packet_capacity;
+    ws_damage *round_damage;
+    size_t round_damage_count, round_damage_capacity;
+    size_t first_input, last_input; /* that the round touches, inclusive */
+    uint64_t first_base;            /* where first_input lies in the concatenation */
+
+    /* the run */
+    ws_flow_table *table;
+    ws_label_source *labels;
+    ws_store_writer *writer;
+    extract_rows rows;
+    ws_damage *damage;
+    size_t damage_count, damage_capacity;
+    uint64_t boundary_repairs, labelled, negative_gaps;
+} extraction;
+
+/* extract_inputs.c */
+WS_MUST ws_err extract_inputs_open_all(extraction *x);
+WS_MUST ws_err extract_input_use(extract_input *input, uint32_t index); /* opens it for walking */
+void extract_input_release(extract_input *input);
+/* SHA-256 of every input, in hex, in the arena; the same on all ranks. */
+WS_MUST ws_err extract_inputs_hash_all(extraction *x, ws_string_list *out);
+
+/* extract_read.c: the next round: packets with their ordinals, pieces, closing points. */
+WS_MUST ws_err extract_round_read_all(extraction *x);
+
+/* extract_route.c: the round's packets through the flow tables to rows. */
+WS_MUST ws_err extract_round_route_all(extraction *x);
+
+/* extract_rows.c */
+WS_MUST ws_err extract_rows_add(extract_rows *rows, const ws_flow *flow);
+void extract_rows_destroy(extract_rows *rows);
+/* Writes what waits, when it is enough on all ranks together or `all`. */
+WS_MUST ws_err extract_rows_write_all(extraction *x, bool all);
+
+/* extract_account.c: sums over ranks, checks conservation, finishes the store and fills the report. */
+WS_MUST ws_err extract_finish_all(extraction *x, ws_extract_report *report);
+
+#endif

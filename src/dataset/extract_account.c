@@ -1,0 +1,251 @@
+/* The books of an extraction: counters of all ranks summed, the conservation check, provenance, the report.
+ *
+ * Conservation, for each input: every record is a packet or skipped for one reason, the same for captured bytes; the
+ * bytes of a classic pcap are its header, its records and its damage; every packet, and every byte of IP length, is in
+ * one row of the store. The two sides are counted in different places (the walks, the written rows), mostly on
+ * different ranks.
+ */
+#include "dataset/extract.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { PCAP_RECORD_HEADER = 16 };
+
+static ws_err sum_counts_all(extraction *x)
+{
+    uint64_t *words = NULL;
+    ws_err local = WS_NEW_ARRAY(words, x->input_count * EXTRACT_COUNTS);
+    for (size_t i = 0; local == WS_OK && i < x->input_count; i++)
+        memcpy(words + i * EXTRACT_COUNTS, &x->inputs[i].counts, sizeof x->inputs[i].counts);
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_sum_u64_all(x->comm, words, x->input_count * EXTRACT_COUNTS);
+    for (size_t i = 0; error == WS_OK && i < x->input_count; i++)
+        memcpy(&x->inputs[i].counts, words + i * EXTRACT_COUNTS, sizeof x->inputs[i].counts);
+    free(words);
+    return error;
+}
+
+static extract_counts total_counts(const extraction *x)
+{
+    extract_counts total = {0};
+    uint64_t *sum = (uint64_t *)&total;
+    for (size_t i = 0; i < x->input_count; i++)
+        for (size_t c = 0; c < EXTRACT_COUNTS; c++)
+            sum[c] += ((const uint64_t *)&x->inputs[i].counts)[c];
+    return total;
+}
+
+static ws_err check_equal(const char *input, const char *what, uint64_t left, uint64_t right)
+{
+    if (left == right)
+        return WS_OK;
+    ws_err error = WS_ERROR(INTERNAL, "%s: %s do not add up: %" PRIu64 " and %" PRIu64, input, what, left, right);
+    WS_HINT("the store was not written; this is a fault of the program, please report it with the input");
+    return error;
+}
+
+static ws_err check_conservation(const extraction *x)
+{
+    for (size_t i = 0; i < x->input_count; i++) {
+        const extract_input *input = &x->inputs[i];
+        const extract_counts *c = &input->counts;
+        uint64_t skipped = 0, skipped_captured = 0;
+        for (int reason = 0; reason < WS_SKIP_COUNT; reason++) {
+            skipped += c->skipped[reason];
+            skipped_captured += c->skipped_captured[reason];
+        }
+        WS_TRY(
+            check_equal(input->path, "records, and packets with skipped records,", c->records, c->packets + skipped));
+        WS_TRY(check_equal(input->path, "captured bytes, and those of packets and skipped records,", c->captured,
+                           c->packets_captured + skipped_captured));
+        WS_TRY(check_equal(input->path, "numbered and counted records", input->records, c->records));
+        if (input->splittable)
+            WS_TRY(check_equal(input->path, "bytes of the file, and of header, records and damage,", input->bytes,
+                               input->first_record + c->records * PCAP_RECORD_HEADER + c->captured + c->damage_bytes));
+        WS_TRY(check_equal(input->path, "packets, and packets in flows,", c->packets, c->flow_packets));
+        WS_TRY(check_equal(input->path, "bytes of packets, and bytes in flows,", c->packets_ip, c->flow_ip));
+    }
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- damage of all ranks in one order */
+static int compare_damage(const void *a, const void *b)
+{
+    const ws_damage *x = a, *y = b;
+    if (x->input != y->input)
+        return x->input < y->input ? -1 : 1;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static ws_err gather_damage_all(extraction *x)
+{
+    ws_damage *all = NULL;
+    size_t bytes = 0;
+    WS_TRY(ws_gather_all(x->comm, x->damage, x->damage_count * sizeof *x->damage, (void **)&all, &bytes, NULL));
+    free(x->damage);
+    x->damage = all;
+    x->damage_count = x->damage_capacity = bytes / sizeof *all;
+    qsort(x->damage, x->damage_count, sizeof *x->damage, compare_damage);
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- counters and options as JSON */
+static void put_number(cJSON *object, const char *key, uint64_t value)
+{
+    cJSON_AddNumberToObject(object, key, (double)value);
+}
+
+static void put_skipped(cJSON *object, const char *key, const uint64_t *skipped)
+{
+    cJSON *reasons = cJSON_AddObjectToObject(object, key);
+    for (int reason = 1; reason < WS_SKIP_COUNT; reason++)
+        if (skipped[reason] > 0)
+            put_number(reasons, ws_skip_names[reason], skipped[reason]);
+}
+
+static cJSON *counts_json(const extract_counts *c)
+{
+    cJSON *object = cJSON_CreateObject();
+    put_number(object, "records", c->records);
+    put_number(object, "captured_bytes", c->captured);
+    put_number(object, "packets_in_flows", c->flow_packets);
+    put_number(object, "packets_in_flows_captured_bytes", c->packets_captured);
+    put_number(object, "packets_in_flows_ip_bytes", c->flow_ip);
+    put_skipped(object, "skipped", c->skipped);
+    put_skipped(object, "skipped_captured_bytes", c->skipped_captured);
+    put_number(object, "damage_runs", c->damage_runs);
+    put_number(object, "damage_bytes", c->damage_bytes);
+    put_number(object, "flows", c->flows);
+    put_number(object, "stored_packets", c->stored_packets);
+    return object;
+}
+
+typedef struct table_totals {
+    uint64_t ended[5], negative_gaps;
+} table_totals;
+
+static ws_err counters_json_all(const extraction *x, const table_totals *totals, ws_label_counters *labels,
+                                ws_text *out)
+{
+    static const char *const ends[5] = {"idle", "active", "rst", "fin", "input"};
+    ws_text label_text = {0};
+    WS_TRY(ws_labels_report_all(x->comm, x->labels, labels, &label_text));
+    cJSON *root = cJSON_CreateObject();
+    extract_counts total = total_counts(x);
+    cJSON_AddItemToObject(root, "sum", counts_json(&total));
+    cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
+    for (size_t i = 0; i < x->input_count; i++) {
+        cJSON *one = counts_json(&x->inputs[i].counts);
+        cJSON_AddStringToObject(one, "name", x->names.items[i]);
+        cJSON_AddItemToArray(inputs, one);
+    }
+    cJSON *skipped = cJSON_AddArrayToObject(root, "inputs_skipped");
+    for (size_t i = 0; i < x->skipped_count; i++) {
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "name", ws_path_base(x->skipped[i].path));
+        cJSON_AddStringToObject(one, "reason", x->skipped[i].reason);
+        cJSON_AddItemToArray(skipped, one);
+    }
+    cJSON *ended = cJSON_AddObjectToObject(root, "flows_ended");
+    for (int e = 0; e < 5; e++)
+        put_number(ended, ends[e], totals->ended[e]);
+    put_number(root, "negative_gaps", totals->negative_gaps);
+    put_number(root, "boundary_repairs", x->boundary_repairs);
+    cJSON_AddStringToObject(root, "conservation",
+                            "checked: every record and byte is in a flow or counted as skipped or damaged");
+    cJSON_AddItemToObject(root, "labels", cJSON_Parse(ws_text_string(&label_text)));
+    ws_err error = ws_json_canonical(root, out);
+    cJSON_Delete(root);
+    ws_text_destroy(&label_text);
+    return error;
+}
+
+static ws_err options_json(const extraction *x, ws_text *out)
+{
+    const ws_extract_options *o = x->options;
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "dataset", o->dataset);
+    put_number(root, "packets", x->rules.max_packets);
+    cJSON_AddNumberToObject(root, "idle_timeout", (double)x->rules.idle_timeout_ns / 1e9);
+    cJSON_AddNumberToObject(root, "active_timeout", (double)x->rules.active_timeout_ns / 1e9);
+    cJSON_AddNumberToObject(root, "linger", (double)x->rules.linger_ns / 1e9);
+    cJSON_AddStringToObject(root, "direction", x->rules.direction_by_syn ? "syn" : "first");
+    cJSON_AddStringToObject(root, "endpoints", o->endpoints);
+    if (o->filter != NULL)
+        cJSON_AddStringToObject(root, "filter", o->filter);
+    if (o->labels != NULL)
+        cJSON_AddStringToObject(root, "labels", ws_path_base(o->labels));
+    ws_err error = ws_json_canonical(root, out);
+    cJSON_Delete(root);
+    return error;
+}
+
+/* ---------------------------------------------------------------- the end of the run */
+static ws_err write_provenance_all(extraction *x, const char *options, const char *counters, char content_hash[65])
+{
+    ws_string_list hashes;
+    uint64_t *bytes = NULL, *records = NULL;
+    WS_TRY(extract_inputs_hash_all(x, &hashes));
+    ws_err local = ws_arena_alloc(x->arena, &bytes, x->input_count, sizeof *bytes);
+    if (local == WS_OK)
+        local = ws_arena_alloc(x->arena, &records, x->input_count, sizeof *records);
+    WS_AGREE(x->comm, local);
+    for (size_t i = 0; i < x->input_count; i++) {
+        bytes[i] = x->inputs[i].bytes;
+        records[i] = x->inputs[i].records;
+    }
+    const ws_store_provenance provenance = {.options_json = options,
+                                            .counters_json = counters,
+                                            .input_sha256 = &hashes,
+                                            .input_bytes = bytes,
+                                            .input_records = records,
+                                            .damage = x->damage,
+                                            .damage_count = x->damage_count};
+    WS_TRY(ws_store_writer_finish_all(x->writer, &provenance, content_hash));
+    return WS_OK;
+}
+
+static void fill_report(const extraction *x, const table_totals *totals, ws_extract_report *report)
+{
+    extract_counts total = total_counts(x);
+    report->inputs = x->input_count;
+    report->inputs_skipped = x->skipped_count;
+    report->records = total.records;
+    report->packets = total.packets;
+    memcpy(report->skipped, total.skipped, sizeof report->skipped);
+    report->flows = total.flows;
+    report->stored_packets = total.stored_packets;
+    report->damage_runs = total.damage_runs;
+    report->damage_bytes = total.damage_bytes;
+    report->boundary_repairs = x->boundary_repairs;
+    report->negative_gaps = totals->negative_gaps;
+}
+
+ws_err extract_finish_all(extraction *x, ws_extract_report *report)
+{
+    WS_TRY(sum_counts_all(x));
+    WS_TRY(check_conservation(x)); /* sums are the same on all ranks, and so is the outcome */
+    WS_TRY(gather_damage_all(x));
+    const ws_flow_counters *mine = ws_flow_table_counters(x->table);
+    table_totals totals = {.negative_gaps = mine->negative_gaps};
+    memcpy(totals.ended, mine->ended, sizeof totals.ended);
+    WS_TRY(ws_sum_u64_all(x->comm, (uint64_t *)&totals, sizeof totals / sizeof(uint64_t)));
+    uint64_t labelled = x->labelled;
+    WS_TRY(ws_sum_u64_all(x->comm, &labelled, 1));
+    report->labelled = labelled;
+
+    ws_text options = {0}, counters = {0};
+    ws_label_counters labels;
+    ws_err error = counters_json_all(x, &totals, &labels, &counters);
+    if (error == WS_OK)
+        error = options_json(x, &options);
+    error = ws_agree_all(x->comm, error);
+    if (error == WS_OK)
+        error = write_provenance_all(x, ws_text_string(&options), ws_text_string(&counters), report->content_hash);
+    ws_text_destroy(&options);
+    ws_text_destroy(&counters);
+    fill_report(x, &totals, report);
+    return error;
+}

@@ -1,0 +1,274 @@
+/* The inputs of an extraction: found and sorted once, opened and checked before anything is written, dealt out to the
+ * ranks, hashed for provenance. Reads file headers and whole files for their hashes; records are read by
+ * extract_read.c.
+ */
+#include "dataset/extract.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The first rank looks, the others hear: a directory that changes meanwhile must not look different to two ranks. */
+static ws_err list_paths_all(extraction *x)
+{
+    ws_text joined = {0};
+    ws_string_list found = {0};
+    ws_err local = WS_OK;
+    if (x->comm->rank == 0) {
+        local = ws_inputs_expand(&x->options->inputs, x->arena, &found);
+        for (size_t i = 0; local == WS_OK && i < found.count; i++)
+            ws_text_append_bytes(&joined, found.items[i], strlen(found.items[i]) + 1);
+        if (local == WS_OK)
+            local = ws_text_check(&joined);
+    }
+    char *all = NULL;
+    size_t bytes = 0;
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_gather_all(x->comm, joined.data, joined.length, (void **)&all, &bytes, NULL);
+    ws_text_destroy(&joined);
+    WS_TRY(error);
+
+    size_t count = 0;
+    for (size_t i = 0; i < bytes; i++)
+        count += all[i] == '\0';
+    const char **items = NULL;
+    local = ws_arena_alloc(x->arena, &items, count, sizeof *items);
+    const char *at = all;
+    for (size_t i = 0; local == WS_OK && i < count; i++, at += strlen(at) + 1)
+        if ((items[i] = ws_arena_strdup(x->arena, at)) == NULL)
+            local = WS_ERROR(MEMORY, "out of memory for %zu input names", count);
+    free(all);
+    WS_AGREE(x->comm, local);
+    WS_CHECK(count > 0, ARGUMENT, "no input captures were found");
+    x->paths = (ws_string_list){items, count};
+    return WS_OK;
+}
+
+/* What the rank that looked at a file tells the others; followed by message and hint, each with its NUL. */
+typedef struct header_news {
+    uint64_t bytes, first_record;
+    uint32_t index, message_bytes, hint_bytes;
+    uint16_t error; /* ws_err */
+    uint16_t splittable;
+} header_news;
+
+static void look_at_header(const char *path, uint32_t index, ws_text *news)
+{
+    ws_capture capture;
+    ws_err error = ws_capture_open(&capture, path);
+    const char *message = error == WS_OK ? "" : ws_error_message(), *hint = error == WS_OK ? "" : ws_error_hint();
+    header_news one = {.index = index,
+                       .message_bytes = (uint32_t)strlen(message) + 1,
+                       .hint_bytes = (uint32_t)strlen(hint) + 1,
+                       .error = (uint16_t)error};
+    if (error == WS_OK) {
+        one.bytes = capture.bytes;
+        one.first_record = capture.first_record;
+        one.splittable = capture.splittable;
+    }
+    ws_text_append_bytes(news, &one, sizeof one);
+    ws_text_append_bytes(news, message, one.message_bytes);
+    ws_text_append_bytes(news, hint, one.hint_bytes);
+    if (error == WS_OK)
+        ws_capture_close(&capture);
+    ws_error_clear();
+}
+
+/* The news of all files by index: pointers into `all`. */
+static ws_err sort_news(const extraction *x, const char *all, size_t bytes, const char **by_index)
+{
+    for (size_t at = 0; at < bytes;) {
+        header_news one;
+        memcpy(&one, all + at, sizeof one);
+        WS_CHECK(one.index < x->paths.count, INTERNAL, "news of input %u of %zu", one.index, x->paths.count);
+        by_index[one.index] = all + at;
+        at += sizeof one + one.message_bytes + one.hint_bytes;
+    }
+    return WS_OK;
+}
+
+static ws_err refuse(const header_news *one, const char *news)
+{
+    const char *message = news + sizeof *one;
+    return ws_error_set((ws_err)one->error, message, message + one->message_bytes, "");
+}
+
+static ws_err skip_input(extraction *x, const char *path, const char *reason)
+{
+    const char *copy = ws_arena_strdup(x->arena, reason);
+    WS_CHECK(copy != NULL, MEMORY, "out of memory for the list of unreadable inputs");
+    x->skipped[x->skipped_count++] = (skipped_input){path, copy};
+    return WS_OK;
+}
+
+/* Fills x->inputs from the news, the same on all ranks. */
+static ws_err take_news(extraction *x, const char *const *by_index)
+{
+    const size_t count = x->paths.count;
+    const char **paths = NULL, **names = NULL;
+    WS_TRY(ws_arena_alloc(x->arena, &x->inputs, count, sizeof *x->inputs));
+    WS_TRY(ws_arena_alloc(x->arena, &x->skipped, count, sizeof *x->skipped));
+    WS_TRY(ws_arena_alloc(x->arena, &paths, count, sizeof *paths));
+    WS_TRY(ws_arena_alloc(x->arena, &names, count, sizeof *names));
+    for (size_t i = 0; i < count; i++) {
+        header_news one;
+        memcpy(&one, by_index[i], sizeof one);
+        if (one.error != WS_OK) {
+            if (!x->options->skip_unreadable)
+                return refuse(&one, by_index[i]);
+            WS_TRY(skip_input(x, x->paths.items[i], by_index[i] + sizeof one));
+            continue;
+        }
+        extract_input *input = &x->inputs[x->input_count];
+        *input = (extract_input){.path = x->paths.items[i],
+                                 .bytes = one.bytes,
+                                 .first_record = one.first_record,
+                                 .splittable = one.splittable,
+                                 .next_offset = one.first_record,
+                                 .newest_ns = INT64_MIN,
+                                 .capture = {.file = -1}};
+        paths[x->input_count] = input->path;
+        names[x->input_count++] = ws_path_base(input->path);
+        x->total_bytes += one.bytes;
+    }
+    if (x->input_count == 0) {
+        ws_err error =
+            WS_ERROR(FORMAT, "none of the %zu inputs can be read; the first: %s", count, x->skipped[0].reason);
+        return error;
+    }
+    x->paths = (ws_string_list){paths, x->input_count};
+    x->names = (ws_string_list){names, x->input_count};
+    return WS_OK;
+}
+
+static int least_loaded(const uint64_t *load, int ranks)
+{
+    int least = 0;
+    for (int r = 1; r < ranks; r++)
+        if (load[r] < load[least])
+            least = r;
+    return least;
+}
+
+/* Who reads the inputs that cannot be split, and who hashes what. */
+static ws_err deal_out(extraction *x)
+{
+    const int ranks = x->comm->size;
+    uint64_t *reading = NULL, *hashing = NULL;
+    WS_TRY(ws_arena_alloc(x->arena, &reading, (size_t)ranks, sizeof *reading));
+    WS_TRY(ws_arena_alloc(x->arena, &hashing, (size_t)ranks, sizeof *hashing));
+    for (size_t i = 0; i < x->input_count; i++) {
+        extract_input *input = &x->inputs[i];
+        input->reader = input->splittable ? -1 : least_loaded(reading, ranks);
+        if (!input->splittable)
+            reading[input->reader] += input->bytes;
+        input->hasher = least_loaded(hashing, ranks);
+        hashing[input->hasher] += input->bytes;
+    }
+    return WS_OK;
+}
+
+ws_err extract_inputs_open_all(extraction *x)
+{
+    WS_TRY(list_paths_all(x));
+    ws_text news = {0};
+    for (size_t i = (size_t)x->comm->rank; i < x->paths.count; i += (size_t)x->comm->size)
+        look_at_header(x->paths.items[i], (uint32_t)i, &news);
+    char *all = NULL;
+    size_t bytes = 0;
+    const char **by_index = NULL;
+    ws_err local = ws_text_check(&news);
+    if (local == WS_OK)
+        local = ws_arena_alloc(x->arena, &by_index, x->paths.count, sizeof *by_index);
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_gather_all(x->comm, news.data, news.length, (void **)&all, &bytes, NULL);
+    ws_text_destroy(&news);
+    WS_TRY(error);
+    local = sort_news(x, all, bytes, by_index);
+    if (local == WS_OK)
+        local = take_news(x, by_index);
+    if (local == WS_OK)
+        local = deal_out(x);
+    free(all);
+    WS_AGREE(x->comm, local);
+    return WS_OK;
+}
+
+ws_err extract_input_use(extract_input *input, uint32_t index)
+{
+    if (input->walk != NULL)
+        return WS_OK;
+    if (input->capture.file < 0)
+        WS_TRY(ws_capture_open(&input->capture, input->path));
+    WS_CHECK(input->capture.bytes >= input->bytes, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes before",
+             input->path, input->capture.bytes, input->bytes);
+    input->capture.bytes = input->bytes; /* what was appended since the start is not part of this run */
+    WS_TRY(ws_walk_create(&input->walk, &input->capture, index));
+    return WS_OK;
+}
+
+void extract_input_release(extract_input *input)
+{
+    ws_walk_destroy(&input->walk);
+    if (input->capture.file >= 0)
+        ws_capture_close(&input->capture);
+}
+
+/* SHA-256 of the first `bytes` bytes: of what the run has read, also where the file grew since. */
+static ws_err hash_input(const extract_input *input, ws_digest *out)
+{
+    enum { BLOCK = 1 << 20 };
+    ws_sha256 *hash = NULL;
+    uint8_t *block = NULL;
+    ws_err error = WS_OK;
+    FILE *file = fopen(input->path, "rb");
+    WS_CHECK(file != NULL, IO, "%s: cannot be opened again to take its SHA-256", input->path);
+    WS_TRY_GOTO(done, ws_sha256_create(&hash));
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(block, BLOCK));
+    for (uint64_t at = 0; at < input->bytes;) {
+        size_t wanted = input->bytes - at < BLOCK ? (size_t)(input->bytes - at) : BLOCK;
+        size_t got = fread(block, 1, wanted, file);
+        WS_CHECK_GOTO(done, got == wanted, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes before",
+                      input->path, at + got, input->bytes);
+        ws_sha256_update(hash, block, got);
+        at += got;
+    }
+    *out = ws_sha256_finish(hash);
+done:
+    free(block);
+    ws_sha256_destroy(&hash);
+    fclose(file);
+    return error;
+}
+
+ws_err extract_inputs_hash_all(extraction *x, ws_string_list *out)
+{
+    /* Zero where another rank hashes: the sum over ranks is the digest. */
+    uint64_t *words = NULL;
+    const char **items = NULL;
+    ws_err local = WS_NEW_ARRAY(words, x->input_count * 4);
+    if (local == WS_OK)
+        local = ws_arena_alloc(x->arena, &items, x->input_count, sizeof *items);
+    for (size_t i = 0; local == WS_OK && i < x->input_count; i++)
+        if (x->inputs[i].hasher == x->comm->rank) {
+            ws_digest digest = {{0}};
+            local = hash_input(&x->inputs[i], &digest);
+            memcpy(words + 4 * i, digest.bytes, sizeof digest.bytes);
+        }
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_sum_u64_all(x->comm, words, x->input_count * 4);
+    for (size_t i = 0; error == WS_OK && i < x->input_count; i++) {
+        char hex[65];
+        ws_digest digest;
+        memcpy(digest.bytes, words + 4 * i, sizeof digest.bytes);
+        ws_digest_hex(&digest, hex);
+        if ((items[i] = ws_arena_strdup(x->arena, hex)) == NULL)
+            error = WS_ERROR(MEMORY, "out of memory for the hashes of %zu inputs", x->input_count);
+    }
+    free(words);
+    *out = (ws_string_list){items, x->input_count};
+    return error;
+}

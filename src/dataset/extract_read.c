@@ -1,0 +1,379 @@
+/* One round of an extraction: a fixed stretch of the inputs, laid end to end, is read by all ranks at once.
+ *
+ * An input that can be split is cut into adjacent pieces, one a rank. A piece that begins inside the round starts at a
+ * guess (ws_capture_resync) and the walks prove it: the first piece starts at a true record start, so where the walk of
+ * each piece ends exactly at the next one's start, all starts are true. Where not, the next piece is walked again from
+ * where the walk before it ended, and the repair is counted. A guess can cost time, never change a result. An input
+ * that cannot be split is read by one rank, which keeps its walk from round to round.
+ *
+ * Record numbers follow from the record counts of all pieces; with them the points where flows leave, and the newest
+ * time before each. Packets stay in x->packets, piece by piece in the order of x->pieces.
+ */
+#include "dataset/extract.h"
+
+/* ---------------------------------------------------------------- cutting the round into pieces */
+/* [*begin, *end): what is still to be read of the input in this round, from a true record start. */
+static bool input_range(const extraction *x, const extract_input *input, uint64_t base, uint64_t *begin, uint64_t *end)
+{
+    uint64_t stop = x->round_end - base;
+    *end = stop < input->bytes ? stop : input->bytes;
+    *begin = input->next_offset;
+    return x->round_begin < base + input->bytes && *begin < *end;
+}
+
+static ws_err add_piece(extraction *x, uint32_t input, int rank, uint64_t begin, uint64_t end, bool interior)
+{
+    WS_TRY(WS_GROW(x->pieces, x->piece_capacity, x->piece_count + 1));
+    x->pieces[x->piece_count++] =
+        (extract_piece){.input = input, .rank = rank, .begin = begin, .end = end, .interior = interior, .walk = true};
+    return WS_OK;
+}
+
+/* cut[r]: where rank r's share of the splittable bytes begins, so that with what it reads alone all have about as much.
+ */
+static void share_bytes(const uint64_t *alone, uint64_t splittable, uint64_t all, int ranks, uint64_t *cut)
+{
+    double even = (double)all / ranks, free_space = 0, before = 0;
+    for (int r = 0; r < ranks; r++)
+        free_space += (double)alone[r] < even ? even - (double)alone[r] : 0;
+    for (int r = 0; r < ranks; r++) {
+        cut[r] = free_space > 0 ? (uint64_t)((double)splittable * (before / free_space)) : 0;
+        before += (double)alone[r] < even ? even - (double)alone[r] : 0;
+    }
+    cut[0] = 0;
+    cut[ranks] = splittable;
+    for (int r = 1; r < ranks; r++)
+        cut[r] = cut[r] > splittable ? splittable : cut[r] < cut[r - 1] ? cut[r - 1] : cut[r];
+}
+
+/* Adds the pieces of a splittable range that begins at `position` of the splittable bytes. */
+static ws_err cut_range(extraction *x, uint32_t input, uint64_t begin, uint64_t end, uint64_t position,
+                        const uint64_t *cut)
+{
+    for (int r = 0; r < x->comm->size; r++) {
+        uint64_t low = cut[r] > position ? cut[r] - position : 0;
+        uint64_t high = cut[r + 1] > position ? cut[r + 1] - position : 0;
+        high = high < end - begin ? high : end - begin;
+        if (low < high)
+            WS_TRY(add_piece(x, input, r, begin + low, begin + high, low > 0));
+    }
+    return WS_OK;
+}
+
+static ws_err cut_round(extraction *x)
+{
+    x->piece_count = 0;
+    const int ranks = x->comm->size;
+    uint64_t *alone = NULL, *cut = NULL, splittable = 0, all = 0, begin, end, base = x->first_base, position = 0;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(alone, (size_t)ranks));
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(cut, (size_t)ranks + 1));
+    x->last_input = x->first_input;
+    for (size_t i = x->first_input; i < x->input_count && base < x->round_end; base += x->inputs[i++].bytes) {
+        const extract_input *input = &x->inputs[i];
+        x->last_input = i;
+        if (!input_range(x, input, base, &begin, &end))
+            continue;
+        *(input->splittable ? &splittable : &alone[input->reader]) += end - begin;
+        all += end - begin;
+    }
+    share_bytes(alone, splittable, all, ranks, cut);
+    base = x->first_base;
+    for (size_t i = x->first_input; i <= x->last_input; base += x->inputs[i++].bytes) {
+        const extract_input *input = &x->inputs[i];
+        if (!input_range(x, input, base, &begin, &end))
+            continue;
+        if (input->splittable) {
+            WS_TRY_GOTO(done, cut_range(x, (uint32_t)i, begin, end, position, cut));
+            position += end - begin;
+        } else {
+            WS_TRY_GOTO(done, add_piece(x, (uint32_t)i, input->reader, begin, end, false));
+        }
+    }
+done:
+    free(alone);
+    free(cut);
+    return error;
+}
+
+/* ---------------------------------------------------------------- guessed starts */
+/* A rank has at most one interior piece: its share is contiguous. */
+static ws_err guess_start(extraction *x, uint64_t *guess)
+{
+    *guess = UINT64_MAX;
+    for (size_t k = 0; k < x->piece_count; k++) {
+        const extract_piece *piece = &x->pieces[k];
+        if (piece->rank != x->comm->rank || !piece->interior)
+            continue;
+        WS_TRY(extract_input_use(&x->inputs[piece->input], piece->input));
+        WS_TRY(ws_capture_resync(&x->inputs[piece->input].capture, piece->begin, guess));
+    }
+    return WS_OK;
+}
+
+static ws_err place_starts_all(extraction *x)
+{
+    uint64_t mine = UINT64_MAX, *guesses = NULL;
+    ws_err local = guess_start(x, &mine);
+    if (local == WS_OK)
+        local = WS_NEW_ARRAY(guesses, (size_t)x->comm->size);
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_gather_equal_all(x->comm, &mine, sizeof mine, guesses);
+    /* From the right: a guess at or behind the next start leaves its piece nothing. */
+    uint64_t next = 0;
+    for (size_t k = x->piece_count; error == WS_OK && k-- > 0;) {
+        extract_piece *piece = &x->pieces[k];
+        bool last = k + 1 == x->piece_count || x->pieces[k + 1].input != piece->input;
+        if (!last)
+            piece->end = next;
+        if (piece->interior)
+            piece->begin = guesses[piece->rank];
+        piece->empty = piece->begin >= piece->end;
+        next = piece->empty ? piece->end : piece->begin;
+    }
+    free(guesses);
+    return error;
+}
+
+/* ---------------------------------------------------------------- walking */
+static ws_err count_record(extraction *x, extract_piece *piece, const ws_record *record)
+{
+    extract_counts *counts = &piece->counts;
+    counts->records++;
+    counts->captured += record->captured_length;
+    bool accepted = true;
+    if (x->filter != NULL)
+        WS_TRY(ws_packet_filter_accepts(x->filter, record->frame, record->captured_length, record->wire_length,
+                                        record->link_type, &accepted));
+    if (x->packet_count == x->packet_capacity)
+        WS_TRY(WS_GROW(x->packets, x->packet_capacity, x->packet_count + 1));
+    ws_packet *packet = &x->packets[x->packet_count];
+    ws_skip skip = WS_SKIP_filtered;
+    if (accepted)
+        skip = ws_packet_decode(record->frame, record->captured_length, record->wire_length, record->link_type,
+                                record->time_ns, packet);
+    if (skip != WS_SKIP_NONE) {
+        counts->skipped[skip]++;
+        counts->skipped_captured[skip] += record->captured_length;
+        return WS_OK;
+    }
+    packet->input = piece->input;
+    packet->ordinal = counts->records - 1; /* within the piece, until the pieces before it are counted */
+    x->packet_count++;
+    counts->packets++;
+    counts->packets_captured += record->captured_length;
+    counts->packets_ip += packet->ip_length;
+    return WS_OK;
+}
+
+static ws_err keep_damage(extraction *x, extract_piece *piece, const ws_walk *walk)
+{
+    size_t count;
+    const ws_damage *damage = ws_walk_damage(walk, &count);
+    piece->first_damage = x->round_damage_count;
+    piece->damage_count = count;
+    if (count == 0)
+        return WS_OK;
+    WS_TRY(WS_GROW(x->round_damage, x->round_damage_capacity, x->round_damage_count + count));
+    memcpy(x->round_damage + x->round_damage_count, damage, count * sizeof *damage);
+    x->round_damage_count += count;
+    piece->counts.damage_runs = count;
+    for (size_t i = 0; i < count; i++)
+        piece->counts.damage_bytes += damage[i].bytes;
+    return WS_OK;
+}
+
+static ws_err walk_piece(extraction *x, extract_piece *piece)
+{
+    extract_input *input = &x->inputs[piece->input];
+    WS_TRY(extract_input_use(input, piece->input));
+    WS_TRY(ws_walk_range(input->walk, piece->begin, piece->end));
+    memset(&piece->counts, 0, sizeof piece->counts);
+    piece->first_packet = x->packet_count;
+    ws_record record;
+    bool more = true;
+    for (;;) {
+        WS_TRY(ws_walk_next(input->walk, &record, &more));
+        if (!more)
+            break;
+        WS_TRY(count_record(x, piece, &record));
+    }
+    WS_TRY(keep_damage(x, piece, input->walk));
+    piece->packet_count = x->packet_count - piece->first_packet;
+    piece->reached = ws_walk_offset(input->walk);
+    piece->records = piece->counts.records;
+    return WS_OK;
+}
+
+typedef struct walk_news {
+    uint64_t piece, reached, records;
+} walk_news;
+
+/* Walks this rank's pieces that are marked, and tells all ranks how far every walk came. */
+static ws_err walk_marked_all(extraction *x)
+{
+    walk_news *mine = NULL, *news = NULL;
+    size_t count = 0, bytes = 0;
+    ws_err local = WS_NEW_ARRAY(mine, x->piece_count);
+    for (size_t k = 0; local == WS_OK && k < x->piece_count; k++) {
+        extract_piece *piece = &x->pieces[k];
+        if (!piece->walk || piece->empty || piece->rank != x->comm->rank)
+            continue;
+        local = walk_piece(x, piece);
+        mine[count++] = (walk_news){k, piece->reached, piece->records};
+    }
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_gather_all(x->comm, mine, count * sizeof *mine, (void **)&news, &bytes, NULL);
+    for (size_t i = 0; error == WS_OK && i < bytes / sizeof *news; i++) {
+        x->pieces[news[i].piece].reached = news[i].reached;
+        x->pieces[news[i].piece].records = news[i].records;
+    }
+    for (size_t k = 0; k < x->piece_count; k++)
+        x->pieces[k].walk = false;
+    free(mine);
+    free(news);
+    return error;
+}
+
+/* Compares every walk's end with the next one's start, and marks what must be walked again. A piece behind a marked one
+ * is judged when that one has been walked. */
+static bool mark_repairs(extraction *x)
+{
+    bool any = false;
+    for (size_t k = 0; k < x->piece_count; k++) {
+        extract_piece *piece = &x->pieces[k];
+        const extract_piece *before = k > 0 && piece->interior ? piece - 1 : NULL;
+        if (before == NULL || before->walk)
+            continue;
+        if (piece->empty) /* the walk before it has the same end */
+            piece->reached = before->reached;
+        if (piece->empty || before->reached == piece->begin)
+            continue;
+        x->boundary_repairs++;
+        piece->begin = before->reached;
+        piece->empty = piece->begin >= piece->end;
+        piece->walk = !piece->empty;
+        piece->reached = piece->begin;
+        any = any || piece->walk;
+    }
+    return any;
+}
+
+/* ---------------------------------------------------------------- ordinals and closing points */
+/* Takes what the proved walks found into the inputs, and numbers the packets of this rank. */
+static ws_err settle_pieces(extraction *x)
+{
+    for (size_t k = 0; k < x->piece_count; k++) {
+        extract_piece *piece = &x->pieces[k];
+        extract_input *input = &x->inputs[piece->input];
+        piece->first_ordinal = input->records;
+        input->next_offset = piece->reached;
+        if (piece->empty)
+            continue;
+        input->records += piece->records;
+        if (piece->rank != x->comm->rank)
+            continue;
+        for (size_t i = 0; i < piece->packet_count; i++)
+            x->packets[piece->first_packet + i].ordinal += piece->first_ordinal;
+        uint64_t *sum = (uint64_t *)&input->counts;
+        const uint64_t *add = (const uint64_t *)&piece->counts;
+        for (size_t c = 0; c < EXTRACT_COUNTS; c++)
+            sum[c] += add[c];
+        WS_TRY(WS_GROW(x->damage, x->damage_capacity, x->damage_count + piece->damage_count));
+        if (piece->damage_count > 0)
+            memcpy(x->damage + x->damage_count, x->round_damage + piece->first_damage,
+                   piece->damage_count * sizeof *x->damage);
+        x->damage_count += piece->damage_count;
+    }
+    return WS_OK;
+}
+
+static ws_err add_point(extraction *x, size_t input, uint64_t ordinal, bool input_ends)
+{
+    WS_TRY(WS_GROW(x->points, x->point_capacity, x->point_count + 1));
+    x->points[x->point_count++] =
+        (closing_point){.input = (uint32_t)input, .ordinal = ordinal, .input_ends = input_ends, .newest_ns = INT64_MIN};
+    return WS_OK;
+}
+
+/* The points of the round in order. A point comes due with the first record behind it, or with the end; so rounds do
+ * not show. records_before: of the first input, whose earlier records came in earlier rounds. */
+static ws_err list_points(extraction *x, uint64_t records_before)
+{
+    x->point_count = 0;
+    uint64_t base = x->first_base;
+    for (size_t i = x->first_input; i <= x->last_input; base += x->inputs[i++].bytes) {
+        uint64_t from = i == x->first_input ? records_before : 0, to = x->inputs[i].records;
+        uint64_t ordinal = (from + WS_CLOSING_INTERVAL - 1) / WS_CLOSING_INTERVAL * WS_CLOSING_INTERVAL;
+        for (ordinal = ordinal > 0 ? ordinal : WS_CLOSING_INTERVAL; ordinal < to; ordinal += WS_CLOSING_INTERVAL)
+            WS_TRY(add_point(x, i, ordinal, false));
+        bool ends = base + x->inputs[i].bytes <= x->round_end;
+        WS_TRY(add_point(x, i, ends ? to : UINT64_MAX, ends)); /* also where it does not end: for the newest time */
+    }
+    return WS_OK;
+}
+
+/* newest_ns of every point: over this rank's packets between the point before it and it. */
+static void find_newest(extraction *x)
+{
+    size_t at = 0;
+    for (size_t k = 0; k < x->piece_count; k++) {
+        const extract_piece *piece = &x->pieces[k];
+        if (piece->rank != x->comm->rank || piece->empty)
+            continue;
+        for (size_t i = 0; i < piece->packet_count; i++) {
+            const ws_packet *packet = &x->packets[piece->first_packet + i];
+            while (x->points[at].input != packet->input || x->points[at].ordinal <= packet->ordinal)
+                at++;
+            if (packet->time_ns > x->points[at].newest_ns)
+                x->points[at].newest_ns = packet->time_ns;
+        }
+    }
+}
+
+static ws_err settle_newest_all(extraction *x)
+{
+    int64_t *newest = NULL;
+    ws_err local = WS_NEW_ARRAY(newest, x->point_count);
+    if (local == WS_OK)
+        find_newest(x);
+    for (size_t p = 0; local == WS_OK && p < x->point_count; p++)
+        newest[p] = x->points[p].newest_ns;
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_max_i64_all(x->comm, newest, x->point_count);
+    size_t kept = 0;
+    for (size_t p = 0; error == WS_OK && p < x->point_count; p++) {
+        extract_input *input = &x->inputs[x->points[p].input];
+        if (newest[p] > input->newest_ns)
+            input->newest_ns = newest[p];
+        x->points[p].newest_ns = input->newest_ns;
+        if (x->points[p].ordinal != UINT64_MAX)
+            x->points[kept++] = x->points[p];
+    }
+    x->point_count = kept;
+    free(newest);
+    return error;
+}
+
+ws_err extract_round_read_all(extraction *x)
+{
+    const uint64_t records_before = x->inputs[x->first_input].records;
+    x->packet_count = 0;
+    x->round_damage_count = 0;
+
+    WS_AGREE(x->comm, cut_round(x));
+    WS_TRY(place_starts_all(x));
+    do
+        WS_TRY(walk_marked_all(x));
+    while (mark_repairs(x));
+
+    ws_err local = settle_pieces(x);
+    if (local == WS_OK)
+        local = list_points(x, records_before);
+    WS_AGREE(x->comm, local);
+    WS_TRY(settle_newest_all(x));
+    return WS_OK;
+}

@@ -1,0 +1,125 @@
+/* A round's packets on their way: to the rank that owns their flow (by the hash of the direction-free key), into its
+ * flow table in the order of the input, and out of it as rows at the closing points.
+ *
+ * What a rank receives from another comes in input order. Of an input that is split, lower ranks hold earlier records;
+ * one that is not split comes from one rank. So feeding each input rank by rank keeps the order of its packets.
+ */
+#include "dataset/extract.h"
+
+#include <stdlib.h>
+
+typedef struct packet_stream {
+    const ws_packet *next, *end;
+} packet_stream;
+
+static ws_err choose_owners(const extraction *x, uint32_t *owner, size_t *counts)
+{
+    for (size_t k = 0; k < x->piece_count; k++) {
+        const extract_piece *piece = &x->pieces[k];
+        if (piece->rank != x->comm->rank || piece->empty)
+            continue;
+        for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++) {
+            ws_flow_key key;
+            bool source_is_low;
+            ws_flow_key_of(&x->packets[i], &key, &source_is_low);
+            owner[i] = (uint32_t)(ws_flow_key_hash(&key) % (uint64_t)x->comm->size);
+            counts[owner[i]]++;
+        }
+    }
+    return WS_OK;
+}
+
+/* Packets by owner, those of one owner in input order. */
+static ws_err sort_by_owner(const extraction *x, ws_packet **out, size_t *counts)
+{
+    uint32_t *owner = NULL;
+    size_t *at = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(owner, x->packet_count));
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(at, (size_t)x->comm->size));
+    WS_TRY_GOTO(done, choose_owners(x, owner, counts));
+    size_t total = 0;
+    for (int r = 0; r < x->comm->size; r++) {
+        at[r] = total;
+        total += counts[r];
+    }
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(*out, total));
+    for (size_t k = 0; k < x->piece_count; k++) {
+        const extract_piece *piece = &x->pieces[k];
+        if (piece->rank != x->comm->rank || piece->empty)
+            continue;
+        for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++)
+            (*out)[at[owner[i]]++] = x->packets[i];
+    }
+done:
+    free(owner);
+    free(at);
+    return error;
+}
+
+static ws_err to_rows(void *context, const ws_flow *flow)
+{
+    extraction *x = context;
+    WS_TRY(extract_rows_add(&x->rows, flow));
+    return WS_OK;
+}
+
+static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_count)
+{
+    size_t point = 0;
+    for (size_t i = x->first_input; i <= x->last_input; i++) {
+        for (bool more = true; more; point++) {
+            more = point < x->point_count && x->points[point].input == i;
+            uint64_t before = more ? x->points[point].ordinal : UINT64_MAX;
+            for (size_t r = 0; r < stream_count; r++)
+                for (packet_stream *s = &streams[r];
+                     s->next < s->end && s->next->input == i && s->next->ordinal < before; s->next++)
+                    WS_TRY(ws_flow_table_add(x->table, s->next));
+            if (!more)
+                break;
+            const closing_point *at = &x->points[point];
+            WS_TRY(ws_flow_table_close(x->table, at->ordinal, at->newest_ns, at->input_ends, to_rows, x));
+        }
+    }
+    for (size_t r = 0; r < stream_count; r++)
+        WS_CHECK(streams[r].next == streams[r].end, INTERNAL, "packets of rank %zu of an input outside the round", r);
+    return WS_OK;
+}
+
+static ws_err feed_streams(extraction *x, const ws_packet *packets, const size_t *counts)
+{
+    packet_stream *streams = NULL;
+    WS_TRY(WS_NEW_ARRAY(streams, (size_t)x->comm->size));
+    for (int r = 0; r < x->comm->size; r++) {
+        streams[r] = (packet_stream){packets, packets + counts[r]};
+        packets += counts[r];
+    }
+    ws_err error = feed_tables(x, streams, (size_t)x->comm->size);
+    free(streams);
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
+ws_err extract_round_route_all(extraction *x)
+{
+    if (x->comm->size == 1) {
+        packet_stream own = {x->packets, x->packets + x->packet_count};
+        return feed_tables(x, &own, 1);
+    }
+    ws_packet *send = NULL, *received = NULL;
+    size_t *send_counts = NULL, *received_counts = NULL;
+    ws_err local = WS_NEW_ARRAY(send_counts, (size_t)x->comm->size);
+    if (local == WS_OK)
+        local = WS_NEW_ARRAY(received_counts, (size_t)x->comm->size);
+    if (local == WS_OK)
+        local = sort_by_owner(x, &send, send_counts);
+    ws_err error = ws_agree_all(x->comm, local);
+    if (error == WS_OK)
+        error = ws_exchange_all(x->comm, send, send_counts, sizeof *send, (void **)&received, received_counts);
+    free(send);
+    if (error == WS_OK)
+        error = ws_agree_all(x->comm, feed_streams(x, received, received_counts));
+    free(received);
+    free(send_counts);
+    free(received_counts);
+    return error;
+}
