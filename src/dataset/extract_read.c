@@ -11,6 +11,8 @@
  */
 #include "dataset/extract.h"
 
+#include <stdlib.h>
+
 /* ---------------------------------------------------------------- cutting the round into pieces */
 /* [*begin, *end): what is still to be read of the input in this round, from a true record start. */
 static bool input_range(const extraction *x, const extract_input *input, uint64_t base, uint64_t *begin, uint64_t *end)
