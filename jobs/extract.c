@@ -46,7 +46,7 @@ static const ws_option setting_fields[] = {
     WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
                   "input read by all ranks before they exchange; 0: 32 MiB a rank; changes no result"),
     WS_OPTION_END};
-static const ws_option_table settings_table = {"extract", sizeof(extract_settings), setting_fields, "settings"};
+static const ws_option_table settings_table = {"", sizeof(extract_settings), setting_fields, "settings"};
 
 static ws_err more_help(ws_text *out)
 {
