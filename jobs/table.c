@@ -1,0 +1,60 @@
+/* wiresweep table: the table of a sweep, from its records. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "jobs/job.h"
+#include "report/report.h"
+#include "storage/storage.h"
+
+typedef struct options {
+    ws_job_common common;
+    const char *output;
+    ws_string_list format;
+} options;
+
+static const ws_option fields[] = {
+    WS_JOB_COMMON_OPTIONS(options), WS_OPTION_STRING(options, output, NULL, "-o: a file instead of standard output"),
+    WS_OPTION_LIST(options, format, "md", "md (for people), csv (long form, full precision)"), WS_OPTION_END};
+static const ws_option_table table = {"", sizeof(options), fields, "table"};
+
+static ws_err add_table(const ws_report *report, const char *format, ws_text *out)
+{
+    static const char *const names[] = {"md", "csv"};
+    if (strcmp(format, "md") == 0)
+        return ws_report_markdown(report, out);
+    if (strcmp(format, "csv") == 0)
+        return ws_report_csv(report, out);
+    const char *closest = ws_closest_name(format, names, 2);
+    WS_FAIL(ARGUMENT, "--format %s: there are md and csv%s%s%s", format, closest ? ". Did you mean " : "",
+            closest ? closest : "", closest ? "?" : "");
+}
+
+static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
+{
+    (void)world;
+    (void)arena;
+    const options *given = values;
+    WS_CHECK(positional->count == 1, ARGUMENT, "table takes one sweep folder, and was given %zu", positional->count);
+    ws_report *report = NULL;
+    ws_text text = {0};
+    WS_TRY(ws_report_load(&report, positional->items[0]));
+    ws_err error = WS_OK;
+    for (size_t i = 0; i < given->format.count && error == WS_OK; i++)
+        error = add_table(report, given->common.json ? "csv" : given->format.items[i], &text);
+    if (error == WS_OK && given->output)
+        error = ws_file_write(given->output, text.data, text.length);
+    else if (error == WS_OK)
+        fputs(ws_text_string(&text), stdout);
+    ws_text_destroy(&text);
+    ws_report_destroy(&report);
+    return error;
+}
+
+const ws_job ws_job_table = {
+    .name = "table",
+    .usage = "table [OPTIONS] SWEEP_DIR",
+    .help = "the table of a sweep from its records: mean and spread over seeds",
+    .example = "  wiresweep table build/smoke --format csv -o smoke.csv",
+    .options = &table,
+    .run = run,
+};
