@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "cluster/cluster.h"
 #include "storage/storage.h"
 
 enum {

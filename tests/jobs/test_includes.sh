@@ -16,8 +16,8 @@ engine: core kernels
 models: core cluster engine kernels
 evaluate: core
 train: core cluster storage capture flow dataset engine models evaluate
-sweep: core storage train evaluate
-report: core storage
+sweep: core cluster storage train evaluate
+report: core storage evaluate
 online: core cluster storage capture flow dataset engine models evaluate train
 kernels: core
 jobs: core cluster storage capture flow dataset engine models evaluate train sweep report online
