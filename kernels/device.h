@@ -30,6 +30,7 @@ typedef struct ws_device {
 
 extern const ws_device ws_device_cpu;
 extern const ws_device ws_device_cuda; /* in builds with WS_HAVE_CUDA */
+void *ws_cuda_stream(void *queue);     /* the cudaStream_t of one of its queues, for NCCL */
 
 #ifdef __cplusplus
 }

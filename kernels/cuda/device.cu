@@ -206,6 +206,11 @@ extern const ws_device ws_device_cuda = {
 };
 }
 
+extern "C" void *ws_cuda_stream(void *queue)
+{
+    return ((ws_cuda_queue *)queue)->stream;
+}
+
 /* ---- what operators share ---- */
 
 /* cuBLAS reads matrices by column: a row-major [M,N] is its [N,M], so out = left right is asked for as its transpose,

@@ -80,8 +80,8 @@ WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *c
                                       size_t count);
 
 /* ---- threads over shards ----
- * Shard k of [begin, end) is done by thread (k - begin) % threads; the caller is thread 0, the others sleep between runs.
- * Work reports errors through its own context. Not collective; MPI is called by the caller's thread alone. */
+ * Shard k of [begin, end) is done by thread (k - begin) % threads; the caller is thread 0, the others sleep between
+ * runs. Work reports errors through its own context. Not collective; MPI is called by the caller's thread alone. */
 typedef struct ws_shard_threads ws_shard_threads;
 typedef void (*ws_shard_work)(void *context, int shard, int thread);
 WS_MUST ws_err ws_shard_threads_create(ws_shard_threads **out, int threads);

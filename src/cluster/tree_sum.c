@@ -1,14 +1,7 @@
-/* Sums over gradient shards by one fixed binary tree, the same bits for every number of ranks.
- *
- * The tree's additions are the pairs (j, j + step), step = 1, 2, 4, ..., j a multiple of 2 * step: shard j takes up
- * shard j + step. A rank does those whose shards it owns all; the partial sums left over are cut into one slice a rank,
- * every rank gets its slice of all of them, does the remaining additions of the same list for it, and the slices are
- * gathered. That moves as many bytes as a ring would where the rank count divides the shards into whole subtrees, and
- * no addition is done twice.
- */
+/* Sums over gradient shards in host memory by the fixed tree (tree_plan.h): the same bits for every number of ranks. */
 #include <stdlib.h>
 #include <string.h>
-#include "cluster/cluster.h"
+#include "cluster/tree_plan.h"
 
 enum {
     BAND_VALUES = 1 << 20, /* of the vectors at a time: bounds messages and memory */
@@ -34,32 +27,20 @@ static void add_double(void *to, const void *from, size_t count)
         sum[i] += term[i];
 }
 
-typedef struct addition {
-    int to, from;
-} addition;
-
 typedef struct tree {
     const ws_comm *comm;
-    int shards;
+    ws_tree_plan plan;
     size_t value_bytes;
     add_function add;
-    int *owner;             /* [shards] rank */
-    addition *local, *rest; /* [shards] each: this rank's own, and those across ranks */
-    int local_count, rest_count;
-    bool *travels;          /* [shards] a partial sum that leaves its rank begins here */
-    int travelling;         /* how many */
     char **value;           /* [shards] where the current band's vector (or slice) of a partial sum lies, else NULL */
     char *received;         /* travelling slices */
-    MPI_Request *requests;  /* [travelling * (size + 1)] */
+    MPI_Request *requests;  /* one a travelling slice received, and one a rank and slice sent */
     int *lengths, *offsets; /* [size] of the slices, in bytes */
 } tree;
 
 static void tree_destroy(tree *t)
 {
-    free(t->owner);
-    free(t->local);
-    free(t->rest);
-    free(t->travels);
+    ws_tree_plan_destroy(&t->plan);
     free(t->value);
     free(t->received);
     free(t->requests);
@@ -67,55 +48,22 @@ static void tree_destroy(tree *t)
     free(t->offsets);
 }
 
-/* Who owns what, and which additions are whose. */
-static void tree_plan(tree *t)
+static ws_err tree_create(tree *t, int shards, size_t count)
 {
-    for (int rank = 0; rank < t->comm->size; rank++) {
-        uint64_t begin, end;
-        ws_even_split((uint64_t)t->shards, t->comm->size, rank, &begin, &end);
-        for (uint64_t shard = begin; shard < end; shard++)
-            t->owner[shard] = rank;
-    }
-    for (int shard = 0; shard < t->shards; shard++)
-        t->travels[shard] = true;
-    for (int64_t step = 1; step < t->shards; step *= 2)
-        for (int64_t to = 0; to + step < t->shards; to += 2 * step) {
-            int64_t last = to + 2 * step < t->shards ? to + 2 * step - 1 : t->shards - 1;
-            addition pair = {.to = (int)to, .from = (int)(to + step)};
-            if (t->owner[to] != t->owner[last]) {
-                t->rest[t->rest_count++] = pair;
-                continue;
-            }
-            t->travels[pair.from] = false;
-            if (t->owner[to] == t->comm->rank)
-                t->local[t->local_count++] = pair;
-        }
-    for (int shard = 0; shard < t->shards; shard++)
-        t->travelling += t->travels[shard];
-}
-
-static ws_err tree_create(tree *t, size_t count)
-{
-    size_t shards = (size_t)t->shards, size = (size_t)t->comm->size;
-    WS_CHECK(t->shards > 0, INTERNAL, "a tree sum over %d shards", t->shards);
-    WS_TRY(WS_NEW_ARRAY(t->owner, shards));
-    WS_TRY(WS_NEW_ARRAY(t->local, shards));
-    WS_TRY(WS_NEW_ARRAY(t->rest, shards));
-    WS_TRY(WS_NEW_ARRAY(t->travels, shards));
-    WS_TRY(WS_NEW_ARRAY(t->value, shards));
-    WS_TRY(WS_NEW_ARRAY(t->lengths, size));
-    WS_TRY(WS_NEW_ARRAY(t->offsets, size));
-    tree_plan(t);
+    size_t size = (size_t)t->comm->size;
+    WS_TRY(ws_tree_plan_create(&t->plan, t->comm, shards));
+    WS_TRY(WS_NEW_ARRAY(t->value, (size_t)shards));
     if (size == 1)
         return WS_OK;
-    size_t band = count < BAND_VALUES ? count : BAND_VALUES;
-    WS_TRY(WS_NEW_ARRAY(t->requests, (size_t)t->travelling * (size + 1)));
-    size_t capacity = 0;
-    WS_TRY(ws_grow(&t->received, &capacity, (size_t)t->travelling * (band / size + 1), t->value_bytes));
+    WS_TRY(WS_NEW_ARRAY(t->lengths, size));
+    WS_TRY(WS_NEW_ARRAY(t->offsets, size));
+    size_t band = count < BAND_VALUES ? count : BAND_VALUES, capacity = 0;
+    WS_TRY(WS_NEW_ARRAY(t->requests, (size_t)t->plan.travelling + (size_t)t->plan.sent * size));
+    WS_TRY(ws_grow(&t->received, &capacity, (size_t)t->plan.travelling * (band / size + 1), t->value_bytes));
     return WS_OK;
 }
 
-static void run_additions(const tree *t, const addition *list, int list_count, size_t count)
+static void run_additions(const tree *t, const ws_addition *list, int list_count, size_t count)
 {
     for (size_t done = 0; done < count; done += BLOCK_VALUES) {
         size_t block = count - done < BLOCK_VALUES ? count - done : BLOCK_VALUES;
@@ -130,18 +78,19 @@ static ws_err exchange_slices(tree *t)
     int own = t->comm->rank, count = 0;
     size_t own_length = (size_t)t->lengths[own];
     char *room = t->received;
-    for (int shard = 0; shard < t->shards; shard++) {
-        if (!t->travels[shard] || t->owner[shard] == own)
+    for (int shard = 0; shard < t->plan.shards; shard++) {
+        if (!t->plan.travels[shard] || t->plan.owner[shard] == own)
             continue;
         t->value[shard] = room;
         if (own_length > 0) {
-            WS_MPI(MPI_Irecv(room, (int)own_length, MPI_BYTE, t->owner[shard], TAG, t->comm->mpi, &t->requests[count]));
+            WS_MPI(MPI_Irecv(room, (int)own_length, MPI_BYTE, t->plan.owner[shard], TAG, t->comm->mpi,
+                             &t->requests[count]));
             count++;
         }
         room += own_length;
     }
-    for (int shard = 0; shard < t->shards; shard++) {
-        if (!t->travels[shard] || t->owner[shard] != own)
+    for (int shard = 0; shard < t->plan.shards; shard++) {
+        if (!t->plan.travels[shard] || t->plan.owner[shard] != own)
             continue;
         for (int rank = 0; rank < t->comm->size; rank++) {
             if (rank == own || t->lengths[rank] == 0)
@@ -158,7 +107,7 @@ static ws_err exchange_slices(tree *t)
 
 static ws_err sum_band(tree *t, char *result, size_t count)
 {
-    run_additions(t, t->local, t->local_count, count);
+    run_additions(t, t->plan.local, t->plan.local_count, count);
     if (t->comm->size == 1) {
         if (result != t->value[0])
             memcpy(result, t->value[0], count * t->value_bytes);
@@ -172,7 +121,7 @@ static ws_err sum_band(tree *t, char *result, size_t count)
     }
     WS_TRY(exchange_slices(t));
     size_t own_bytes = (size_t)t->lengths[t->comm->rank];
-    run_additions(t, t->rest, t->rest_count, own_bytes / t->value_bytes);
+    run_additions(t, t->plan.rest, t->plan.rest_count, own_bytes / t->value_bytes);
     char *own_slice = result + t->offsets[t->comm->rank];
     if (own_slice != t->value[0] && own_bytes > 0)
         memcpy(own_slice, t->value[0], own_bytes);
@@ -183,14 +132,12 @@ static ws_err sum_band(tree *t, char *result, size_t count)
 static ws_err tree_sum(const ws_comm *comm, int shards, void *const *local, void *result, size_t count,
                        size_t value_bytes, add_function add)
 {
-    tree t = {.comm = comm, .shards = shards, .value_bytes = value_bytes, .add = add};
+    tree t = {.comm = comm, .value_bytes = value_bytes, .add = add};
     ws_err error = WS_OK;
-    WS_TRY_GOTO(done, ws_agree_all(comm, tree_create(&t, count)));
-    uint64_t begin, end;
-    ws_even_split((uint64_t)shards, comm->size, comm->rank, &begin, &end);
+    WS_TRY_GOTO(done, ws_agree_all(comm, tree_create(&t, shards, count)));
     for (size_t at = 0; at < count; at += BAND_VALUES) {
-        for (uint64_t shard = begin; shard < end; shard++)
-            t.value[shard] = (char *)local[shard - begin] + at * value_bytes;
+        for (int shard = t.plan.begin; shard < t.plan.end; shard++)
+            t.value[shard] = (char *)local[shard - t.plan.begin] + at * value_bytes;
         size_t band = count - at < BAND_VALUES ? count - at : BAND_VALUES;
         WS_TRY_GOTO(done, sum_band(&t, (char *)result + at * value_bytes, band));
     }
