@@ -2,8 +2,9 @@
  *
  *   { "schema": 1, "name", "frozen": TIME, "specification",
  *     "cells":  [ { "cell", "config" (no seeds), "store_hash", "dataset", "label", "synthetic", "deterministic",
- * "baseline" } ], "trials": [ { "id", "cell", "train_seed", "protocol_seed", "split_hash" } ], "additions": [ { "time",
- * "trials": [ID...] } ] }           what was planned later than the first start
+ *                   "baseline" } ],
+ *     "trials": [ { "id", "cell", "train_seed", "protocol_seed", "split_hash" } ],
+ *     "additions": [ { "time", "trials": [ID...] } ] }    what was planned later than the first start
  */
 #include "sweep/internal.h"
 

@@ -1,22 +1,23 @@
 /* sweep: a specification becomes trials, trials become records; nothing here trains, and nothing here makes tables.
  *
  * SPECIFICATION (JSON; relative paths are relative to the file that names them)
- *   { "name": "smoke",                       default: the file's name
- *     "base": "train.json",                  or the configuration itself as an object
- *     "list": [ {"model": {"kind": "logistic"}, "task": "classify"}, ... ]   alternatives: each sets (dotted) keys of
- * base "grid": { "train.seed": [0, 1, 2] },   every combination of these, for every alternative "baselines": true }
- * adds `majority` and `best_single_feature` once for each set of rows A trial is base, then one alternative, then one
- * point of the grid. A deterministic model runs once, not once a seed.
+ *   { "name": "smoke",                     default: the file's name
+ *     "base": "train.json",                or the configuration itself as an object
+ *     "list": [ { KEY: VALUE, ... }, ... ] alternatives; each sets keys of base ("train.steps", or "model" as a whole)
+ *     "grid": { "train.seed": [0, 1, 2] }, every combination of these, for every alternative
+ *     "baselines": true }                  adds `majority` and `best_single_feature` once for each set of rows
+ * A trial is base, then one alternative, then one point of the grid. A deterministic model runs once, not once a seed.
  *
  * FOLDER
- *   sweep.json                  specification and manifest of the trials, frozen before the first one starts
- *   lock                        held (flock) by the one supervisor at work
- *   journal/HOST.WORKER.jsonl   one fsynced line an event: started, finished, failed, interrupted, retried
- *   trials/ID/config.json       what the trial is started with; being there means: started once
- *   trials/ID/lock              held (flock) by the supervisor and inherited by the trial: held = somebody still runs
- * it trials/ID/log.txt           all that the trial printed trials/ID/record.json       the truth: written once,
- * complete, by the trial when done, by the sweep when it failed trials/ID.failed-K/         what a failed trial left,
- * once it is tried again tables/                     written by the report room
+ *   sweep.json                 specification and manifest of the trials, frozen before the first one starts
+ *   lock                       held (flock) by the one supervisor at work
+ *   journal/HOST.WORKER.jsonl  one fsynced line an event: started, finished, failed, interrupted, retried
+ *   trials/ID/config.json      what the trial is started with; being there means: started once
+ *   trials/ID/lock             held (flock) by the supervisor, inherited by the trial: held = somebody still runs it
+ *   trials/ID/log.txt          all that the trial printed
+ *   trials/ID/record.json      the truth: written once, whole; by the trial when done, by the sweep when it failed
+ *   trials/ID.failed-K/        what a failed trial left, once it is tried again
+ *   tables/                    written by the report room
  */
 #ifndef WS_SWEEP_H
 #define WS_SWEEP_H
