@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# ctest: labels=jobs timeout=60
+# `list` shows every registry, for people and machines; `doctor` reports on build and machine, with or without a GPU.
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+fail() { echo "FAIL: $*"; exit 1; }
+
+# every start of the program costs some tenths of a second: no call is made twice
+for name in models operators features; do
+    text=$("$WIRESWEEP" list "$name")
+    [ -n "$text" ] || fail "list $name is empty"
+    printf '%s\n' "$text" >"list_$name.txt"
+    "$WIRESWEEP" list "$name" --json | python3 -c '
+import json, sys
+rows = json.load(sys.stdin)
+shown = sys.argv[1].splitlines()
+assert [r["name"] for r in rows] == [line.split()[0] for line in shown], (rows, shown)
+assert all(r["help"] for r in rows)' "$text" || fail "list $name --json differs from list $name"
+done
+for name in datasets metrics protocols jobs; do
+    [ -n "$("$WIRESWEEP" list "$name")" ] || fail "list $name is empty"
+done
+grep -q '^flow_cfm ' list_models.txt || fail "flow_cfm is not listed"
+[ "$(grep -c 'flow20' list_features.txt)" = 20 ] || fail "not 20 columns in flow20"
+# every source file of the registry is in the list
+for file in "$WIRESWEEP_SOURCE"/src/engine/op_*.c; do
+    operator=$(basename "$file" .c)
+    grep -q "^${operator#op_} " list_operators.txt || fail "$operator is not listed"
+done
+
+status=0
+said=$("$WIRESWEEP" list modles 2>&1) || status=$?
+[ $status = 2 ] || fail "an unknown list ends with status $status"
+grep -q 'did you mean wiresweep list models' <<<"$said" || fail "no suggestion: $said"
+
+"$WIRESWEEP" doctor | grep -q '^  HDF5 .*parallel' || fail "doctor does not name HDF5"
+"$WIRESWEEP" doctor --json | python3 -c '
+import json, sys
+report = json.load(sys.stdin)
+for part, keys in {"build": ["MPI", "HDF5", "libpcap", "cJSON", "OpenBLAS", "zlib"],
+                   "machine": ["CPU", "cores", "memory", "/dev/shm", "open files", "instruction set level"],
+                   "gpu": ["CUDA Toolkit", "NCCL", "driver"]}.items():
+    for key in keys:
+        assert report[part][key], (part, key)
+assert "devices" in report["gpu"] or "device 0" in report["gpu"]
+assert all(m["what"] and m["remedy"] for m in report["missing"])' || fail "doctor --json lacks something"
+echo "list and doctor: all as expected"
