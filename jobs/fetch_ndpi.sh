@@ -68,7 +68,7 @@ ws_fetch_ndpi() {
                 found=yes
                 break
             fi
-        done < <(ws_archives | awk '!seen[$0]++')
+        done < <(ws_archives | sed 's/ *$//' | awk '!seen[$0]++')
         if [ -z "$found" ]; then
             ws_fetch_problem="no package archive gave it (see $log)"
             return 1
@@ -92,4 +92,5 @@ ws_fetch_ndpi() {
         return 1
     fi
     mv "$folder/ndpi.partial" "$folder/ndpi"
+    rm -rf "$folder/lists" "$folder/cache" "$folder/sources.list"
 }
