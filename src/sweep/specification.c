@@ -91,6 +91,17 @@ static ws_err set_value(cJSON *config, const char *key, const cJSON *value, cons
     return ws_json_set_in(config, key, copy);
 }
 
+/* An axis "a, b" links keys: each takes the same value. The next key of *rest in key; false at the end. */
+static bool next_key(const char **rest, char key[256])
+{
+    *rest += strspn(*rest, ", ");
+    size_t length = strcspn(*rest, ", "), kept = length < 255 ? length : 255;
+    memcpy(key, *rest, kept);
+    key[kept] = 0;
+    *rest += length;
+    return length > 0;
+}
+
 static ws_err copy_base(const reader *r, cJSON **out)
 {
     char *directory = NULL;
@@ -280,6 +291,14 @@ static ws_err apply(const reader *r, cJSON *config, const char *key, const cJSON
     return describe(key, value, description);
 }
 
+static ws_err apply_axis(const reader *r, cJSON *config, const char *axis, const cJSON *value, ws_text *description)
+{
+    char key[256];
+    while (next_key(&axis, key))
+        WS_TRY(apply(r, config, key, value, description));
+    return WS_OK;
+}
+
 /* choice[a]: which value of the grid's axis a. */
 static ws_err build_point(reader *r, const cJSON *alternative, const cJSON *grid, const int *choice)
 {
@@ -291,7 +310,7 @@ static ws_err build_point(reader *r, const cJSON *alternative, const cJSON *grid
         WS_TRY_GOTO(done, apply(r, config, value->string, value, &description));
     int a = 0;
     for (const cJSON *axis = grid ? grid->child : NULL; axis; axis = axis->next)
-        WS_TRY_GOTO(done, apply(r, config, axis->string, cJSON_GetArrayItem(axis, choice[a++]), &description));
+        WS_TRY_GOTO(done, apply_axis(r, config, axis->string, cJSON_GetArrayItem(axis, choice[a++]), &description));
     WS_TRY_GOTO(done, add_trial(r, config, ws_text_string(&description), false));
 done:
     cJSON_Delete(config);
@@ -363,19 +382,25 @@ static void check_keys(reader *r, const cJSON *root)
 }
 
 /* A grid axis that sets what an alternative also sets, or a part of it, would silently win. */
+static void check_key_overlap(reader *r, const cJSON *alternative, const char *key)
+{
+    for (const cJSON *value = alternative->child; value; value = value->next) {
+        size_t length = strlen(value->string), key_length = strlen(key);
+        bool part = strncmp(key, value->string, key_length) == 0 && value->string[key_length] == '.';
+        const cJSON *inside = NULL;
+        if (strncmp(key, value->string, length) == 0 && key[length] == '.')
+            inside = ws_json_find(value, key + length + 1);
+        if (strcmp(key, value->string) == 0 || inside || part)
+            ws_problems_add(&r->problems, r->document, value, "%s is set by \"list\" and by \"grid\": keep one", key);
+    }
+}
+
 static void check_overlap(reader *r, const cJSON *alternative, const cJSON *grid)
 {
+    char key[256];
     for (const cJSON *axis = grid ? grid->child : NULL; axis; axis = axis->next)
-        for (const cJSON *value = alternative->child; value; value = value->next) {
-            size_t length = strlen(value->string), axis_length = strlen(axis->string);
-            bool part = strncmp(axis->string, value->string, axis_length) == 0 && value->string[axis_length] == '.';
-            const cJSON *inside = NULL;
-            if (strncmp(axis->string, value->string, length) == 0 && axis->string[length] == '.')
-                inside = ws_json_find(value, axis->string + length + 1);
-            if (strcmp(axis->string, value->string) == 0 || inside || part)
-                ws_problems_add(&r->problems, r->document, value, "%s is set by \"list\" and by \"grid\": keep one",
-                                axis->string);
-        }
+        for (const char *rest = axis->string; next_key(&rest, key);)
+            check_key_overlap(r, alternative, key);
 }
 
 static void check_shapes(reader *r, const cJSON *root)

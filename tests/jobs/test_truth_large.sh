@@ -1,6 +1,6 @@
 #!/bin/bash
 # 100,000 flows, more records than one interval between closing points: every flow equals the generator's ground truth.
-# ctest: labels=mpi,slow timeout=600
+# ctest: labels=mpi timeout=300
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

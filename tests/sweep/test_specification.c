@@ -68,6 +68,20 @@ static void grid_is_the_product_of_its_axes(void **state)
     ws_sweep_destroy(&sweep);
 }
 
+static void a_linked_axis_moves_its_keys_together(void **state)
+{
+    (void)state;
+    ws_sweep *sweep = sweep_of("{\"base\":\"configs/base.json\",\"grid\":{\"train.seed, protocol_seed\":[0,1,2]}}");
+    assert_int_equal(sweep->count, 3);
+    for (size_t i = 0; i < sweep->count; i++) {
+        const cJSON *config = sweep->trials[i].facts.config;
+        assert_int_equal(ws_json_find(config, "train.seed")->valueint, (int)i);
+        assert_int_equal(ws_json_find(config, "protocol_seed")->valueint, (int)i);
+        assert_string_equal(sweep->trials[i].cell, sweep->trials[0].cell);
+    }
+    ws_sweep_destroy(&sweep);
+}
+
 static void alternatives_replace_whole_objects(void **state)
 {
     (void)state;
@@ -145,6 +159,8 @@ static void wrong_specifications_are_refused_at_once(void **state)
     refused("{\"base\":{},\"list\":[3]}", "each alternative is an object");
     refused("{\"base\":{},\"baselines\":1}", "expected true or false");
     refused("[]", "expected a sweep");
+    refused("{\"base\":{},\"list\":[{\"model\":{\"kind\":\"cfm\"}}],\"grid\":{\"train.seed, model.kind\":[\"det\"]}}",
+            "model.kind is set by \"list\" and by \"grid\"");
     refused("{\"base\":{},\"grid\":{\"model.kind\":[\"cfm\"],\"model.kind\":[\"det\"]}}", "model.kind");
     /* all at once */
     refused("{\"base\":{},\"baselines\":1,\"name\":2}", "2 errors; nothing was started");
@@ -162,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grid_is_the_product_of_its_axes),
+        cmocka_unit_test(a_linked_axis_moves_its_keys_together),
         cmocka_unit_test(alternatives_replace_whole_objects),
         cmocka_unit_test(baselines_come_once_for_each_set_of_rows),
         cmocka_unit_test(paths_are_relative_to_the_file_that_names_them),
