@@ -1,0 +1,49 @@
+#!/bin/bash
+# The content hash of a store is the same for any number of ranks, any size of rounds and any order of the inputs: on mixed
+# folders of pcap and pcapng, on payloads that imitate record headers, on damaged and on cut files.
+# ctest: labels=mpi timeout=240
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+. "$WIRESWEEP_SOURCE/tests/dataset/extract_compare.sh"
+make="$WIRESWEEP_TOOLS/make_capture"
+
+mkdir mixed imitating damaged
+"$make" --flows 300 --seed 1 -o mixed/a.pcap >/dev/null
+"$make" --flows 200 --seed 2 --format pcapng -o mixed/b.pcapng >/dev/null
+"$make" --flows 10 --seed 3 --nanoseconds --swapped --link sll -o mixed/c.pcap >/dev/null
+"$make" --flows 1 --seed 4 --format pcapng -o mixed/d.pcapng >/dev/null
+"$make" --flows 200 --seed 5 --link raw -o mixed/e.pcap >/dev/null
+head -c 24 mixed/a.pcap >mixed/empty.pcap
+"$make" --flows 200 --seed 6 --adversarial 1400 -o imitating/a.pcap >/dev/null
+"$make" --flows 60 --seed 7 --adversarial 60000 -o imitating/b.pcap >/dev/null
+
+same_everywhere mixed "1:65536 2:65536 3:1000000000 4:300001 4:65536" mixed
+same_everywhere imitating "1:100000 2:65536 3:500000 4:1000000000" imitating
+
+# Inputs in any order, twice, or by a list: the same store.
+reference=$(extract_hash 2 200000 mixed/a.pcap mixed/c.pcap mixed/d.pcapng)
+ls mixed/d.pcapng mixed/a.pcap mixed/c.pcap >list
+[ "$(extract_hash 2 200000 mixed/d.pcapng mixed/c.pcap mixed/a.pcap mixed/c.pcap)" = "$reference" ]
+[ "$(extract_hash 3 90000 @list)" = "$reference" ]
+
+# Damage: files with one and with several stretches of 0xff in the middle of records, and files cut inside one.
+# damage SOURCE COPY POSITION...: in sixtieths of the file
+damage() {
+    cp "$1" "$2"
+    for position in "${@:3}"; do
+        head -c $((position * 70)) /dev/zero | tr '\0' '\377' |
+            dd of="$2" bs=1 seek=$(($(stat -c %s "$2") * position / 60)) conv=notrunc status=none
+    done
+}
+damage mixed/a.pcap damaged/once.pcap 25
+damage mixed/e.pcap damaged/late.pcap 51
+damage mixed/a.pcap damaged/often.pcap 10 20 30 40 50
+head -c $(($(stat -c %s mixed/e.pcap) / 2 + 7)) mixed/e.pcap >damaged/cut.pcap
+head -c $(($(stat -c %s mixed/b.pcapng) / 3 + 5)) mixed/b.pcapng >damaged/cut.pcapng
+same_everywhere damaged "1:65536 2:65536 3:1000000000 4:200001" damaged 2>messages
+grep -q 'damaged stretches' messages
+runs=$("$WIRESWEEP" extract -q --json -o damaged.h5 damaged 2>/dev/null |
+    sed -n 's/.*"damage_runs": \([0-9]*\).*/\1/p')
+[ "$runs" -ge 5 ] || { echo "$runs damaged stretches in 5 damaged files"; exit 1; }
