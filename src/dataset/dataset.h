@@ -119,7 +119,14 @@ WS_MUST ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path,
                                          char hex[65]); /* reads everything again */
 /* What is in it, for people / machines; appends to out. */
 WS_MUST ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out);
+/* One row a flow (RFC 4180), written atomically; output NULL: standard output. */
 WS_MUST ws_err ws_store_export_csv(const ws_store *store, const char *output);
+
+/* What is in a file that is no store. Captures: format, link types, records by walking all of it, skipped by reason,
+ * damage. HDF5: root attributes and the shapes of all datasets. JSON: its keys and values. */
+WS_MUST ws_err ws_capture_describe(const char *path, bool json, ws_text *out);
+WS_MUST ws_err ws_hdf5_describe(const char *path, bool json, ws_text *out);
+WS_MUST ws_err ws_json_describe(const char *path, bool json, ws_text *out);
 
 /* ---------------------------------------------------------------- splits (protocols.def, split.c) */
 typedef enum ws_part { WS_PART_NONE, WS_PART_TRAIN, WS_PART_VALIDATION, WS_PART_TEST, WS_PART_COUNT } ws_part;

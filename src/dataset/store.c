@@ -10,7 +10,7 @@
 static ws_err check_schema(hid_t file, const char *path)
 {
     ws_err error = WS_OK;
-    if (H5Aexists(file, "schema") <= 0) {
+    if (H5Aexists(file, "schema") <= 0 || !ws_h5_exists(file, "/flows/packet_start")) {
         error = WS_ERROR(FORMAT, "%s: an HDF5 file, but not a store", path);
         WS_HINT("stores are made with `wiresweep extract -o STORE.h5 INPUT...`");
         return error;

@@ -1,5 +1,6 @@
 /* Whole small datasets, written and read by one process: checkpoints and provenance. Not for the store's large columns.
  */
+#include <stdlib.h>
 #include "storage/storage.h"
 
 /* Groups on the way are made; object times are left out, so that the same content gives the same file. */
@@ -70,6 +71,47 @@ static ws_err open_dataset(hid_t location, const char *path, hid_t *out)
     *out = H5Dopen2(location, path, H5P_DEFAULT);
     WS_H5(*out);
     return WS_OK;
+}
+
+static ws_err read_texts(hid_t dataset, hid_t type, hid_t space, char **texts, size_t count)
+{
+    char **borrowed;
+    WS_TRY(WS_NEW_ARRAY(borrowed, count));
+    ws_err error = WS_OK;
+    if (count > 0 && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, borrowed) < 0)
+        error = ws_h5_raise("H5Dread", __FILE__, __LINE__, __func__);
+    for (size_t i = 0; i < count && error == WS_OK; i++) {
+        texts[i] = ws_format("%s", borrowed[i] == NULL ? "" : borrowed[i]);
+        if (texts[i] == NULL)
+            error = WS_ERROR(MEMORY, "no memory for %zu texts", count);
+    }
+    if (count > 0)
+        H5Dvlen_reclaim(type, space, H5P_DEFAULT, borrowed);
+    free(borrowed);
+    return error;
+}
+
+ws_err ws_h5_read_texts(hid_t location, const char *path, char ***out, size_t *count)
+{
+    hid_t dataset = -1, type = -1, space = -1;
+    hssize_t elements = 0;
+    ws_err error = WS_OK;
+    *out = NULL;
+    WS_TRY(open_dataset(location, path, &dataset));
+    WS_H5_GOTO(out, type = H5Dget_type(dataset));
+    WS_H5_GOTO(out, space = H5Dget_space(dataset));
+    WS_H5_GOTO(out, elements = H5Sget_simple_extent_npoints(space));
+    WS_CHECK_GOTO(out, H5Tis_variable_str(type) > 0, FORMAT, "dataset %s holds no texts", path);
+    *count = (size_t)elements;
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(*out, *count));
+    WS_TRY_GOTO(out, read_texts(dataset, type, space, *out, *count));
+out:
+    if (error != WS_OK && *out != NULL)
+        ws_texts_destroy(out, *count);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Dclose(dataset);
+    return error;
 }
 
 ws_err ws_h5_read_dataset(hid_t location, const char *path, hid_t type, void *data, hsize_t expected_elements)

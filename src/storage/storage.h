@@ -54,6 +54,8 @@ WS_MUST ws_err ws_h5_write_dataset(hid_t location, const char *path, hid_t type,
                                    const hsize_t *shape);
 WS_MUST ws_err ws_h5_read_dataset(hid_t location, const char *path, hid_t type, void *data, hsize_t expected_elements);
 WS_MUST ws_err ws_h5_write_texts(hid_t location, const char *path, const char *const *values, size_t count);
+/* As ws_h5_write_texts wrote them; free with ws_texts_destroy. */
+WS_MUST ws_err ws_h5_read_texts(hid_t location, const char *path, char ***out, size_t *count);
 WS_MUST ws_err ws_h5_dataset_shape(hid_t location, const char *path, int *dimensions, hsize_t shape[4]);
 
 /* Files. Writing is atomic: NAME.partial, fsync, rename, fsync of the directory. */

@@ -1,0 +1,70 @@
+/* wiresweep split: the split of a store under a protocol, with its checksums and its leakage audit. */
+#include <stdio.h>
+#include "dataset/dataset.h"
+#include "jobs/job.h"
+
+typedef struct split_options {
+    ws_job_common common;
+    const char *protocol, *label, *output;
+    int64_t protocol_seed, minimum_rows;
+    double train_fraction, validation_fraction;
+} split_options;
+
+static const ws_option fields[] = {
+    WS_JOB_COMMON_OPTIONS(split_options),
+    WS_OPTION_STRING(split_options, protocol, "random", "how rows are split; `wiresweep list protocols` shows all"),
+    WS_OPTION_INT(split_options, protocol_seed, 0, -9e15, 9e15, "seed of the split"),
+    WS_OPTION_DOUBLE(split_options, train_fraction, 0.6, 0, 1, "share of the rows that train"),
+    WS_OPTION_DOUBLE(split_options, validation_fraction, 0.2, 0, 1, "share that validates; the rest is test"),
+    WS_OPTION_STRING(split_options, label, NULL, "label level: only labelled rows take part, classes are stratified"),
+    WS_OPTION_INT(split_options, minimum_rows, 0, 0, 1e15, "classes with fewer labelled rows are left out"),
+    WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (standard output without it)"),
+    WS_OPTION_END,
+};
+static const ws_option_table table = {"", sizeof(split_options), fields, ""};
+
+static ws_err write_manifest(const ws_store *store, const split_options *options)
+{
+    const ws_split_options wanted = {options->protocol,       options->protocol_seed,
+                                     options->train_fraction, options->validation_fraction,
+                                     options->label,          options->minimum_rows};
+    ws_split split;
+    ws_text text = {0};
+    WS_TRY(ws_split_create(&split, store, &wanted));
+    ws_err error = ws_split_manifest(&split, store, &wanted, &text);
+    if (error == WS_OK && options->output != NULL)
+        error = ws_file_write(options->output, ws_text_string(&text), text.length);
+    else if (error == WS_OK && fputs(ws_text_string(&text), stdout) < 0)
+        error = WS_ERROR(IO, "cannot write to standard output");
+    if (error == WS_OK)
+        ws_info("split %.16s: %llu train, %llu validation, %llu test rows; %llu rows in %zu classes left out",
+                split.hash, (unsigned long long)split.counts[WS_PART_TRAIN],
+                (unsigned long long)split.counts[WS_PART_VALIDATION], (unsigned long long)split.counts[WS_PART_TEST],
+                (unsigned long long)split.rows_left_out, split.classes_left_out);
+    ws_text_destroy(&text);
+    ws_split_destroy(&split);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
+{
+    (void)world;
+    (void)arena;
+    ws_store store;
+    WS_CHECK(positional->count == 1, ARGUMENT, "split takes one store: wiresweep split STORE.h5 --protocol temporal");
+    WS_TRY(ws_store_open(&store, positional->items[0]));
+    ws_err error = write_manifest(&store, values);
+    ws_store_close(&store);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+const ws_job ws_job_split = {
+    .name = "split",
+    .usage = "split STORE.h5 [--protocol NAME] [--label LEVEL] [-o MANIFEST.json]",
+    .help = "the split of a store under a protocol, and its leakage audit",
+    .example = "  wiresweep split flows.h5 --protocol temporal --label category -o split.json",
+    .options = &table,
+    .run = run,
+};

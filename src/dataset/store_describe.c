@@ -1,0 +1,228 @@
+/* store_describe: what is in a store, for people and as JSON. Reads the small datasets and, in blocks, the columns it
+ * counts.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "dataset/store_layout.h"
+
+typedef struct description {
+    int64_t earliest_ns, latest_ns;
+    uint64_t **class_counts; /* [level][class + 1]; the last: rows without label */
+    char **inputs;
+    uint64_t *input_bytes, *input_records, input_count, damage_runs;
+    char *options, *counters, *version, *endpoints;
+} description;
+
+static void description_destroy(description *d, const ws_store *store)
+{
+    if (d->class_counts != NULL)
+        for (size_t l = 0; l < store->level_count; l++)
+            free(d->class_counts[l]);
+    free(d->class_counts);
+    if (d->inputs != NULL)
+        ws_texts_destroy(&d->inputs, d->input_count);
+    free(d->input_bytes);
+    free(d->input_records);
+    free(d->options);
+    free(d->counters);
+    free(d->version);
+    free(d->endpoints);
+}
+
+static ws_err count_classes(const ws_store *store, size_t level, uint64_t *counts)
+{
+    const ws_label_level *names = &store->levels[level];
+    int32_t *labels;
+    char *path = ws_format("/labels/%s", names->name);
+    WS_CHECK(path != NULL, MEMORY, "no memory for the label level %s", names->name);
+    ws_err error = WS_NEW_ARRAY(labels, WS_HASH_BLOCK_ROWS);
+    for (uint64_t begin = 0; begin < store->rows && error == WS_OK; begin += WS_HASH_BLOCK_ROWS) {
+        uint64_t count = store->rows - begin < WS_HASH_BLOCK_ROWS ? store->rows - begin : WS_HASH_BLOCK_ROWS;
+        error = ws_store_read(store, path, H5T_NATIVE_INT32, begin, count, labels);
+        for (uint64_t i = 0; i < count && error == WS_OK; i++)
+            counts[labels[i] >= 0 && (size_t)labels[i] < names->classes ? (size_t)labels[i] : names->classes]++;
+    }
+    free(path);
+    free(labels);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err find_times(const ws_store *store, description *d)
+{
+    int64_t *first, *last;
+    WS_TRY(WS_NEW_ARRAY(first, 2 * WS_HASH_BLOCK_ROWS));
+    last = first + WS_HASH_BLOCK_ROWS;
+    d->earliest_ns = INT64_MAX;
+    d->latest_ns = INT64_MIN;
+    ws_err error = WS_OK;
+    for (uint64_t begin = 0; begin < store->rows && error == WS_OK; begin += WS_HASH_BLOCK_ROWS) {
+        uint64_t count = store->rows - begin < WS_HASH_BLOCK_ROWS ? store->rows - begin : WS_HASH_BLOCK_ROWS;
+        error = ws_store_read(store, "/flows/first_ns", H5T_NATIVE_INT64, begin, count, first);
+        if (error == WS_OK)
+            error = ws_store_read(store, "/flows/last_ns", H5T_NATIVE_INT64, begin, count, last);
+        for (uint64_t i = 0; i < count && error == WS_OK; i++) {
+            d->earliest_ns = first[i] < d->earliest_ns ? first[i] : d->earliest_ns;
+            d->latest_ns = last[i] > d->latest_ns ? last[i] : d->latest_ns;
+        }
+    }
+    free(first);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err read_provenance(const ws_store *store, description *d)
+{
+    int dimensions;
+    hsize_t shape[4];
+    WS_TRY(ws_h5_read_attribute_text(store->file, ".", "version", &d->version));
+    WS_TRY(ws_h5_read_attribute_text(store->file, ".", "endpoints", &d->endpoints));
+    WS_TRY(ws_h5_read_attribute_text(store->file, "/provenance", "options", &d->options));
+    WS_TRY(ws_h5_read_attribute_text(store->file, "/provenance", "counters", &d->counters));
+    WS_TRY(ws_h5_read_texts(store->file, "/provenance/inputs", &d->inputs, &d->input_count));
+    WS_TRY(WS_NEW_ARRAY(d->input_bytes, d->input_count));
+    WS_TRY(WS_NEW_ARRAY(d->input_records, d->input_count));
+    WS_TRY(ws_store_read(store, "/provenance/input_bytes", H5T_NATIVE_UINT64, 0, d->input_count, d->input_bytes));
+    WS_TRY(ws_store_read(store, "/provenance/input_records", H5T_NATIVE_UINT64, 0, d->input_count, d->input_records));
+    WS_TRY(ws_h5_dataset_shape(store->file, "/provenance/damage/offset", &dimensions, shape));
+    d->damage_runs = shape[0];
+    return WS_OK;
+}
+
+static ws_err collect(const ws_store *store, description *d)
+{
+    WS_TRY(read_provenance(store, d));
+    WS_TRY(find_times(store, d));
+    WS_TRY(WS_NEW_ARRAY(d->class_counts, store->level_count));
+    for (size_t l = 0; l < store->level_count; l++) {
+        WS_TRY(WS_NEW_ARRAY(d->class_counts[l], store->levels[l].classes + 1));
+        WS_TRY(count_classes(store, l, d->class_counts[l]));
+    }
+    return WS_OK;
+}
+
+/* "2017-07-03 11:55:58 UTC" */
+static void format_time(int64_t ns, char out[40])
+{
+    time_t seconds = (time_t)(ns / 1000000000);
+    struct tm parts;
+    if (gmtime_r(&seconds, &parts) == NULL || strftime(out, 40, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
+        snprintf(out, 40, "%lld ns", (long long)ns);
+}
+
+/* ---------------------------------------------------------------- for people */
+static void describe_text(const ws_store *store, const description *d, ws_text *out)
+{
+    char first[40], last[40], bytes[32];
+    ws_text_appendf(out, "%s: store of data set %s, schema %d, written by wiresweep %s\n", store->path, store->dataset,
+                    WS_STORE_SCHEMA, d->version);
+    ws_text_appendf(out, "  content hash  %s\n", store->content_hash);
+    ws_text_appendf(out, "  flows         %llu, with %llu packets stored; endpoints: %s\n",
+                    (unsigned long long)store->rows, (unsigned long long)store->packets, d->endpoints);
+    if (store->rows > 0) {
+        format_time(d->earliest_ns, first);
+        format_time(d->latest_ns, last);
+        ws_text_appendf(out, "  time          %s to %s\n", first, last);
+    }
+    uint64_t total = 0, records = 0;
+    for (uint64_t i = 0; i < d->input_count; i++) {
+        total += d->input_bytes[i];
+        records += d->input_records[i];
+    }
+    ws_format_bytes((double)total, bytes);
+    ws_text_appendf(out, "  inputs        %llu (%s, %llu records, %llu runs of damage)\n",
+                    (unsigned long long)d->input_count, bytes, (unsigned long long)records,
+                    (unsigned long long)d->damage_runs);
+    for (uint64_t i = 0; i < d->input_count && i < 20; i++)
+        ws_text_appendf(out, "    %-40s %12llu bytes %10llu records\n", d->inputs[i],
+                        (unsigned long long)d->input_bytes[i], (unsigned long long)d->input_records[i]);
+    if (d->input_count > 20)
+        ws_text_appendf(out, "    ... and %llu more (--json shows all)\n", (unsigned long long)d->input_count - 20);
+    for (size_t l = 0; l < store->level_count; l++) {
+        const ws_label_level *level = &store->levels[l];
+        ws_text_appendf(out, "  label %s (%zu classes, %llu flows without)\n", level->name, level->classes,
+                        (unsigned long long)d->class_counts[l][level->classes]);
+        for (size_t c = 0; c < level->classes; c++)
+            ws_text_appendf(out, "    %-40s %12llu\n", level->names[c], (unsigned long long)d->class_counts[l][c]);
+    }
+    ws_text_appendf(out, "  options       %s\n  counters      %s\n", d->options, d->counters);
+}
+
+/* ---------------------------------------------------------------- for machines */
+static cJSON *parsed_or_text(const char *text)
+{
+    cJSON *value = cJSON_Parse(text);
+    return value != NULL ? value : cJSON_CreateString(text);
+}
+
+/* Integers up to 2^63 as they are: cJSON's doubles would round them. */
+static void add_integer(cJSON *object, const char *name, int64_t value)
+{
+    char digits[32];
+    snprintf(digits, sizeof digits, "%lld", (long long)value);
+    cJSON_AddRawToObject(object, name, digits);
+}
+
+static void add_levels(cJSON *root, const ws_store *store, const description *d)
+{
+    cJSON *labels = cJSON_AddObjectToObject(root, "labels");
+    for (size_t l = 0; l < store->level_count; l++) {
+        const ws_label_level *level = &store->levels[l];
+        cJSON *entry = cJSON_AddObjectToObject(labels, level->name),
+              *classes = cJSON_AddObjectToObject(entry, "classes");
+        for (size_t c = 0; c < level->classes; c++)
+            add_integer(classes, level->names[c], (int64_t)d->class_counts[l][c]);
+        add_integer(entry, "without_label", (int64_t)d->class_counts[l][level->classes]);
+    }
+}
+
+static ws_err describe_json(const ws_store *store, const description *d, ws_text *out)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "kind", "store");
+    cJSON_AddStringToObject(root, "path", store->path);
+    cJSON_AddStringToObject(root, "dataset", store->dataset);
+    add_integer(root, "schema", WS_STORE_SCHEMA);
+    cJSON_AddStringToObject(root, "version", d->version);
+    cJSON_AddStringToObject(root, "endpoints", d->endpoints);
+    cJSON_AddStringToObject(root, "content_hash", store->content_hash);
+    add_integer(root, "rows", (int64_t)store->rows);
+    add_integer(root, "packets", (int64_t)store->packets);
+    if (store->rows > 0) {
+        add_integer(root, "first_ns", d->earliest_ns);
+        add_integer(root, "last_ns", d->latest_ns);
+    }
+    cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
+    for (uint64_t i = 0; i < d->input_count; i++) {
+        cJSON *input = cJSON_CreateObject();
+        cJSON_AddStringToObject(input, "name", d->inputs[i]);
+        add_integer(input, "bytes", (int64_t)d->input_bytes[i]);
+        add_integer(input, "records", (int64_t)d->input_records[i]);
+        cJSON_AddItemToArray(inputs, input);
+    }
+    add_integer(root, "damage_runs", (int64_t)d->damage_runs);
+    add_levels(root, store, d);
+    cJSON_AddItemToObject(root, "options", parsed_or_text(d->options));
+    cJSON_AddItemToObject(root, "counters", parsed_or_text(d->counters));
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    WS_CHECK(text != NULL, MEMORY, "no memory to describe %s", store->path);
+    ws_text_append(out, text);
+    ws_text_append(out, "\n");
+    cJSON_free(text);
+    return WS_OK;
+}
+
+ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out)
+{
+    description d = {0};
+    ws_err error = collect(store, &d);
+    if (error == WS_OK && json)
+        error = describe_json(store, &d, out);
+    else if (error == WS_OK)
+        describe_text(store, &d, out);
+    description_destroy(&d, store);
+    WS_TRY(error);
+    return ws_text_check(out);
+}
