@@ -5,6 +5,10 @@
 #include <sys/types.h>
 #include "sweep/sweep.h"
 
+/* ---- specification_check.c ---- */
+/* What is wrong with the form of a specification (an object) goes to problems. */
+void ws_specification_check(const ws_json *document, const cJSON *root, ws_problems *problems);
+
 /* ---- manifest.c: sweep.json ---- */
 /* Writes sweep.json, or compares with the one that is there: the same trials are fine, further ones are added and
  * recorded as additions, missing ones are WS_E_CONFIG with what differs. */

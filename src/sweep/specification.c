@@ -1,6 +1,6 @@
 /* Specification to trials: base, alternatives, grid, baselines; every trial resolved and named before anything starts.
  * Nothing is run or written here. */
-#include "sweep/sweep.h"
+#include "sweep/internal.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -89,17 +89,6 @@ static ws_err set_value(cJSON *config, const char *key, const cJSON *value, cons
     cJSON *copy = NULL;
     WS_TRY(copy_value(key, value, directory, &copy));
     return ws_json_set_in(config, key, copy);
-}
-
-/* An axis "a, b" links keys: each takes the same value. The next key of *rest in key; false at the end. */
-static bool next_key(const char **rest, char key[256])
-{
-    *rest += strspn(*rest, ", ");
-    size_t length = strcspn(*rest, ", "), kept = length < 255 ? length : 255;
-    memcpy(key, *rest, kept);
-    key[kept] = 0;
-    *rest += length;
-    return length > 0;
 }
 
 static ws_err copy_base(const reader *r, cJSON **out)
@@ -291,16 +280,27 @@ static ws_err apply(const reader *r, cJSON *config, const char *key, const cJSON
     return describe(key, value, description);
 }
 
-static ws_err apply_axis(const reader *r, cJSON *config, const char *axis, const cJSON *value, ws_text *description)
+/* The grid's keys are axes of one key each, linked groups axes of several keys that move together. */
+typedef struct axis {
+    const cJSON *first_key; /* the first of `keys` siblings, each a list of `length` values */
+    int keys, length, choice;
+} axis;
+
+static ws_err collect_axes(const cJSON *root, axis **out, int *count)
 {
-    char key[256];
-    while (next_key(&axis, key))
-        WS_TRY(apply(r, config, key, value, description));
+    const cJSON *grid = cJSON_GetObjectItemCaseSensitive(root, "grid"),
+                *linked = cJSON_GetObjectItemCaseSensitive(root, "linked");
+    int grid_axes = cJSON_GetArraySize(grid), linked_axes = cJSON_GetArraySize(linked);
+    *count = 0;
+    WS_TRY(ws_alloc(out, (size_t)(grid_axes + linked_axes), sizeof **out));
+    for (const cJSON *key = grid ? grid->child : NULL; key; key = key->next)
+        (*out)[(*count)++] = (axis){key, 1, cJSON_GetArraySize(key), 0};
+    for (const cJSON *group = linked ? linked->child : NULL; group; group = group->next)
+        (*out)[(*count)++] = (axis){group->child, cJSON_GetArraySize(group), cJSON_GetArraySize(group->child), 0};
     return WS_OK;
 }
 
-/* choice[a]: which value of the grid's axis a. */
-static ws_err build_point(reader *r, const cJSON *alternative, const cJSON *grid, const int *choice)
+static ws_err build_point(reader *r, const cJSON *alternative, const axis *axes, int count)
 {
     cJSON *config = NULL;
     ws_text description = {0};
@@ -308,9 +308,11 @@ static ws_err build_point(reader *r, const cJSON *alternative, const cJSON *grid
     WS_TRY_GOTO(done, copy_base(r, &config));
     for (const cJSON *value = alternative ? alternative->child : NULL; value; value = value->next)
         WS_TRY_GOTO(done, apply(r, config, value->string, value, &description));
-    int a = 0;
-    for (const cJSON *axis = grid ? grid->child : NULL; axis; axis = axis->next)
-        WS_TRY_GOTO(done, apply_axis(r, config, axis->string, cJSON_GetArrayItem(axis, choice[a++]), &description));
+    for (int a = 0; a < count; a++) {
+        const cJSON *key = axes[a].first_key;
+        for (int k = 0; k < axes[a].keys; k++, key = key->next)
+            WS_TRY_GOTO(done, apply(r, config, key->string, cJSON_GetArrayItem(key, axes[a].choice), &description));
+    }
     WS_TRY_GOTO(done, add_trial(r, config, ws_text_string(&description), false));
 done:
     cJSON_Delete(config);
@@ -318,21 +320,32 @@ done:
     return error;
 }
 
-/* Every point of the grid; the last axis runs fastest. */
-static ws_err expand_alternative(reader *r, const cJSON *alternative, const cJSON *grid)
+/* Every combination of the axes' values; the last axis runs fastest. */
+static ws_err expand_alternative(reader *r, const cJSON *alternative, axis *axes, int count)
 {
-    int axes = grid ? cJSON_GetArraySize(grid) : 0, *choice = NULL;
-    WS_TRY(WS_NEW_ARRAY(choice, (size_t)axes));
     ws_err error = WS_OK;
     for (int a = 0; a >= 0 && error == WS_OK;) {
-        error = build_point(r, alternative, grid, choice);
-        for (a = axes - 1; a >= 0; a--) {
-            if (++choice[a] < cJSON_GetArraySize(cJSON_GetArrayItem(grid, a)))
+        error = build_point(r, alternative, axes, count);
+        for (a = count - 1; a >= 0; a--) {
+            if (++axes[a].choice < axes[a].length)
                 break;
-            choice[a] = 0;
+            axes[a].choice = 0;
         }
     }
-    free(choice);
+    return error;
+}
+
+static ws_err expand(reader *r, const cJSON *root)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "list");
+    axis *axes = NULL;
+    int count = 0;
+    ws_err error = collect_axes(root, &axes, &count);
+    if (!list && error == WS_OK)
+        error = expand_alternative(r, NULL, axes, count);
+    for (const cJSON *item = list ? list->child : NULL; item && error == WS_OK; item = item->next)
+        error = expand_alternative(r, item, axes, count);
+    free(axes);
     return error;
 }
 
@@ -364,69 +377,6 @@ static ws_err expand_baselines(reader *r)
 }
 
 /* ---------------------------------------------------------------- the file */
-
-static void check_keys(reader *r, const cJSON *root)
-{
-    static const char *const keys[] = {"name", "base", "list", "grid", "baselines"};
-    size_t count = sizeof keys / sizeof keys[0];
-    for (const cJSON *value = root->child; value; value = value->next) {
-        size_t i = 0;
-        while (i < count && strcmp(keys[i], value->string) != 0)
-            i++;
-        if (i < count)
-            continue;
-        const char *closest = ws_closest_name(value->string, keys, count);
-        ws_problems_add(&r->problems, r->document, value, "%s: unknown key%s%s%s", value->string,
-                        closest ? ". Did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "");
-    }
-}
-
-/* A grid axis that sets what an alternative also sets, or a part of it, would silently win. */
-static void check_key_overlap(reader *r, const cJSON *alternative, const char *key)
-{
-    for (const cJSON *value = alternative->child; value; value = value->next) {
-        size_t length = strlen(value->string), key_length = strlen(key);
-        bool part = strncmp(key, value->string, key_length) == 0 && value->string[key_length] == '.';
-        const cJSON *inside = NULL;
-        if (strncmp(key, value->string, length) == 0 && key[length] == '.')
-            inside = ws_json_find(value, key + length + 1);
-        if (strcmp(key, value->string) == 0 || inside || part)
-            ws_problems_add(&r->problems, r->document, value, "%s is set by \"list\" and by \"grid\": keep one", key);
-    }
-}
-
-static void check_overlap(reader *r, const cJSON *alternative, const cJSON *grid)
-{
-    char key[256];
-    for (const cJSON *axis = grid ? grid->child : NULL; axis; axis = axis->next)
-        for (const char *rest = axis->string; next_key(&rest, key);)
-            check_key_overlap(r, alternative, key);
-}
-
-static void check_shapes(reader *r, const cJSON *root)
-{
-    const cJSON *name = cJSON_GetObjectItemCaseSensitive(root, "name"),
-                *list = cJSON_GetObjectItemCaseSensitive(root, "list"),
-                *grid = cJSON_GetObjectItemCaseSensitive(root, "grid"),
-                *baselines = cJSON_GetObjectItemCaseSensitive(root, "baselines");
-    if (name && !cJSON_IsString(name))
-        ws_problems_add(&r->problems, r->document, name, "name: expected a text");
-    if (baselines && !cJSON_IsBool(baselines))
-        ws_problems_add(&r->problems, r->document, baselines, "baselines: expected true or false");
-    if (list && (!cJSON_IsArray(list) || !list->child))
-        ws_problems_add(&r->problems, r->document, list, "list: expected alternatives [ { ... }, ... ]");
-    if (grid && !cJSON_IsObject(grid))
-        ws_problems_add(&r->problems, r->document, grid, "grid: expected { \"KEY\": [VALUE, ...], ... }");
-    for (const cJSON *axis = cJSON_IsObject(grid) ? grid->child : NULL; axis; axis = axis->next)
-        if (!cJSON_IsArray(axis) || !axis->child)
-            ws_problems_add(&r->problems, r->document, axis, "grid.%s: expected a list of values", axis->string);
-    for (const cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item; item = item->next) {
-        if (!cJSON_IsObject(item))
-            ws_problems_add(&r->problems, r->document, item, "list: each alternative is an object { KEY: VALUE, ... }");
-        else if (cJSON_IsObject(grid))
-            check_overlap(r, item, grid);
-    }
-}
 
 static ws_err read_base(reader *r, const cJSON *root)
 {
@@ -490,19 +440,13 @@ static ws_err read_specification(reader *r, const char *path)
     if (!cJSON_IsObject(root))
         ws_problems_add(&r->problems, r->document, root, "expected a sweep { \"base\": ..., \"grid\": { ... } }");
     else {
-        check_keys(r, root);
-        check_shapes(r, root);
+        ws_specification_check(r->document, root, &r->problems);
         WS_TRY(read_base(r, root));
     }
     if (r->problems.count)
         return ws_problems_error(&r->problems);
     WS_TRY(keep_specification(r, root));
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "list"),
-                *grid = cJSON_GetObjectItemCaseSensitive(root, "grid");
-    if (!list)
-        WS_TRY(expand_alternative(r, NULL, grid));
-    for (const cJSON *alternative = list ? list->child : NULL; alternative; alternative = alternative->next)
-        WS_TRY(expand_alternative(r, alternative, grid));
+    WS_TRY(expand(r, root));
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "baselines")))
         WS_TRY(expand_baselines(r));
     return complain(r);

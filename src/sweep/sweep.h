@@ -5,6 +5,7 @@
  *     "base": "train.json",                or the configuration itself as an object
  *     "list": [ { KEY: VALUE, ... }, ... ] alternatives; each sets keys of base ("train.steps", or "model" as a whole)
  *     "grid": { "train.seed": [0, 1, 2] }, every combination of these, for every alternative
+ *     "linked": [ { KEY: [...], KEY: [...] } ],  lists of equal length that move together, as one axis more
  *     "baselines": true }                  adds `majority` and `best_single_feature` once for each set of rows
  * A trial is base, then one alternative, then one point of the grid. A deterministic model runs once, not once a seed.
  *

@@ -68,16 +68,16 @@ static void grid_is_the_product_of_its_axes(void **state)
     ws_sweep_destroy(&sweep);
 }
 
-static void a_linked_axis_moves_its_keys_together(void **state)
+static void linked_axes_move_together(void **state)
 {
     (void)state;
-    ws_sweep *sweep = sweep_of("{\"base\":\"configs/base.json\",\"grid\":{\"train.seed, protocol_seed\":[0,1,2]}}");
-    assert_int_equal(sweep->count, 3);
+    ws_sweep *sweep = sweep_of("{\"base\":\"configs/base.json\",\"grid\":{\"model.sigma\":[0.1,0.6]},"
+                               "\"linked\":[{\"train.seed\":[0,1,2],\"protocol_seed\":[10,11,12]}]}");
+    assert_int_equal(sweep->count, 6);
     for (size_t i = 0; i < sweep->count; i++) {
         const cJSON *config = sweep->trials[i].facts.config;
-        assert_int_equal(ws_json_find(config, "train.seed")->valueint, (int)i);
-        assert_int_equal(ws_json_find(config, "protocol_seed")->valueint, (int)i);
-        assert_string_equal(sweep->trials[i].cell, sweep->trials[0].cell);
+        assert_int_equal(ws_json_find(config, "protocol_seed")->valueint,
+                         ws_json_find(config, "train.seed")->valueint + 10);
     }
     ws_sweep_destroy(&sweep);
 }
@@ -156,11 +156,14 @@ static void wrong_specifications_are_refused_at_once(void **state)
     refused("{\"grid\":{\"train.seed\":[1]}}", "base is missing");
     refused("{\"base\":{},\"list\":[{\"model\":{\"kind\":\"cfm\"}}],\"grid\":{\"model.kind\":[\"det\"]}}",
             "model.kind is set by \"list\" and by \"grid\"");
+    refused("{\"base\":{},\"list\":[{\"model.kind\":\"cfm\"}],\"grid\":{\"model\":[{}]}}",
+            "model is set by \"list\" and by \"grid\"");
+    refused("{\"base\":{},\"linked\":[{\"a\":[1,2],\"b\":[1]}]}", "linked.b: as many values as a are needed, 2");
+    refused("{\"base\":{},\"linked\":[{\"a\":[1]}],\"grid\":{\"a\":[1]}}", "a is set by \"linked\" and by \"grid\"");
+    refused("{\"base\":{},\"linked\":[{}]}", "each group is");
     refused("{\"base\":{},\"list\":[3]}", "each alternative is an object");
     refused("{\"base\":{},\"baselines\":1}", "expected true or false");
     refused("[]", "expected a sweep");
-    refused("{\"base\":{},\"list\":[{\"model\":{\"kind\":\"cfm\"}}],\"grid\":{\"train.seed, model.kind\":[\"det\"]}}",
-            "model.kind is set by \"list\" and by \"grid\"");
     refused("{\"base\":{},\"grid\":{\"model.kind\":[\"cfm\"],\"model.kind\":[\"det\"]}}", "model.kind");
     /* all at once */
     refused("{\"base\":{},\"baselines\":1,\"name\":2}", "2 errors; nothing was started");
@@ -178,7 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grid_is_the_product_of_its_axes),
-        cmocka_unit_test(a_linked_axis_moves_its_keys_together),
+        cmocka_unit_test(linked_axes_move_together),
         cmocka_unit_test(alternatives_replace_whole_objects),
         cmocka_unit_test(baselines_come_once_for_each_set_of_rows),
         cmocka_unit_test(paths_are_relative_to_the_file_that_names_them),
