@@ -39,22 +39,14 @@ WS_HD ws_real ws_sqrt(ws_real x)
 
 #else
 
-/* 2^n for n in [-126, 127] */
-WS_HD float ws_power_of_two(int32_t n)
-{
-    uint32_t bits = (uint32_t)(n + 127) << 23;
-    float out;
-    memcpy(&out, &bits, sizeof out);
-    return out;
-}
-
-/* 0 below -87.3, infinity above 88.3 (a little before the range of float ends) */
+/* 0 below -87.33, infinity above 88.37 (a little before the range of float ends) */
 WS_HD float ws_exp(float x)
 {
-    float c = x > 88.37f ? 88.37f : x;
+    float c = x > 88.37f ? 88.37f : x; /* comparisons this way round let NaN through */
     c = c < -87.33f ? -87.33f : c;
-    /* Adding and taking away 1.5*2^23 rounds to an integer. */
-    float n = (c * 1.44269504088896341f + 12582912.0f) - 12582912.0f;
+    /* Adding 1.5*2^23 rounds to an integer n and leaves it in the low bits; 2^n is then made from them. */
+    float shifted = c * 1.44269504088896341f + 12582912.0f;
+    float n = shifted - 12582912.0f;
     float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
@@ -63,10 +55,14 @@ WS_HD float ws_exp(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    float y = p * ws_power_of_two((int32_t)n);
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127u) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    float y = p * power;
     y = x > 88.37f ? INFINITY : y;
-    y = x < -87.33f ? 0.0f : y;
-    return x != x ? x : y;
+    return x < -87.33f ? 0.0f : y;
 }
 
 /* x > 0 and normal; used once a row, not in inner loops */

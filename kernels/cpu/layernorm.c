@@ -5,28 +5,30 @@ enum { ROWS_A_PART = 64 };
 
 WS_INLINE ws_real sum(const ws_real *x, int64_t D)
 {
-    ws_vector lanes = {0};
+    ws_register sums[WS_REGISTERS] = {0};
     int64_t k = 0;
     for (; k + WS_LANES <= D; k += WS_LANES)
-        lanes += ws_load(x + k);
+        WS_FOR_REGISTERS(r) sums[r] += ws_load(x + k + r * WS_WIDTH);
     ws_real rest = 0;
     for (; k < D; k++)
         rest += x[k];
-    return ws_fold(&lanes) + rest;
+    return ws_fold(sums) + rest;
 }
 
 WS_INLINE ws_real sum_of_squared_distances(const ws_real *x, ws_real mean, int64_t D)
 {
-    ws_vector lanes = {0};
+    ws_register sums[WS_REGISTERS] = {0};
     int64_t k = 0;
-    for (; k + WS_LANES <= D; k += WS_LANES) {
-        ws_vector d = ws_load(x + k) - mean;
-        lanes += d * d;
-    }
+    for (; k + WS_LANES <= D; k += WS_LANES)
+        WS_FOR_REGISTERS(r)
+        {
+            ws_register d = ws_load(x + k + r * WS_WIDTH) - mean;
+            sums[r] += d * d;
+        }
     ws_real rest = 0;
     for (; k < D; k++)
         rest += (x[k] - mean) * (x[k] - mean);
-    return ws_fold(&lanes) + rest;
+    return ws_fold(sums) + rest;
 }
 
 WS_OPERATOR_KERNEL(layernorm, forward)
@@ -55,20 +57,23 @@ WS_INLINE void differentiate_row(const ws_layernorm_arguments *a, int64_t b)
     const ws_real *restrict x = a->x + b * D, *restrict dy = a->dy + b * D, *restrict weight = a->weight;
     ws_real *restrict dx = a->dx + b * D;
     ws_real mean = a->mean[b], rstd = a->rstd[b];
-    ws_vector g_lanes = {0}, gh_lanes = {0};
+    ws_register g_sums[WS_REGISTERS] = {0}, gh_sums[WS_REGISTERS] = {0};
     int64_t k = 0;
-    for (; k + WS_LANES <= D; k += WS_LANES) {
-        ws_vector g = ws_load(dy + k) * ws_load(weight + k);
-        g_lanes += g;
-        gh_lanes += g * ((ws_load(x + k) - mean) * rstd);
-    }
+    for (; k + WS_LANES <= D; k += WS_LANES)
+        WS_FOR_REGISTERS(r)
+        {
+            int64_t at = k + r * WS_WIDTH;
+            ws_register g = ws_load(dy + at) * ws_load(weight + at);
+            g_sums[r] += g;
+            gh_sums[r] += g * ((ws_load(x + at) - mean) * rstd);
+        }
     ws_real g_rest = 0, gh_rest = 0;
     for (; k < D; k++) {
         ws_real g = dy[k] * weight[k];
         g_rest += g;
         gh_rest += g * ((x[k] - mean) * rstd);
     }
-    ws_real g_mean = (ws_fold(&g_lanes) + g_rest) / (ws_real)D, gh_mean = (ws_fold(&gh_lanes) + gh_rest) / (ws_real)D;
+    ws_real g_mean = (ws_fold(g_sums) + g_rest) / (ws_real)D, gh_mean = (ws_fold(gh_sums) + gh_rest) / (ws_real)D;
     if (a->accumulate_dx)
         for (k = 0; k < D; k++)
             dx[k] += rstd * (dy[k] * weight[k] - g_mean - (x[k] - mean) * rstd * gh_mean);

@@ -26,25 +26,40 @@
 
 #define WS_INLINE static inline __attribute__((always_inline))
 
-/* Only passed to inlined functions, so that how a level would pass them does not matter. */
-#pragma GCC diagnostic ignored "-Wpsabi"
-typedef ws_real ws_vector __attribute__((vector_size(64)));
-enum { WS_LANES = 64 / sizeof(ws_real) };
+#if defined(__AVX512F__)
+#define WS_REGISTER_BYTES 64
+#elif defined(__AVX2__)
+#define WS_REGISTER_BYTES 32
+#else
+#define WS_REGISTER_BYTES 16
+#endif
+typedef ws_real ws_register __attribute__((vector_size(WS_REGISTER_BYTES)));
+/* A sum runs over WS_LANES lanes, held in WS_REGISTERS registers. */
+enum {
+    WS_WIDTH = WS_REGISTER_BYTES / sizeof(ws_real),
+    WS_LANES = 64 / sizeof(ws_real),
+    WS_REGISTERS = 64 / WS_REGISTER_BYTES
+};
+#define WS_FOR_REGISTERS(r) _Pragma("GCC unroll 4") for (int r = 0; r < WS_REGISTERS; r++)
 
-WS_INLINE ws_vector ws_load(const ws_real *from)
+WS_INLINE ws_register ws_load(const ws_real *from)
 {
-    ws_vector out;
+    ws_register out;
     memcpy(&out, from, sizeof out);
     return out;
 }
 
-WS_INLINE ws_real ws_fold(const ws_vector *v)
+/* Lane i and lane i + half, then again with half of half. */
+WS_INLINE ws_real ws_fold(const ws_register sums[WS_REGISTERS])
 {
     ws_real lanes[WS_LANES];
-    memcpy(lanes, v, sizeof lanes);
-    for (int width = WS_LANES / 2; width > 0; width /= 2)
+    memcpy(lanes, sums, sizeof lanes);
+#pragma GCC unroll 4
+    for (int width = WS_LANES / 2; width > 0; width /= 2) {
+#pragma GCC unroll 8
         for (int i = 0; i < width; i++)
             lanes[i] += lanes[i + width];
+    }
     return lanes[0];
 }
 

@@ -5,16 +5,18 @@ enum { ELEMENTS_A_PART = 4096 };
 
 WS_INLINE ws_real sum_of_squared_differences(const ws_real *p, const ws_real *t, int64_t count)
 {
-    ws_vector lanes = {0};
+    ws_register sums[WS_REGISTERS] = {0};
     int64_t i = 0;
-    for (; i + WS_LANES <= count; i += WS_LANES) {
-        ws_vector d = ws_load(p + i) - ws_load(t + i);
-        lanes += d * d;
-    }
+    for (; i + WS_LANES <= count; i += WS_LANES)
+        WS_FOR_REGISTERS(r)
+        {
+            ws_register d = ws_load(p + i + r * WS_WIDTH) - ws_load(t + i + r * WS_WIDTH);
+            sums[r] += d * d;
+        }
     ws_real rest = 0;
     for (; i < count; i++)
         rest += (p[i] - t[i]) * (p[i] - t[i]);
-    return ws_fold(&lanes) + rest;
+    return ws_fold(sums) + rest;
 }
 
 WS_OPERATOR_KERNEL(mse, forward)
@@ -60,9 +62,9 @@ WS_INLINE ws_real log_sum_exp(const ws_real *restrict x, int64_t C)
             lanes[i] += ws_exp(x[c + i] - largest);
     for (; c < C; c++)
         rest += ws_exp(x[c] - largest);
-    ws_vector sums;
-    memcpy(&sums, lanes, sizeof sums);
-    return largest + ws_log(ws_fold(&sums) + rest);
+    ws_register sums[WS_REGISTERS];
+    memcpy(sums, lanes, sizeof sums);
+    return largest + ws_log(ws_fold(sums) + rest);
 }
 
 WS_OPERATOR_KERNEL(cross_entropy, forward)

@@ -28,21 +28,38 @@ WS_PLAIN_KERNEL(accumulate)
         sum[i] += value[i];
 }
 
+/* Sixteen lanes of double at every level. */
+typedef double double_register __attribute__((vector_size(WS_REGISTER_BYTES)));
+enum { DOUBLES = WS_REGISTER_BYTES / sizeof(double), DOUBLE_REGISTERS = 16 / DOUBLES };
+typedef ws_real narrow_register __attribute__((vector_size(DOUBLES * sizeof(ws_real))));
+
+WS_INLINE double square_sum(const ws_real *x, size_t n)
+{
+    double_register sums[DOUBLE_REGISTERS] = {0};
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+#pragma GCC unroll 8
+        for (size_t r = 0; r < DOUBLE_REGISTERS; r++) {
+            narrow_register narrow;
+            memcpy(&narrow, x + i + r * DOUBLES, sizeof narrow);
+            double_register wide = __builtin_convertvector(narrow, double_register);
+            sums[r] += wide * wide;
+        }
+    }
+    double rest = 0, lanes[16];
+    for (; i < n; i++)
+        rest += (double)x[i] * (double)x[i];
+    memcpy(lanes, sums, sizeof lanes);
+    for (int width = 8; width > 0; width /= 2)
+        for (int k = 0; k < width; k++)
+            lanes[k] += lanes[k + width];
+    return lanes[0] + rest;
+}
+
 WS_PLAIN_KERNEL(square_sums)
 {
-    enum { LANES = 16 };
     for (size_t from = 0, block = 0; from < a->count; from += WS_NORM_BLOCK, block++) {
-        size_t n = a->count - from < WS_NORM_BLOCK ? a->count - from : WS_NORM_BLOCK, i = 0;
-        const ws_real *restrict x = a->value + from;
-        double lanes[LANES] = {0}, rest = 0;
-        for (; i + LANES <= n; i += LANES)
-            for (int k = 0; k < LANES; k++)
-                lanes[k] += (double)x[i + (size_t)k] * (double)x[i + (size_t)k];
-        for (; i < n; i++)
-            rest += (double)x[i] * (double)x[i];
-        for (int width = LANES / 2; width > 0; width /= 2)
-            for (int k = 0; k < width; k++)
-                lanes[k] += lanes[k + width];
-        a->partial[block] = lanes[0] + rest;
+        size_t n = a->count - from < WS_NORM_BLOCK ? a->count - from : WS_NORM_BLOCK;
+        a->partial[block] = square_sum(a->value + from, n);
     }
 }

@@ -99,4 +99,7 @@ typedef struct ws_operator_info {
 } ws_operator_info;
 size_t ws_operators(const ws_operator_info **table);
 
+/* `wiresweep bench engine`: appends a table, or a JSON array of {name, value, unit, ceiling, of, ratio}. About 6 s. */
+WS_MUST ws_err ws_bench_engine(ws_text *out, bool json);
+
 #endif

@@ -1,0 +1,356 @@
+/* Benchmarks of the engine on one core, each as a ratio to a ceiling measured just before: matrix products to the
+ * multiply-add peak, AdamW to the memory's speed, a training step to its matrix products alone. For `wiresweep bench`.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include "cpu/gemm.h"
+#include "engine/plan.h"
+
+double ws_multiply_add_portable(int64_t repetitions, ws_real *out);
+double ws_multiply_add_avx2(int64_t repetitions, ws_real *out);
+double ws_multiply_add_avx512(int64_t repetitions, ws_real *out);
+
+enum { ROUNDS = 9 };
+static const double ROUND_SECONDS = 0.02;
+
+typedef struct timed {
+    void (*work)(void *data);
+    void *data;
+    double seconds; /* best a call */
+} timed;
+
+static void time_round(timed *t)
+{
+    double start = ws_clock_seconds(), seconds;
+    int64_t calls = 0;
+    do {
+        t->work(t->data);
+        calls++;
+        seconds = ws_clock_seconds() - start;
+    } while (seconds < ROUND_SECONDS);
+    if (t->seconds == 0 || seconds / (double)calls < t->seconds)
+        t->seconds = seconds / (double)calls;
+}
+
+/* Best seconds a call. Work and its ceiling take turns, so that a slower clock or a busy neighbour meets both. */
+static double time_of(void (*work)(void *data), void *data, timed *ceiling)
+{
+    timed own = {.work = work, .data = data};
+    for (int round = 0; round < ROUNDS; round++) {
+        time_round(&own);
+        if (ceiling)
+            time_round(ceiling);
+    }
+    return own.seconds;
+}
+
+typedef struct report {
+    ws_text *out;
+    bool json, begun;
+} report;
+
+/* ceiling 0: none. */
+static void line(report *r, const char *name, double value, const char *unit, double ceiling, const char *ceiling_name)
+{
+    if (r->json) {
+        ws_text_appendf(r->out, "%s{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"", r->begun ? ",\n " : "[", name,
+                        value, unit);
+        if (ceiling > 0)
+            ws_text_appendf(r->out, ",\"ceiling\":%.6g,\"of\":\"%s\",\"ratio\":%.4f", ceiling, ceiling_name,
+                            value / ceiling);
+        ws_text_append(r->out, "}");
+    } else {
+        ws_text_appendf(r->out, "%-44s %9.3g %-12s", name, value, unit);
+        if (ceiling > 0)
+            ws_text_appendf(r->out, " %5.1f %% of %s (%.3g)", 100 * value / ceiling, ceiling_name, ceiling);
+        ws_text_append(r->out, "\n");
+    }
+    r->begun = true;
+}
+
+/* ---- ceilings ---- */
+
+static double flops_done;
+static ws_real sink;
+
+static void multiply_add(void *data)
+{
+    (void)data;
+#if defined(__x86_64__)
+    if (ws_isa_active() == WS_ISA_AVX512)
+        flops_done = ws_multiply_add_avx512(100000, &sink);
+    else if (ws_isa_active() == WS_ISA_AVX2)
+        flops_done = ws_multiply_add_avx2(100000, &sink);
+    else
+#endif
+        flops_done = ws_multiply_add_portable(100000, &sink);
+}
+
+static timed peak = {.work = multiply_add};
+
+static double peak_rate(void)
+{
+    return flops_done / peak.seconds / 1e9;
+}
+
+typedef struct streams {
+    size_t count;
+    ws_real *a, *b, *c, *d;
+} streams;
+
+static void update_stream(void *data)
+{
+    streams *s = data;
+    ws_place place = ws_place_cpu();
+    ws_accumulate_at(&place, s->a, s->b, s->count);
+}
+
+static void triad(void *data)
+{
+    streams *s = data;
+    ws_real *restrict a = s->a, *restrict b = s->b, *restrict c = s->c;
+    for (size_t i = 0; i < s->count; i++)
+        a[i] = b[i] + (ws_real)0.5 * c[i];
+}
+
+static void adamw(void *data)
+{
+    streams *s = data;
+    ws_adamw_arguments a = {.count = s->count, .scale = 1, .share1 = (ws_real)0.1, .share2 = (ws_real)0.001};
+    a.step_size = (ws_real)1e-6;
+    a.root_correction = 1;
+    a.epsilon = (ws_real)1e-8;
+    a.parameters = s->a;
+    a.gradients = s->b;
+    a.first_moment = s->c;
+    a.second_moment = s->d;
+    ws_place_cpu().kernels->adamw(&a, NULL);
+}
+
+static void norm(void *data)
+{
+    streams *s = data;
+    s->a[0] = (ws_real)ws_gradient_norm(s->b, s->count);
+}
+
+static ws_err bench_memory(report *r)
+{
+    streams s = {.count = (size_t)1 << 23}; /* 32 MiB each in float: beyond the caches */
+    ws_real *all = NULL;
+    WS_TRY(WS_NEW_ARRAY(all, 4 * s.count));
+    for (size_t i = 0; i < 4 * s.count; i++)
+        all[i] = (ws_real)(i % 251) / 251;
+    s.a = all;
+    s.b = all + s.count;
+    s.c = all + 2 * s.count;
+    s.d = all + 3 * s.count;
+    double element = (double)s.count * sizeof(ws_real) / 1e9;
+    /* A triad's target is read before it is written; an update reads it anyway. */
+    timed triads = {.work = triad, .data = &s};
+    double updates = time_of(update_stream, &s, &triads), adam = time_of(adamw, &s, &triads);
+    double norms = time_of(norm, &s, &triads);
+    double triad_rate = 4 * element / triads.seconds, update_rate = 3 * element / updates;
+    double ceiling = triad_rate > update_rate ? triad_rate : update_rate;
+    line(r, "memory: triad", triad_rate, "GB/s", 0, NULL);
+    line(r, "memory: update a += b", update_rate, "GB/s", 0, NULL);
+    line(r, "adamw, 8.4 M parameters", 7 * element / adam, "GB/s", ceiling, "memory");
+    line(r, "gradient norm, 8.4 M", element / norms, "GB/s", ceiling, "memory");
+    free(all);
+    return WS_OK;
+}
+
+/* ---- operators ---- */
+
+static void linear_forward(void *data)
+{
+    ws_place_cpu().kernels->linear_forward(data, NULL);
+}
+
+static void linear_backward(void *data)
+{
+    ws_place_cpu().kernels->linear_backward(data, NULL);
+}
+
+static void layernorm_forward(void *data)
+{
+    ws_place_cpu().kernels->layernorm_forward(data, NULL);
+}
+
+static void layernorm_backward(void *data)
+{
+    ws_place_cpu().kernels->layernorm_backward(data, NULL);
+}
+
+static void activate_forward(void *data)
+{
+    ws_place_cpu().kernels->activate_forward(data, NULL);
+}
+
+static void bench_linear(report *r, ws_real *memory, int64_t B, int64_t K, int64_t N)
+{
+    char name[64];
+    int64_t weights = N * K;
+    ws_linear_arguments a = {.B = B, .K = K, .N = N, .activation = WS_SILU};
+    ws_real *next = memory;
+#define TAKE(field, elements) (a.field = next, next += (elements) + 16)
+    ws_real *x = next, *weight = x + B * K + 16, *bias = weight + weights + 16;
+    next = bias + N + 16;
+    a.x = x;
+    a.weight = weight;
+    a.bias = bias;
+    TAKE(z, B * N), TAKE(y, B * N), TAKE(dy, B * N), TAKE(dx, B * K), TAKE(dweight, weights), TAKE(dbias, N);
+    TAKE(scratch, WS_COLUMN_PARTS * N);
+#undef TAKE
+    double product = 2.0 * (double)(B * weights) / 1e9;
+    snprintf(name, sizeof name, "linear+silu forward %dx%dx%d", (int)B, (int)N, (int)K);
+    double forward = time_of(linear_forward, &a, &peak), backward = time_of(linear_backward, &a, &peak);
+    line(r, name, product / forward, "GFLOP/s", peak_rate(), "multiply-add peak");
+    snprintf(name, sizeof name, "linear+silu backward %dx%dx%d", (int)B, (int)N, (int)K);
+    line(r, name, 2 * product / backward, "GFLOP/s", peak_rate(), "multiply-add peak");
+}
+
+static void bench_rows(report *r, ws_real *memory, int64_t B, int64_t D)
+{
+    int64_t count = B * D;
+    ws_real *x = memory, *y = x + count, *dy = y + count, *dx = dy + count, *rows = dx + count, *columns = rows + 2 * B;
+    ws_layernorm_arguments a = {.B = B, .D = D, .epsilon = 1e-5, .x = x, .y = y, .dy = dy, .dx = dx};
+    a.mean = rows;
+    a.rstd = rows + B;
+    a.weight = columns;
+    a.bias = columns + D;
+    a.dweight = columns + 2 * D;
+    a.dbias = columns + 3 * D;
+    a.scratch = columns + 4 * D;
+    line(r, "layernorm forward 256x256", 1e9 * time_of(layernorm_forward, &a, NULL) / (double)count, "ns/element", 0,
+         NULL);
+    line(r, "layernorm backward 256x256", 1e9 * time_of(layernorm_backward, &a, NULL) / (double)count, "ns/element", 0,
+         NULL);
+    static const char *const names[] = {"activate none", "activate relu", "activate silu", "activate gelu",
+                                        "activate tanh"};
+    for (int k = 0; k < WS_ACTIVATION_COUNT; k++) {
+        ws_activate_arguments f = {.count = count, .activation = (ws_activation)k, .x = x, .y = y};
+        line(r, names[k], 1e9 * time_of(activate_forward, &f, NULL) / (double)count, "ns/element", 0, NULL);
+    }
+}
+
+static ws_err bench_operators(report *r)
+{
+    size_t room = (size_t)8 << 20;
+    ws_real *memory = NULL;
+    WS_TRY(WS_NEW_ARRAY(memory, room));
+    for (size_t i = 0; i < room; i++)
+        memory[i] = (ws_real)(i % 509) / 509 - (ws_real)0.5;
+    bench_linear(r, memory, 32, 256, 256);
+    bench_linear(r, memory, 256, 256, 256);
+    bench_linear(r, memory, 4096, 256, 256);
+    bench_rows(r, memory, 256, 256);
+    free(memory);
+    return WS_OK;
+}
+
+/* ---- a training step ---- */
+
+typedef struct step_data {
+    const ws_plan *plan;
+    ws_executor *executor;
+    ws_real *parameters, *gradients, *x, *y; /* x and y hold any tensor of the plan */
+} step_data;
+
+static void training_step(void *data)
+{
+    step_data *s = data;
+    ws_executor_forward(s->executor, s->parameters);
+    ws_executor_backward(s->executor, s->parameters, s->gradients);
+}
+
+/* The matrix products of the step and nothing else. */
+static void products(void *data)
+{
+    step_data *s = data;
+    for (size_t i = 0; i < s->plan->node_count; i++) {
+        const ws_node *node = &s->plan->nodes[i];
+        if (node->op != WS_OP_linear)
+            continue;
+        blasint B = (blasint)ws_shape_rows(&node->in[0]), K = (blasint)ws_shape_width(&node->in[0]);
+        blasint N = (blasint)node->width;
+        const ws_real *weight = s->parameters + s->plan->parameters[node->parameters[0]].offset;
+        ws_real *gradient = s->gradients + s->plan->parameters[node->parameters[0]].offset;
+        ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasTrans, B, N, K, 1, s->x, K, weight, K, 0, s->y, N);
+        ws_cblas_gemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, B, 1, s->x, N, s->y, K, 0, gradient, K);
+        if (s->plan->tensors[node->inputs[0]].has_gradient)
+            ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, B, K, N, 1, s->x, N, weight, K, 0, s->y, K);
+    }
+}
+
+/* A velocity field as flow_cfm's: 20 features and 64 of time, width 256, four residual blocks. */
+static ws_err build_step(ws_plan *plan, int64_t rows)
+{
+    ws_tensor x = ws_input(plan, "x", 2, (int64_t[]){rows, 20});
+    ws_tensor time = ws_input(plan, "time", 2, (int64_t[]){rows, 64});
+    ws_tensor h = ws_linear(plan, ws_concat(plan, x, time), 256, WS_SILU, "input");
+    h = ws_linear(plan, h, 256, WS_SILU, "hidden");
+    for (int block = 0; block < 4; block++) {
+        ws_scope_begin(plan, "block.%d", block);
+        ws_tensor inner = ws_linear(plan, ws_layernorm(plan, h, "norm"), 256, WS_SILU, "linear1");
+        h = ws_add(plan, h, ws_linear(plan, inner, 256, WS_NONE, "linear2"));
+        ws_scope_end(plan);
+    }
+    ws_tensor target = ws_input(plan, "target", 2, (int64_t[]){rows, 20});
+    return ws_plan_finish(plan, ws_mse(plan, ws_linear(plan, h, 20, WS_NONE, "output"), target));
+}
+
+static ws_err time_step(report *r, step_data *s, int64_t rows)
+{
+    char name[64];
+    size_t widest = (size_t)rows * 256;
+    WS_TRY(ws_executor_create(&s->executor, s->plan));
+    WS_TRY(WS_NEW_ARRAY(s->parameters, s->plan->extent));
+    WS_TRY(WS_NEW_ARRAY(s->gradients, s->plan->extent));
+    WS_TRY(WS_NEW_ARRAY(s->x, widest));
+    WS_TRY(WS_NEW_ARRAY(s->y, widest));
+    ws_plan_initialise(s->plan, 1, s->parameters);
+    for (int64_t i = 0; i < rows * 20; i++)
+        ws_executor_input(s->executor, "x")[i] = (ws_real)(i % 97) / 97;
+    for (size_t i = 0; i < widest; i++)
+        s->x[i] = (ws_real)(i % 97) / 97;
+    timed alone = {.work = products, .data = s};
+    double step = time_of(training_step, s, &alone);
+    time_round(&peak);
+    snprintf(name, sizeof name, "flow_cfm step, %d rows", (int)rows);
+    line(r, name, ws_plan_flops(s->plan, true) / step / 1e9, "GFLOP/s", peak_rate(), "multiply-add peak");
+    snprintf(name, sizeof name, "flow_cfm step, %d rows, rate", (int)rows);
+    line(r, name, 1 / step, "steps/s", 1 / alone.seconds, "its matrix products alone");
+    return WS_OK;
+}
+
+static ws_err bench_step(report *r, int64_t rows)
+{
+    ws_plan *plan = NULL;
+    WS_TRY(ws_plan_create(&plan));
+    step_data s = {.plan = plan};
+    ws_err error;
+    WS_TRY_GOTO(done, build_step(plan, rows));
+    WS_TRY_GOTO(done, time_step(r, &s, rows));
+done:
+    ws_executor_destroy(&s.executor);
+    free(s.parameters);
+    free(s.gradients);
+    free(s.x);
+    free(s.y);
+    ws_plan_destroy(&plan);
+    return error;
+}
+
+ws_err ws_bench_engine(ws_text *out, bool json)
+{
+    report r = {.out = out, .json = json};
+    peak.seconds = 0;
+    WS_TRY(bench_operators(&r));
+    WS_TRY(bench_step(&r, 32));
+    WS_TRY(bench_step(&r, 256));
+    line(&r, "multiply-add peak, one core", peak_rate(), "GFLOP/s", 0, NULL);
+    WS_TRY(bench_memory(&r));
+    if (json)
+        ws_text_append(out, "]\n");
+    return ws_text_check(out);
+}
