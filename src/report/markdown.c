@@ -220,8 +220,8 @@ static ws_err write_distinct(ws_text *out, const ws_report *report, const char *
     if (count == 1)
         ws_text_appendf(out, "- %s `%.16s`.\n", one, tally[0].text);
     for (size_t i = 0; i < count && count > 1; i++)
-        ws_text_appendf(out, "%s`%.16s` (%zu trials)%s", i ? ", " : many, tally[i].text, tally[i].trials,
-                        i + 1 == count ? ".\n" : "");
+        ws_text_appendf(out, "%s`%.16s` (%zu trial%s)%s", i ? ", " : many, tally[i].text, tally[i].trials,
+                        tally[i].trials == 1 ? "" : "s", i + 1 == count ? ".\n" : "");
     free(tally);
     return WS_OK;
 }
