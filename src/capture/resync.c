@@ -29,6 +29,17 @@ typedef struct header_reader {
     uint8_t buffer[READER_BYTES];
 } header_reader;
 
+/* Whether a chain may pass this header. Four bytes behind a true header lies its image, (fraction, captured length,
+ * wire length, frame): where nothing was cut off, both lengths are equal, and the chain of images would run beside the
+ * true one for ever. Its mark: fraction equal to captured length, and seconds that are a fraction. So are headers of
+ * zeros. */
+static inline bool passable(const ws_capture *capture, const uint8_t *header)
+{
+    const uint32_t a_second = capture->nanoseconds ? 1000000000 : 1000000;
+    return ws_pcap_possible(capture, header) &&
+           !(memcmp(header + 4, header + 8, 4) == 0 && ws_file32(header, capture->swapped) < a_second);
+}
+
 /* *next = where the record at `offset` ends, NOWHERE when its header is impossible or it runs past the file. The file's
  * end is the end of every chain and leads to itself. */
 static ws_err step(header_reader *reader, uint64_t offset, uint64_t *next)
@@ -47,7 +58,7 @@ static ws_err step(header_reader *reader, uint64_t offset, uint64_t *next)
         reader->bytes = bytes;
     }
     const uint8_t *header = reader->buffer + (offset - reader->begin);
-    if (ws_pcap_possible(capture, header)) {
+    if (passable(capture, header)) {
         uint64_t end = ws_pcap_next(capture, offset, header);
         *next = end <= capture->bytes ? end : NOWHERE;
     }
@@ -121,7 +132,7 @@ static inline __attribute__((always_inline)) ws_err collect(const ws_capture *ca
         if (length > limit || x + WS_PCAP_RECORD_HEADER + length < window->count)
             continue;
         const uint64_t next = window->begin + x + WS_PCAP_RECORD_HEADER + length;
-        if (ws_pcap_possible(capture, window->bytes + x) && next <= capture->bytes)
+        if (passable(capture, window->bytes + x) && next <= capture->bytes)
             WS_TRY(heap_push(heap, next));
     }
     return WS_OK;
@@ -223,7 +234,7 @@ static ws_err longest_chain(header_reader *reader, const chain_window *window, u
     reader->steps_left = CHAIN_STEPS;
     for (size_t x = window->count; x-- > 0 && error == WS_OK;) {
         const uint8_t *header = window->bytes + x;
-        if (x + WS_PCAP_RECORD_HEADER > window->loaded || !ws_pcap_possible(capture, header))
+        if (x + WS_PCAP_RECORD_HEADER > window->loaded || !passable(capture, header))
             continue;
         const uint64_t next = ws_pcap_next(capture, window->begin + x, header);
         if (next == window->begin + x + WS_PCAP_RECORD_HEADER)

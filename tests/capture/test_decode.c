@@ -12,7 +12,8 @@ static ws_skip decode(const bytes *frame, int link_type, ws_packet *packet)
     /* A copy of the exact size, so that a read beyond it is seen by the address sanitizer. */
     uint8_t *copy = malloc(frame->count ? frame->count : 1);
     assert_non_null(copy);
-    memcpy(copy, frame->data, frame->count);
+    if (frame->count)
+        memcpy(copy, frame->data, frame->count);
     ws_skip skip = ws_packet_decode(copy, (uint32_t)frame->count, (uint32_t)frame->count, link_type, 77, packet);
     free(copy);
     return skip;
