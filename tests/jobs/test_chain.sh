@@ -24,7 +24,7 @@ cat >sweep.json <<'END'
      "model": {"kind": "flow_cfm", "width": 32, "blocks": 1, "solver_steps": 4}},
     {"task": "classify", "label": "label", "model": {"kind": "logistic"}}
   ],
-  "grid": {"train.seed, protocol_seed": [0, 1]},
+  "linked": [{"train.seed": [0, 1], "protocol_seed": [0, 1]}],
   "baselines": true
 }
 END

@@ -51,7 +51,7 @@ says 'wiresweep --help lists them' err qqqqqqqq
 
 # A file that is not there is named, and nothing is left behind.
 cd "$folder"
-run 1 extract -o store.h5 nowhere.pcap
+run 2 extract -o store.h5 nowhere.pcap
 says 'nowhere.pcap' err "extract of a missing file"
 run 1 inspect nowhere.h5
 says 'nowhere.h5' err "inspect of a missing file"

@@ -16,14 +16,14 @@ typedef struct csv_table {
     char **cells; /* [rows][columns], into text */
 } csv_table;
 
-/* Columns that must be in both files. Labels are compared where the export has them. */
+/* Columns that must be in both files. */
 static const char *const exact[] = {"first_ordinal",    "protocol",      "first_ns",       "last_ns", "packets_forward",
                                     "packets_backward", "bytes_forward", "bytes_backward", NULL};
 static const char *const features[] = {
     "log_dur",        "log_pkts_f", "log_pkts_b", "log_bytes_f",  "log_bytes_b", "mean_len_f",  "std_len_f",
     "mean_len_b",     "std_len_b",  "max_len",    "log_iat_mean", "log_iat_std", "log_iat_max", "log_iat_mean_f",
     "log_iat_mean_b", "log_pps",    "byte_asym",  "log_syn",      "log_finrst",  "psh_frac",    NULL};
-static const char *const labels[] = {"label", "family", NULL};
+static const char *const labels[][2] = {{"label", "label_label"}, {"family", "label_family"}}; /* truth, export */
 
 static ws_err read_text(const char *path, char **out)
 {
@@ -43,7 +43,7 @@ static ws_err read_text(const char *path, char **out)
     return error;
 }
 
-/* Splits lines and commas in place; neither file quotes its cells. */
+/* Splits lines and commas in place; neither file quotes its cells. Lines end in LF or CRLF. */
 static ws_err read_table(const char *path, csv_table *table)
 {
     WS_TRY(read_text(path, &table->text));
@@ -53,6 +53,8 @@ static ws_err read_table(const char *path, csv_table *table)
         line_end = strchr(line, '\n');
         WS_CHECK(line_end, FORMAT, "%s: the last line has no end", path);
         *line_end = 0;
+        if (line_end > line && line_end[-1] == '\r')
+            line_end[-1] = 0;
         size_t column = 0;
         bool header = table->columns == 0;
         for (char *cell = line; cell; column++) {
@@ -102,10 +104,10 @@ static ws_err sort_rows(csv_table *table, const char *path)
 }
 
 /* Compares one column; *wrong counts differing rows, *largest takes the largest relative difference of numbers. */
-static ws_err compare_column(const csv_table *truth, const csv_table *other, const char *name, bool number,
-                             size_t *wrong, double *largest)
+static ws_err compare_column(const csv_table *truth, const csv_table *other, const char *name, const char *other_name,
+                             bool number, size_t *wrong, double *largest)
 {
-    size_t t = column_of(truth, name), o = column_of(other, name);
+    size_t t = column_of(truth, name), o = column_of(other, other_name);
     WS_CHECK(t != SIZE_MAX && o != SIZE_MAX, FORMAT, "column %s is missing in %s", name,
              t == SIZE_MAX ? "the truth" : "the export");
     for (size_t row = 0; row < truth->rows; row++) {
@@ -136,12 +138,11 @@ static ws_err run(const char *truth_path, const char *export_path)
     WS_TRY(sort_rows(&truth, truth_path));
     WS_TRY(sort_rows(&other, export_path));
     for (int k = 0; exact[k]; k++)
-        WS_TRY(compare_column(&truth, &other, exact[k], false, &wrong, &largest));
+        WS_TRY(compare_column(&truth, &other, exact[k], exact[k], false, &wrong, &largest));
     for (int k = 0; features[k]; k++)
-        WS_TRY(compare_column(&truth, &other, features[k], true, &wrong, &largest));
-    for (int k = 0; labels[k]; k++)
-        if (column_of(&other, labels[k]) != SIZE_MAX)
-            WS_TRY(compare_column(&truth, &other, labels[k], false, &wrong, &largest));
+        WS_TRY(compare_column(&truth, &other, features[k], features[k], true, &wrong, &largest));
+    for (size_t k = 0; k < sizeof labels / sizeof labels[0]; k++)
+        WS_TRY(compare_column(&truth, &other, labels[k][0], labels[k][1], false, &wrong, &largest));
     WS_CHECK(wrong == 0, FORMAT, "%zu cells differ", wrong);
     printf("%zu flows agree; largest difference of a feature %.2g\n", truth.rows, largest);
     return WS_OK;
