@@ -359,7 +359,7 @@ cJSON *ws_options_print(const ws_option_table *table, const void *values)
         case WS_OPTION_TYPE_STRING_LIST:
         case WS_OPTION_TYPE_REPEATED: {
             const ws_string_list *list = field;
-            item = cJSON_CreateStringArray(list->items, (int)list->count);
+            item = list->count ? cJSON_CreateStringArray(list->items, (int)list->count) : cJSON_CreateArray();
             break;
         }
         }
