@@ -79,6 +79,9 @@ WS_MUST ws_err ws_tree_sum_float_all(const ws_comm *comm, int shards, float *con
 WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *const *local, double *result,
                                       size_t count);
 
+/* `wiresweep bench reduce`: appends a table, or a JSON array (core/bench.h), on every rank. */
+WS_MUST ws_err ws_bench_reduce_all(const ws_comm *comm, ws_text *out, bool json);
+
 /* ---- threads over shards ----
  * Shard k of [begin, end) is done by thread (k - begin) % threads; the caller is thread 0, the others sleep between
  * runs. Work reports errors through its own context. Not collective; MPI is called by the caller's thread alone. */

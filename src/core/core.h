@@ -2,6 +2,7 @@
 #ifndef WS_CORE_H
 #define WS_CORE_H
 
+#include "bench.h"
 #include "error.h"
 #include "fixed_math.h"
 #include "hash.h"

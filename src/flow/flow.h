@@ -99,4 +99,7 @@ void ws_packet9(const ws_flow_packet *stored, uint32_t k, float out[WS_PACKET9_C
 /* The 20-d vector recomputed from stored packets (exact while packet_count equals all packets): specs 3.3.2. */
 void ws_flow20_from_packets(const ws_flow_packet *stored, uint32_t count, float out[WS_FLOW20_COLUMNS]);
 
+/* `wiresweep bench extract`: appends a table, or a JSON array (core/bench.h). Makes a temporary capture of 76 MB. */
+WS_MUST ws_err ws_bench_extract(ws_text *out, bool json);
+
 #endif

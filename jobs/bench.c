@@ -1,0 +1,76 @@
+/* wiresweep bench: micro and macro benchmarks, each as a ratio to a ceiling measured in the same run. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "flow/flow.h"
+#include "jobs/job.h"
+
+typedef struct options {
+    ws_job_common common;
+} options;
+static const ws_option fields[] = {WS_JOB_COMMON_OPTIONS(options), WS_OPTION_END};
+static const ws_option_table table = {"", sizeof(options), fields, ""};
+
+static ws_err bench_engine_all(const ws_comm *world, ws_text *out, bool json)
+{
+    WS_CHECK(world->size == 1, ARGUMENT, "bench engine measures one core; run it without mpirun");
+    return ws_bench_engine(out, json);
+}
+
+static ws_err bench_extract_all(const ws_comm *world, ws_text *out, bool json)
+{
+    WS_CHECK(world->size == 1, ARGUMENT, "bench extract measures one core; run it without mpirun");
+    return ws_bench_extract(out, json);
+}
+
+static const struct {
+    const char *name, *help;
+    ws_err (*run_all)(const ws_comm *world, ws_text *out, bool json);
+} benchmarks[] = {
+    {"engine", "operators and a training step on one core, against multiply-add peak and memory", bench_engine_all},
+    {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", ws_bench_reduce_all},
+    {"extract", "file to flows on one core, against reading memory", bench_extract_all},
+};
+enum { BENCHMARKS = sizeof benchmarks / sizeof benchmarks[0] };
+
+static ws_err more_help(ws_text *out)
+{
+    ws_text_append(out, "\nbenchmarks:\n");
+    for (size_t i = 0; i < BENCHMARKS; i++)
+        ws_text_appendf(out, "  %-10s %s\n", benchmarks[i].name, benchmarks[i].help);
+    return ws_text_check(out);
+}
+
+static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
+{
+    (void)arena;
+    const options *given = values;
+    const char *wanted = positional->count == 1 ? positional->items[0] : "";
+    for (size_t i = 0; i < BENCHMARKS; i++) {
+        if (strcmp(benchmarks[i].name, wanted) != 0)
+            continue;
+        ws_text out = {0};
+        ws_err error = benchmarks[i].run_all(world, &out, given->common.json);
+        if (error == WS_OK && world->rank == 0)
+            fputs(ws_text_string(&out), stdout);
+        ws_text_destroy(&out);
+        return error;
+    }
+    ws_err error = positional->count == 1
+                       ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
+                       : WS_ERROR(ARGUMENT, "bench takes one name, and was given %zu", positional->count);
+    WS_HINT("wiresweep bench engine|reduce|extract");
+    return error;
+}
+
+const ws_job ws_job_bench = {
+    .name = "bench",
+    .usage = "bench engine|reduce|extract [--json]",
+    .help = "benchmarks, each as a ratio to a ceiling measured in the same run",
+    .example = "  wiresweep bench extract\n  mpirun -n 2 wiresweep bench reduce --json",
+    .options = &table,
+    .more_help = more_help,
+    .collective = true,
+    .run = run,
+};
