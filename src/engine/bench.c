@@ -44,30 +44,6 @@ static double time_of(void (*work)(void *data), void *data, timed *ceiling)
     return own.seconds;
 }
 
-typedef struct report {
-    ws_text *out;
-    bool json, begun;
-} report;
-
-/* ceiling 0: none. */
-static void line(report *r, const char *name, double value, const char *unit, double ceiling, const char *ceiling_name)
-{
-    if (r->json) {
-        ws_text_appendf(r->out, "%s{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"", r->begun ? ",\n " : "[", name,
-                        value, unit);
-        if (ceiling > 0)
-            ws_text_appendf(r->out, ",\"ceiling\":%.6g,\"of\":\"%s\",\"ratio\":%.4f", ceiling, ceiling_name,
-                            value / ceiling);
-        ws_text_append(r->out, "}");
-    } else {
-        ws_text_appendf(r->out, "%-44s %9.3g %-12s", name, value, unit);
-        if (ceiling > 0)
-            ws_text_appendf(r->out, " %5.1f %% of %s (%.3g)", 100 * value / ceiling, ceiling_name, ceiling);
-        ws_text_append(r->out, "\n");
-    }
-    r->begun = true;
-}
-
 /* ---- ceilings ---- */
 
 static double flops_done;
@@ -133,7 +109,7 @@ static void norm(void *data)
     s->a[0] = (ws_real)ws_gradient_norm(s->b, s->count);
 }
 
-static ws_err bench_memory(report *r)
+static ws_err bench_memory(ws_bench_report *r)
 {
     streams s = {.count = (size_t)1 << 23}; /* 32 MiB each in float: beyond the caches */
     ws_real *all = NULL;
@@ -151,10 +127,10 @@ static ws_err bench_memory(report *r)
     double norms = time_of(norm, &s, &triads);
     double triad_rate = 4 * element / triads.seconds, update_rate = 3 * element / updates;
     double ceiling = triad_rate > update_rate ? triad_rate : update_rate;
-    line(r, "memory: triad", triad_rate, "GB/s", 0, NULL);
-    line(r, "memory: update a += b", update_rate, "GB/s", 0, NULL);
-    line(r, "adamw, 8.4 M parameters", 7 * element / adam, "GB/s", ceiling, "memory");
-    line(r, "gradient norm, 8.4 M", element / norms, "GB/s", ceiling, "memory");
+    ws_bench_line(r, "memory: triad", triad_rate, "GB/s", 0, NULL);
+    ws_bench_line(r, "memory: update a += b", update_rate, "GB/s", 0, NULL);
+    ws_bench_line(r, "adamw, 8.4 M parameters", 7 * element / adam, "GB/s", ceiling, "memory");
+    ws_bench_line(r, "gradient norm, 8.4 M", element / norms, "GB/s", ceiling, "memory");
     free(all);
     return WS_OK;
 }
@@ -186,7 +162,7 @@ static void activate_forward(void *data)
     ws_place_cpu().kernels->activate_forward(data, NULL);
 }
 
-static void bench_linear(report *r, ws_real *memory, int64_t B, int64_t K, int64_t N)
+static void bench_linear(ws_bench_report *r, ws_real *memory, int64_t B, int64_t K, int64_t N)
 {
     char name[64];
     int64_t weights = N * K;
@@ -204,12 +180,12 @@ static void bench_linear(report *r, ws_real *memory, int64_t B, int64_t K, int64
     double product = 2.0 * (double)(B * weights) / 1e9;
     snprintf(name, sizeof name, "linear+silu forward %dx%dx%d", (int)B, (int)N, (int)K);
     double forward = time_of(linear_forward, &a, &peak), backward = time_of(linear_backward, &a, &peak);
-    line(r, name, product / forward, "GFLOP/s", peak_rate(), "multiply-add peak");
+    ws_bench_line(r, name, product / forward, "GFLOP/s", peak_rate(), "multiply-add peak");
     snprintf(name, sizeof name, "linear+silu backward %dx%dx%d", (int)B, (int)N, (int)K);
-    line(r, name, 2 * product / backward, "GFLOP/s", peak_rate(), "multiply-add peak");
+    ws_bench_line(r, name, 2 * product / backward, "GFLOP/s", peak_rate(), "multiply-add peak");
 }
 
-static void bench_rows(report *r, ws_real *memory, int64_t B, int64_t D)
+static void bench_rows(ws_bench_report *r, ws_real *memory, int64_t B, int64_t D)
 {
     int64_t count = B * D;
     ws_real *x = memory, *y = x + count, *dy = y + count, *dx = dy + count, *rows = dx + count, *columns = rows + 2 * B;
@@ -221,19 +197,19 @@ static void bench_rows(report *r, ws_real *memory, int64_t B, int64_t D)
     a.dweight = columns + 2 * D;
     a.dbias = columns + 3 * D;
     a.scratch = columns + 4 * D;
-    line(r, "layernorm forward 256x256", 1e9 * time_of(layernorm_forward, &a, NULL) / (double)count, "ns/element", 0,
-         NULL);
-    line(r, "layernorm backward 256x256", 1e9 * time_of(layernorm_backward, &a, NULL) / (double)count, "ns/element", 0,
-         NULL);
+    ws_bench_line(r, "layernorm forward 256x256", 1e9 * time_of(layernorm_forward, &a, NULL) / (double)count,
+                  "ns/element", 0, NULL);
+    ws_bench_line(r, "layernorm backward 256x256", 1e9 * time_of(layernorm_backward, &a, NULL) / (double)count,
+                  "ns/element", 0, NULL);
     static const char *const names[] = {"activate none", "activate relu", "activate silu", "activate gelu",
                                         "activate tanh"};
     for (int k = 0; k < WS_ACTIVATION_COUNT; k++) {
         ws_activate_arguments f = {.count = count, .activation = (ws_activation)k, .x = x, .y = y};
-        line(r, names[k], 1e9 * time_of(activate_forward, &f, NULL) / (double)count, "ns/element", 0, NULL);
+        ws_bench_line(r, names[k], 1e9 * time_of(activate_forward, &f, NULL) / (double)count, "ns/element", 0, NULL);
     }
 }
 
-static ws_err bench_operators(report *r)
+static ws_err bench_operators(ws_bench_report *r)
 {
     size_t room = (size_t)8 << 20;
     ws_real *memory = NULL;
@@ -299,7 +275,7 @@ static ws_err build_step(ws_plan *plan, int64_t rows)
     return ws_plan_finish(plan, ws_mse(plan, ws_linear(plan, h, 20, WS_NONE, "output"), target));
 }
 
-static ws_err time_step(report *r, step_data *s, int64_t rows)
+static ws_err time_step(ws_bench_report *r, step_data *s, int64_t rows)
 {
     char name[64];
     size_t widest = (size_t)rows * 256;
@@ -317,13 +293,13 @@ static ws_err time_step(report *r, step_data *s, int64_t rows)
     double step = time_of(training_step, s, &alone);
     time_round(&peak);
     snprintf(name, sizeof name, "flow_cfm step, %d rows", (int)rows);
-    line(r, name, ws_plan_flops(s->plan, true) / step / 1e9, "GFLOP/s", peak_rate(), "multiply-add peak");
+    ws_bench_line(r, name, ws_plan_flops(s->plan, true) / step / 1e9, "GFLOP/s", peak_rate(), "multiply-add peak");
     snprintf(name, sizeof name, "flow_cfm step, %d rows, rate", (int)rows);
-    line(r, name, 1 / step, "steps/s", 1 / alone.seconds, "its matrix products alone");
+    ws_bench_line(r, name, 1 / step, "steps/s", 1 / alone.seconds, "its matrix products alone");
     return WS_OK;
 }
 
-static ws_err bench_step(report *r, int64_t rows)
+static ws_err bench_step(ws_bench_report *r, int64_t rows)
 {
     ws_plan *plan = NULL;
     WS_TRY(ws_plan_create(&plan));
@@ -343,14 +319,12 @@ done:
 
 ws_err ws_bench_engine(ws_text *out, bool json)
 {
-    report r = {.out = out, .json = json};
+    ws_bench_report r = {.out = out, .json = json};
     peak.seconds = 0;
     WS_TRY(bench_operators(&r));
     WS_TRY(bench_step(&r, 32));
     WS_TRY(bench_step(&r, 256));
-    line(&r, "multiply-add peak, one core", peak_rate(), "GFLOP/s", 0, NULL);
+    ws_bench_line(&r, "multiply-add peak, one core", peak_rate(), "GFLOP/s", 0, NULL);
     WS_TRY(bench_memory(&r));
-    if (json)
-        ws_text_append(out, "]\n");
-    return ws_text_check(out);
+    return ws_bench_end(&r);
 }
