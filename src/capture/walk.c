@@ -35,7 +35,9 @@ void ws_walk_destroy(ws_walk **walk)
 
 ws_err ws_walk_fill(ws_walk *walk, uint64_t offset, size_t bytes, const uint8_t **at)
 {
-    size_t wanted = bytes > WALK_BUFFER ? bytes : WALK_BUFFER;
+    size_t wanted =
+        walk->capture->bytes < WALK_BUFFER ? (size_t)walk->capture->bytes : WALK_BUFFER; /* many files are small */
+    wanted = bytes > wanted ? bytes : wanted;
     if (wanted > walk->capacity) {
         uint8_t *buffer;
         WS_TRY(WS_NEW_ARRAY(buffer, wanted));

@@ -217,18 +217,14 @@ void extract_input_release(extract_input *input)
 }
 
 /* SHA-256 of the first `bytes` bytes: of what the run has read, also where the file grew since. */
-static ws_err hash_input(const extract_input *input, ws_digest *out)
+enum { HASH_BLOCK = 1 << 18 };
+static ws_err hash_input(const extract_input *input, ws_sha256 *hash, uint8_t *block, ws_digest *out)
 {
-    enum { BLOCK = 1 << 20 };
-    ws_sha256 *hash = NULL;
-    uint8_t *block = NULL;
     ws_err error = WS_OK;
     FILE *file = fopen(input->path, "rb");
     WS_CHECK(file != NULL, IO, "%s: cannot be opened again to take its SHA-256", input->path);
-    WS_TRY_GOTO(done, ws_sha256_create(&hash));
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(block, BLOCK));
     for (uint64_t at = 0; at < input->bytes;) {
-        size_t wanted = input->bytes - at < BLOCK ? (size_t)(input->bytes - at) : BLOCK;
+        size_t wanted = input->bytes - at < HASH_BLOCK ? (size_t)(input->bytes - at) : HASH_BLOCK;
         size_t got = fread(block, 1, wanted, file);
         WS_CHECK_GOTO(done, got == wanted, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes before",
                       input->path, at + got, input->bytes);
@@ -237,9 +233,27 @@ static ws_err hash_input(const extract_input *input, ws_digest *out)
     }
     *out = ws_sha256_finish(hash);
 done:
+    fclose(file);
+    return error;
+}
+
+/* words: four for each input; left zero where another rank hashes. */
+static ws_err hash_own_inputs(const extraction *x, uint64_t *words)
+{
+    ws_sha256 *hash = NULL;
+    uint8_t *block = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(done, ws_sha256_create(&hash));
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(block, HASH_BLOCK));
+    for (size_t i = 0; i < x->input_count; i++)
+        if (x->inputs[i].hasher == x->comm->rank) {
+            ws_digest digest = {{0}};
+            WS_TRY_GOTO(done, hash_input(&x->inputs[i], hash, block, &digest));
+            memcpy(words + 4 * i, digest.bytes, sizeof digest.bytes);
+        }
+done:
     free(block);
     ws_sha256_destroy(&hash);
-    fclose(file);
     return error;
 }
 
@@ -251,12 +265,8 @@ ws_err extract_inputs_hash_all(extraction *x, ws_string_list *out)
     ws_err local = WS_NEW_ARRAY(words, x->input_count * 4);
     if (local == WS_OK)
         local = ws_arena_alloc(x->arena, &items, x->input_count, sizeof *items);
-    for (size_t i = 0; local == WS_OK && i < x->input_count; i++)
-        if (x->inputs[i].hasher == x->comm->rank) {
-            ws_digest digest = {{0}};
-            local = hash_input(&x->inputs[i], &digest);
-            memcpy(words + 4 * i, digest.bytes, sizeof digest.bytes);
-        }
+    if (local == WS_OK)
+        local = hash_own_inputs(x, words);
     ws_err error = ws_agree_all(x->comm, local);
     if (error == WS_OK)
         error = ws_sum_u64_all(x->comm, words, x->input_count * 4);
