@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { ROUND_BYTES_A_RANK = 32 << 20 };
+enum { ROUND_BYTES_A_RANK = 32 << 20, ROUND_BYTES_LEAST = 4096 };
 
 static ws_err choose_rules(extraction *x)
 {
@@ -71,8 +71,11 @@ static ws_err check_stop_all(const ws_comm *comm, const char *output)
 
 static ws_err rounds_all(extraction *x, ws_progress *progress)
 {
-    const uint64_t step = x->options->round_bytes > 0 ? (uint64_t)x->options->round_bytes
-                                                      : (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size;
+    uint64_t step = (uint64_t)x->options->round_bytes;
+    if (step == 0)
+        step = (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size;
+    if (step < ROUND_BYTES_LEAST)
+        step = ROUND_BYTES_LEAST;
     while (x->round_begin < x->total_bytes) {
         WS_TRY(check_stop_all(x->comm, x->options->output));
         x->round_end = step < x->total_bytes - x->round_begin ? x->round_begin + step : x->total_bytes;

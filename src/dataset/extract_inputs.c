@@ -102,15 +102,65 @@ static ws_err skip_input(extraction *x, const char *path, const char *reason)
     return WS_OK;
 }
 
+/* The last `parts` parts of a path. */
+static const char *path_tail(const char *path, int parts)
+{
+    const char *at = path + strlen(path);
+    while (at > path && (at[-1] != '/' || --parts > 0))
+        at--;
+    return at;
+}
+
+typedef struct input_name {
+    const char *name;
+    size_t input;
+    int parts; /* of the path */
+} input_name;
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const input_name *)a)->name, ((const input_name *)b)->name);
+}
+
+/* Names as stored: base names, so that a store does not depend on where its inputs lay. Where some are alike, those get one
+ * folder more, until no two are: rows are named by them (row_hash). */
+static ws_err name_inputs(extraction *x)
+{
+    const size_t count = x->input_count;
+    const char **names = NULL;
+    input_name *sorted = NULL;
+    WS_TRY(ws_arena_alloc(x->arena, &names, count, sizeof *names));
+    WS_TRY(ws_arena_alloc(x->arena, &sorted, count, sizeof *sorted));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (input_name){.name = ws_path_base(x->inputs[i].path), .input = i, .parts = 1};
+    for (bool alike = true; alike;) {
+        alike = false;
+        qsort(sorted, count, sizeof *sorted, compare_names);
+        for (size_t first = 0, next = 0; first < count; first = next) {
+            for (next = first + 1; next < count && compare_names(&sorted[first], &sorted[next]) == 0;)
+                next++;
+            for (size_t k = first; k < next && next - first > 1; k++) {
+                const char *path = x->inputs[sorted[k].input].path, *longer = path_tail(path, ++sorted[k].parts);
+                alike = alike || longer != path_tail(path, sorted[k].parts - 1);
+            }
+        }
+        for (size_t k = 0; k < count; k++)
+            sorted[k].name = path_tail(x->inputs[sorted[k].input].path, sorted[k].parts);
+    }
+    for (size_t k = 0; k < count; k++)
+        names[sorted[k].input] = sorted[k].name;
+    x->names = (ws_string_list){names, count};
+    return WS_OK;
+}
+
 /* Fills x->inputs from the news, the same on all ranks. */
 static ws_err take_news(extraction *x, const char *const *by_index)
 {
     const size_t count = x->paths.count;
-    const char **paths = NULL, **names = NULL;
+    const char **paths = NULL;
     WS_TRY(ws_arena_alloc(x->arena, &x->inputs, count, sizeof *x->inputs));
     WS_TRY(ws_arena_alloc(x->arena, &x->skipped, count, sizeof *x->skipped));
     WS_TRY(ws_arena_alloc(x->arena, &paths, count, sizeof *paths));
-    WS_TRY(ws_arena_alloc(x->arena, &names, count, sizeof *names));
     for (size_t i = 0; i < count; i++) {
         header_news one;
         memcpy(&one, by_index[i], sizeof one);
@@ -128,8 +178,7 @@ static ws_err take_news(extraction *x, const char *const *by_index)
                                  .next_offset = one.first_record,
                                  .newest_ns = INT64_MIN,
                                  .capture = {.file = -1}};
-        paths[x->input_count] = input->path;
-        names[x->input_count++] = ws_path_base(input->path);
+        paths[x->input_count++] = input->path;
         x->total_bytes += one.bytes;
     }
     if (x->input_count == 0) {
@@ -138,7 +187,7 @@ static ws_err take_news(extraction *x, const char *const *by_index)
         return error;
     }
     x->paths = (ws_string_list){paths, x->input_count};
-    x->names = (ws_string_list){names, x->input_count};
+    WS_TRY(name_inputs(x));
     return WS_OK;
 }
 

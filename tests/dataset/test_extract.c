@@ -153,6 +153,46 @@ static void everything_read_is_in_a_flow_or_counted(void **state)
         assert_int_equal(unlink(options.output), 0);
 }
 
+static int compare_u64(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void copies_of_a_capture_have_rows_of_their_own(void **state)
+{
+    (void)state;
+    if (world.rank == 0) {
+        char *data;
+        size_t bytes;
+        ok(ws_file_read(in_folder("captures/a.pcap"), &data, &bytes));
+        ok(ws_directory_create(in_folder("copies/one")));
+        ok(ws_directory_create(in_folder("copies/two")));
+        ok(ws_file_write(in_folder("copies/one/a.pcap"), data, bytes));
+        ok(ws_file_write(in_folder("copies/two/a.pcap"), data, bytes));
+        free(data);
+    }
+    ok(ws_barrier_all(&world));
+    const char *inputs[] = {in_folder("copies")};
+    ws_extract_options options = options_for(inputs, 1);
+    ws_extract_report report;
+    ok(ws_extract_all(&world, &options, &report));
+    assert_int_equal(report.flows, 800);
+    if (world.rank == 0) {
+        ws_store store;
+        uint64_t *names = calloc(report.flows, sizeof *names);
+        ok(ws_store_open(&store, options.output));
+        ok(ws_store_read(&store, "/flows/row_hash", H5T_NATIVE_UINT64, 0, report.flows, names));
+        qsort(names, report.flows, sizeof *names, compare_u64);
+        for (uint64_t i = 1; i < report.flows; i++)
+            assert_true(names[i] != names[i - 1]);
+        ws_store_close(&store);
+        free(names);
+        assert_int_equal(unlink(options.output), 0);
+    }
+    ok(ws_barrier_all(&world));
+}
+
 static void labels_find_their_flows(void **state)
 {
     (void)state;
@@ -270,6 +310,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_read_is_in_a_flow_or_counted),
+        cmocka_unit_test(copies_of_a_capture_have_rows_of_their_own),
         cmocka_unit_test(labels_find_their_flows),
         cmocka_unit_test(a_filter_leaves_packets_out_and_counts_them),
         cmocka_unit_test(an_unreadable_input_ends_the_run_with_its_name),
