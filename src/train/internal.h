@@ -1,0 +1,133 @@
+/* Inside train: rows of a store as a model sees them, what a model learned, and the steps between them. */
+#ifndef WS_TRAIN_INTERNAL_H
+#define WS_TRAIN_INTERNAL_H
+
+#include "train/train.h"
+
+/* ---- rows.c: the rows of a store, split and normalised ---- */
+
+typedef struct ws_rows {
+    ws_arena *arena; /* owned; all below lies in it or is destroyed with the struct */
+    char store_hash[65], split_hash[65];
+    const char *dataset;
+    bool synthetic;
+    int columns;
+    const char *const *column_names;
+    int classes;
+    const char *const *class_names;
+    const uint8_t *class_normal;    /* [classes] anomaly detection */
+    ws_samples part[WS_PART_COUNT]; /* training: normal rows only when detecting anomalies */
+    ws_samples validation_normal;   /* those of the validation rows that are normal; all when classifying */
+    const uint64_t *row_hash[WS_PART_COUNT];
+    uint64_t rows_left_out; /* of classes that are too small, or that a trained model does not know */
+    ws_normalisation normalisation;
+} ws_rows;
+
+typedef struct ws_frozen { /* of a trained model, to score another store */
+    int classes, columns;
+    const char *const *class_names;
+    const char *const *column_names;
+    const double *mean, *deviation;
+    double clip;
+} ws_frozen;
+
+/* Every rank reads everything. frozen NULL: classes and normalisation come from the training rows. */
+WS_MUST ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_rows *out);
+void ws_rows_destroy(ws_rows *rows);
+void ws_split_options_of(const ws_train_config *config, ws_split_options *out);
+WS_MUST ws_err ws_store_is_synthetic(const ws_store *store, bool *out);
+ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows);
+
+/* ---- state.c, network.c, checkpoint.c: networks ---- */
+
+typedef struct ws_network_state {
+    const ws_model *model;
+    const ws_model_context *context; /* borrowed */
+    ws_plan *plan;
+    size_t extent;
+    ws_real *parameters, *average, *first_moment, *second_moment; /* [extent] */
+    uint64_t step;                                                /* steps done */
+    uint64_t skipped;                                             /* of them, left out because they were not finite */
+    double loss;                                                  /* of the last step */
+    double best_loss; /* on validation rows; infinity before the first validation */
+    uint64_t best_step;
+    double seconds; /* of training, over all sittings */
+} ws_network_state;
+
+WS_MUST ws_err ws_network_state_create(ws_network_state *out, const ws_model *model, const ws_model_context *context);
+void ws_network_state_destroy(ws_network_state *state);
+
+typedef struct ws_network_training {
+    const ws_comm *comm;
+    const ws_train_options *options;
+    const ws_samples *training, *validation; /* anomaly detection: normal rows only, both */
+    const char *directory;                   /* NULL: no checkpoints, no log */
+    const char *config_text;                 /* canonical; kept in checkpoints and compared on resume */
+} ws_network_training;
+/* Collective: from state->step to options->steps. */
+WS_MUST ws_err ws_network_train_all(const ws_network_training *training, ws_network_state *state);
+
+/* One process writes and reads. Names and shapes are checked both ways; the error lists all that differ. */
+WS_MUST ws_err ws_checkpoint_write(const char *path, const ws_network_state *state, const char *config_text);
+WS_MUST ws_err ws_checkpoint_read(const char *path, ws_network_state *state, const char *config_text);
+/* Writes step_N.h5 and removes all but the newest `keep`. */
+WS_MUST ws_err ws_checkpoint_save(const char *directory, const ws_network_state *state, const char *config_text,
+                                  int64_t keep);
+/* The newest checkpoint that can be read; *found false where there is none. Damaged ones are named in a warning and
+ * passed over; one of another configuration is an error. */
+WS_MUST ws_err ws_checkpoint_resume(const char *directory, ws_network_state *state, const char *config_text,
+                                    bool *found);
+char *ws_checkpoint_best_path(const char *directory); /* malloc'ed; NULL: out of memory */
+
+/* Parameters as datasets GROUP/NAME. The check lists every name and shape that differs. */
+WS_MUST ws_err ws_parameters_write(hid_t file, const char *group, const ws_plan *plan, const ws_real *values);
+WS_MUST ws_err ws_parameters_check(hid_t file, const char *group, const ws_plan *plan, const char *path);
+WS_MUST ws_err ws_parameters_read(hid_t file, const char *group, const ws_plan *plan, ws_real *values);
+
+/* ---- learned.c: what scoring needs, network or classical; model.h5 ---- */
+
+typedef struct ws_learned {
+    const ws_model *model;
+    const ws_model_context *context; /* borrowed */
+    ws_plan *plan;                   /* networks: the scoring plan, and its parameters */
+    ws_real *parameters;
+    ws_arena *arena; /* classical models: of the arrays */
+    ws_arrays arrays;
+} ws_learned;
+/* Networks: a plan with parameters still zero. Classical: no arrays yet. */
+WS_MUST ws_err ws_learned_create(const ws_model *model, const ws_model_context *context, ws_learned *out);
+void ws_learned_destroy(ws_learned *learned);
+/* Takes the averaged parameters of a trained state. */
+WS_MUST ws_err ws_learned_take(ws_learned *learned, const ws_network_state *state);
+/* SHA-256 over sorted names, shapes and little-endian values, of the trained and the averaged parameters or the arrays.
+ */
+WS_MUST ws_err ws_learned_hash(const ws_learned *learned, const ws_network_state *state, char hex[65]);
+WS_MUST ws_err ws_model_file_write(const char *path, const ws_train_config *config, const ws_rows *rows,
+                                   const ws_learned *learned);
+/* The configuration and what is frozen, in the arena. */
+WS_MUST ws_err ws_model_file_open(const char *path, ws_arena *arena, hid_t *file, ws_train_config *config,
+                                  ws_frozen *frozen);
+WS_MUST ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *learned);
+
+/* ---- score.c ---- */
+
+/* Collective: out[rows][width] of all rows on every rank; malloc'ed. Rows go in fixed batches, so that a row's score
+ * does not depend on the number of ranks or threads. */
+WS_MUST ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples,
+                            const char *title, float **out);
+
+/* ---- result.c: scored rows to metrics ---- */
+
+typedef struct ws_scored { /* as ws_score_all gives them */
+    const ws_train_config *config;
+    const ws_rows *rows;
+    int width;
+    const float *test, *validation;
+} ws_scored;
+/* The "scores" object of a record. */
+WS_MUST ws_err ws_result_scores(const ws_scored *scored, cJSON **out);
+/* SHA-256 over what scores.h5 holds: for each score its name, the test rows, the validation rows. */
+WS_MUST ws_err ws_result_score_hash(const ws_scored *scored, char hex[65]);
+WS_MUST ws_err ws_scores_file_write(const char *path, const ws_scored *scored);
+
+#endif

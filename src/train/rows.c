@@ -1,0 +1,322 @@
+/* The rows of a store as a model sees them: split into parts, classes numbered densely, columns normalised by the
+ * training rows. Every rank holds all rows: a feature row is under 100 bytes for the tables there are, and pairing
+ * needs whole batches everywhere. */
+#include <stdlib.h>
+#include "train/internal.h"
+
+enum { BLOCK_ROWS = 65536 };
+
+void ws_split_options_of(const ws_train_config *config, ws_split_options *out)
+{
+    const ws_train_keys *keys = &config->keys;
+    *out = (ws_split_options){.protocol = keys->protocol,
+                              .protocol_seed = keys->protocol_seed,
+                              .train_fraction = keys->train_fraction,
+                              .validation_fraction = keys->validation_fraction,
+                              .label = keys->label,
+                              .minimum_rows = keys->minimum_rows};
+}
+
+ws_err ws_store_is_synthetic(const ws_store *store, bool *out)
+{
+    static const char mark[] = "synthetic";
+    char **inputs = NULL;
+    size_t count = 0;
+    WS_TRY(ws_h5_read_texts(store->file, "/provenance/inputs", &inputs, &count));
+    *out = count > 0;
+    for (size_t i = 0; i < count; i++)
+        *out = *out && strncmp(ws_path_base(inputs[i]), mark, sizeof mark - 1) == 0;
+    ws_texts_destroy(&inputs, count);
+    return WS_OK;
+}
+
+ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows)
+{
+    return (ws_model_context){.task = (ws_task)config->keys.task,
+                              .options = config->model_options,
+                              .columns = rows->columns,
+                              .column_names = rows->column_names,
+                              .classes = rows->classes,
+                              .class_names = rows->class_names,
+                              .seed = (uint64_t)config->train.seed,
+                              .batch = config->train.batch,
+                              .shards = (int)config->train.gradient_shards,
+                              .threads = (int)config->train.threads};
+}
+
+typedef struct loading {
+    const ws_train_config *config;
+    const ws_frozen *frozen;
+    const ws_store *store;
+    const ws_label_level *level;
+    ws_split split;
+    int32_t *label; /* [rows of the store] of the level */
+    int32_t *dense; /* [classes of the level] class of this run, or -1 */
+    ws_rows *out;
+} loading;
+
+/* ---- classes ---- */
+
+static bool is_normal(const ws_train_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->keys.normal.count; i++)
+        if (strcmp(config->keys.normal.items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static int32_t frozen_class(const ws_frozen *frozen, const char *name)
+{
+    for (int k = 0; k < frozen->classes; k++)
+        if (strcmp(frozen->class_names[k], name) == 0)
+            return k;
+    return -1;
+}
+
+/* Numbers the classes that have a row in some part, in the order of the level (bytewise by name). A trained classifier
+ * brings its own numbers. */
+static ws_err number_classes(loading *l)
+{
+    ws_rows *out = l->out;
+    size_t classes = l->level->classes;
+    const char **names;
+    uint8_t *normal;
+    bool keeps_classes = l->frozen && l->config->keys.task == WS_TASK_CLASSIFY;
+    size_t most = keeps_classes ? (size_t)l->frozen->classes : classes;
+    WS_TRY(ws_arena_alloc(out->arena, &l->dense, classes, sizeof *l->dense));
+    WS_TRY(ws_arena_alloc(out->arena, &names, most, sizeof *names));
+    WS_TRY(ws_arena_alloc(out->arena, &normal, most, sizeof *normal));
+    for (size_t k = 0; k < classes; k++)
+        l->dense[k] = -1;
+    for (uint64_t i = 0; i < l->split.rows; i++)
+        if (l->split.part[i] != WS_PART_NONE && l->label[i] >= 0)
+            l->dense[l->label[i]] = 0;
+    for (size_t k = 0; k < classes; k++) {
+        if (l->dense[k] < 0)
+            continue;
+        l->dense[k] = keeps_classes ? frozen_class(l->frozen, l->level->names[k]) : out->classes++;
+        if (l->dense[k] >= 0) {
+            names[l->dense[k]] = ws_arena_strdup(out->arena, l->level->names[k]);
+            normal[l->dense[k]] = is_normal(l->config, l->level->names[k]);
+        }
+    }
+    if (keeps_classes) {
+        out->classes = l->frozen->classes;
+        for (int k = 0; k < out->classes; k++)
+            names[k] = l->frozen->class_names[k];
+    }
+    out->class_names = names;
+    out->class_normal = normal;
+    return WS_OK;
+}
+
+/* ---- parts ---- */
+
+/* The part a row goes to; training rows of anomalous classes go nowhere, as do classes that a trained model lacks. */
+static ws_part part_of(const loading *l, uint64_t row)
+{
+    ws_part part = (ws_part)l->split.part[row];
+    if (part == WS_PART_NONE || l->label[row] < 0 || l->dense[l->label[row]] < 0)
+        return WS_PART_NONE;
+    if (part == WS_PART_TRAIN &&
+        (l->frozen || (l->config->keys.task == WS_TASK_ANOMALY && !l->out->class_normal[l->dense[l->label[row]]])))
+        return WS_PART_NONE;
+    return part;
+}
+
+typedef struct part_arrays {
+    float *values;
+    int32_t *label;
+    uint8_t *anomalous;
+    uint64_t *row_hash;
+    uint64_t filled;
+} part_arrays;
+
+static ws_err make_parts(loading *l, part_arrays parts[WS_PART_COUNT])
+{
+    ws_rows *out = l->out;
+    uint64_t counts[WS_PART_COUNT] = {0};
+    out->rows_left_out = l->split.rows_left_out;
+    for (uint64_t i = 0; i < l->split.rows; i++) {
+        counts[part_of(l, i)]++;
+        out->rows_left_out += l->split.part[i] != WS_PART_NONE && l->dense[l->label[i]] < 0;
+    }
+    for (int p = WS_PART_TRAIN; p < WS_PART_COUNT; p++) {
+        size_t n = counts[p];
+        part_arrays *a = &parts[p];
+        WS_TRY(ws_arena_alloc(out->arena, &a->values, n * (size_t)out->columns, sizeof *a->values));
+        WS_TRY(ws_arena_alloc(out->arena, &a->label, n, sizeof *a->label));
+        WS_TRY(ws_arena_alloc(out->arena, &a->anomalous, n, sizeof *a->anomalous));
+        WS_TRY(ws_arena_alloc(out->arena, &a->row_hash, n, sizeof *a->row_hash));
+        bool anomaly = l->config->keys.task == WS_TASK_ANOMALY;
+        out->part[p] = (ws_samples){n, out->columns, a->values, a->label, anomaly ? a->anomalous : NULL};
+        out->row_hash[p] = a->row_hash;
+    }
+    return WS_OK;
+}
+
+static ws_err fill_parts(loading *l, part_arrays parts[WS_PART_COUNT])
+{
+    size_t columns = (size_t)l->out->columns;
+    float *block;
+    uint64_t *hash;
+    WS_TRY(ws_arena_alloc(l->out->arena, &block, BLOCK_ROWS * columns, sizeof *block));
+    WS_TRY(ws_arena_alloc(l->out->arena, &hash, BLOCK_ROWS, sizeof *hash));
+    for (uint64_t begin = 0; begin < l->split.rows; begin += BLOCK_ROWS) {
+        uint64_t count = l->split.rows - begin < BLOCK_ROWS ? l->split.rows - begin : BLOCK_ROWS;
+        WS_TRY(ws_store_read_features(l->store, l->config->keys.features, begin, count, block));
+        WS_TRY(ws_store_read(l->store, "/flows/row_hash", H5T_NATIVE_UINT64, begin, count, hash));
+        for (uint64_t i = 0; i < count; i++) {
+            ws_part part = part_of(l, begin + i);
+            if (part == WS_PART_NONE)
+                continue;
+            part_arrays *a = &parts[part];
+            memcpy(a->values + a->filled * columns, block + i * columns, columns * sizeof *block);
+            a->label[a->filled] = l->dense[l->label[begin + i]];
+            a->anomalous[a->filled] = !l->out->class_normal[a->label[a->filled]];
+            a->row_hash[a->filled++] = hash[i];
+        }
+    }
+    return WS_OK;
+}
+
+/* ---- normalisation ---- */
+
+static ws_err take_frozen_normalisation(const ws_frozen *frozen, ws_normalisation *out)
+{
+    size_t columns = (size_t)frozen->columns;
+    *out = (ws_normalisation){.columns = frozen->columns, .clip = frozen->clip};
+    WS_TRY(WS_NEW_ARRAY(out->mean, columns));
+    WS_TRY(WS_NEW_ARRAY(out->deviation, columns));
+    memcpy(out->mean, frozen->mean, columns * sizeof *out->mean);
+    memcpy(out->deviation, frozen->deviation, columns * sizeof *out->deviation);
+    return WS_OK;
+}
+
+static ws_err normalise(loading *l, part_arrays parts[WS_PART_COUNT])
+{
+    ws_rows *out = l->out;
+    if (l->frozen) {
+        WS_TRY(take_frozen_normalisation(l->frozen, &out->normalisation));
+    } else {
+        uint64_t n = out->part[WS_PART_TRAIN].rows, *all;
+        WS_TRY(ws_arena_alloc(out->arena, &all, n, sizeof *all));
+        for (uint64_t i = 0; i < n; i++)
+            all[i] = i;
+        WS_TRY(ws_normalisation_fit(&out->normalisation, parts[WS_PART_TRAIN].values, all, n, out->columns));
+    }
+    if (l->config->model->raw)
+        return WS_OK;
+    for (int p = WS_PART_TRAIN; p < WS_PART_COUNT; p++)
+        ws_normalise(&out->normalisation, parts[p].values, parts[p].values, out->part[p].rows);
+    return WS_OK;
+}
+
+/* Validation losses and thresholds are taken on rows like the training rows. */
+static ws_err gather_normal_validation(loading *l)
+{
+    ws_rows *out = l->out;
+    const ws_samples *all = &out->part[WS_PART_VALIDATION];
+    size_t columns = (size_t)out->columns, count = 0;
+    float *values;
+    int32_t *label;
+    out->validation_normal = *all;
+    if (l->config->keys.task != WS_TASK_ANOMALY)
+        return WS_OK;
+    for (uint64_t i = 0; i < all->rows; i++)
+        count += !all->anomalous[i];
+    WS_TRY(ws_arena_alloc(out->arena, &values, count * columns, sizeof *values));
+    WS_TRY(ws_arena_alloc(out->arena, &label, count, sizeof *label));
+    count = 0;
+    for (uint64_t i = 0; i < all->rows; i++)
+        if (!all->anomalous[i]) {
+            memcpy(values + count * columns, all->values + i * columns, columns * sizeof *values);
+            label[count++] = all->label[i];
+        }
+    out->validation_normal = (ws_samples){count, out->columns, values, label, NULL};
+    return WS_OK;
+}
+
+/* ---- all together ---- */
+
+static ws_err check_columns(const loading *l)
+{
+    const ws_rows *out = l->out;
+    if (!l->frozen)
+        return WS_OK;
+    bool same = out->columns == l->frozen->columns;
+    for (int c = 0; c < out->columns && same; c++)
+        same = strcmp(out->column_names[c], l->frozen->column_names[c]) == 0;
+    WS_CHECK(same, CONFIG, "%s: table \"%s\" has other columns than the model was trained on", l->store->path,
+             l->config->keys.features);
+    return WS_OK;
+}
+
+static ws_err check_parts(const loading *l)
+{
+    const ws_rows *out = l->out;
+    const char *store = l->store->path, *protocol = l->config->keys.protocol;
+    WS_CHECK(out->part[WS_PART_TEST].rows > 0, CONFIG, "%s: protocol %s leaves no test rows", store, protocol);
+    WS_CHECK(l->frozen || out->part[WS_PART_TRAIN].rows > 0, CONFIG, "%s: protocol %s leaves no training rows", store,
+             protocol);
+    WS_CHECK(l->config->keys.task != WS_TASK_CLASSIFY || out->classes > 1, CONFIG,
+             "%s: level \"%s\" has %d class with at least minimum_rows = %lld rows; classification needs two", store,
+             l->config->keys.label, out->classes, (long long)l->config->keys.minimum_rows);
+    return WS_OK;
+}
+
+static ws_err load(loading *l)
+{
+    ws_rows *out = l->out;
+    ws_split_options options;
+    ws_string_list names;
+    part_arrays parts[WS_PART_COUNT] = {{0}};
+    l->level = ws_store_level(l->store, l->config->keys.label);
+    WS_CHECK(l->level, CONFIG, "label: %s has no level \"%s\"", l->store->path, l->config->keys.label);
+    ws_split_options_of(l->config, &options);
+    WS_TRY(ws_split_create(&l->split, l->store, &options));
+    WS_TRY(ws_store_features_info(l->store, l->config->keys.features, out->arena, &out->columns, &names));
+    out->column_names = names.items;
+    WS_TRY(check_columns(l));
+    memcpy(out->store_hash, l->store->content_hash, sizeof out->store_hash - 1);
+    memcpy(out->split_hash, l->split.hash, sizeof out->split_hash);
+    out->dataset = ws_arena_strdup(out->arena, l->store->dataset);
+    WS_TRY(ws_store_is_synthetic(l->store, &out->synthetic));
+    WS_TRY(ws_arena_alloc(out->arena, &l->label, l->split.rows, sizeof *l->label));
+    char *path = ws_format("/labels/%s", l->config->keys.label);
+    WS_CHECK(path && out->dataset, MEMORY, "no memory for names");
+    ws_err error = ws_store_read(l->store, path, H5T_NATIVE_INT32, 0, l->split.rows, l->label);
+    free(path);
+    WS_TRY(error);
+    WS_TRY(number_classes(l));
+    WS_TRY(make_parts(l, parts));
+    WS_TRY(check_parts(l));
+    WS_TRY(fill_parts(l, parts));
+    WS_TRY(normalise(l, parts));
+    WS_TRY(gather_normal_validation(l));
+    return WS_OK;
+}
+
+ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_rows *out)
+{
+    ws_store store;
+    loading l = {.config = config, .frozen = frozen, .store = &store, .out = out};
+    *out = (ws_rows){0};
+    WS_TRY(ws_arena_create(&out->arena, 1 << 20));
+    ws_err error = ws_store_open(&store, config->keys.store);
+    if (error == WS_OK) {
+        error = load(&l);
+        ws_split_destroy(&l.split);
+        ws_store_close(&store);
+    }
+    if (error != WS_OK)
+        ws_rows_destroy(out);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+void ws_rows_destroy(ws_rows *rows)
+{
+    ws_normalisation_destroy(&rows->normalisation);
+    ws_arena_destroy(&rows->arena);
+}
