@@ -104,12 +104,16 @@ WS_MUST ws_err ws_learned_take(ws_learned *learned, const ws_network_state *stat
 WS_MUST ws_err ws_learned_hash(const ws_learned *learned, const ws_network_state *state, char hex[65]);
 WS_MUST ws_err ws_model_file_write(const char *path, const ws_train_config *config, const ws_rows *rows,
                                    const ws_learned *learned);
-/* The configuration and what is frozen, in the arena. */
-WS_MUST ws_err ws_model_file_open(const char *path, ws_arena *arena, hid_t *file, ws_train_config *config,
-                                  ws_frozen *frozen);
+/* The configuration (with what `run` changes) and what is frozen, in the arena. */
+WS_MUST ws_err ws_model_file_open(const char *path, const ws_evaluate_run *run, ws_arena *arena, hid_t *file,
+                                  ws_train_config *config, ws_frozen *frozen);
 WS_MUST ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *learned);
 
 /* ---- score.c ---- */
+
+enum {
+    WS_SCORE_ROWS = 256
+}; /* rows of a scoring plan: fixed, so that a row's score never depends on how many there are */
 
 /* Collective: out[rows][width] of all rows on every rank; malloc'ed. Rows go in fixed batches, so that a row's score
  * does not depend on the number of ranks or threads. */

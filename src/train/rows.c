@@ -19,9 +19,12 @@ void ws_split_options_of(const ws_train_config *config, ws_split_options *out)
 
 ws_err ws_store_is_synthetic(const ws_store *store, bool *out)
 {
-    static const char mark[] = "synthetic";
+    static const char mark[] = "synthetic"; /* the data set family, and how generated captures are named */
     char **inputs = NULL;
     size_t count = 0;
+    *out = strcmp(store->dataset, mark) == 0;
+    if (*out)
+        return WS_OK;
     WS_TRY(ws_h5_read_texts(store->file, "/provenance/inputs", &inputs, &count));
     *out = count > 0;
     for (size_t i = 0; i < count; i++)

@@ -1,0 +1,63 @@
+/* evaluate: scores rows with a trained run, also those of another store. */
+#include <stdio.h>
+#include "jobs/job.h"
+#include "train/train.h"
+
+typedef struct evaluate_arguments {
+    ws_job_common common;
+    const char *store, *protocol, *output;
+} evaluate_arguments;
+
+static const ws_option fields[] = {
+    WS_JOB_COMMON_OPTIONS(evaluate_arguments),
+    WS_OPTION_STRING(evaluate_arguments, store, NULL, "another store; normalisation and classes stay as trained"),
+    WS_OPTION_STRING(evaluate_arguments, protocol, NULL, "another protocol"),
+    WS_OPTION_STRING(evaluate_arguments, output, NULL, "-o: a file for the result, as JSON"), WS_OPTION_END};
+static const ws_option_table table = {"", sizeof(evaluate_arguments), fields, "evaluate"};
+
+static ws_err print_result(const evaluate_arguments *arguments, const cJSON *result)
+{
+    ws_text text = {0};
+    WS_TRY(ws_json_pretty(result, &text));
+    ws_text_append(&text, "\n");
+    ws_err error = WS_OK;
+    if (arguments->output)
+        error = ws_file_write(arguments->output, ws_text_string(&text), text.length);
+    else if (!arguments->common.json) {
+        const cJSON *counts = cJSON_GetObjectItemCaseSensitive(result, "counts");
+        ws_text_clear(&text);
+        ws_text_appendf(&text, "%s on %s: %.0f test rows\n",
+                        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "model")),
+                        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "dataset")),
+                        cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "test")));
+        ws_scores_describe(cJSON_GetObjectItemCaseSensitive(result, "scores"), &text);
+    }
+    if (error == WS_OK)
+        error = ws_text_check(&text);
+    if (error == WS_OK && !arguments->output)
+        fputs(ws_text_string(&text), stdout);
+    ws_text_destroy(&text);
+    return error;
+}
+
+static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
+{
+    const evaluate_arguments *arguments = values;
+    cJSON *result = NULL;
+    WS_CHECK(positional->count == 1, ARGUMENT, "wiresweep evaluate takes one run folder, not %zu", positional->count);
+    ws_evaluate_run evaluation = {positional->items[0], arguments->store, arguments->protocol};
+    WS_TRY(ws_evaluate_run_all(world, &evaluation, arena, &result));
+    ws_err error = world->rank == 0 ? print_result(arguments, result) : WS_OK;
+    cJSON_Delete(result);
+    return error;
+}
+
+const ws_job ws_job_evaluate = {
+    .name = "evaluate",
+    .usage = "evaluate RUN_DIR [--store STORE.h5] [--protocol NAME] [-o FILE.json]",
+    .help = "score test rows with a trained run, also of another store",
+    .example = "  wiresweep evaluate runs/1 --store stores/other.h5",
+    .options = &table,
+    .collective = true,
+    .run = run,
+};

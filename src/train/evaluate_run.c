@@ -1,0 +1,91 @@
+/* Scoring with a finished run: on the rows it was tested on, under another protocol, or on another store with the
+ * normalisation and the classes it was trained with. */
+#include <stdlib.h>
+#include "train/internal.h"
+
+typedef struct evaluation {
+    const ws_comm *comm;
+    ws_train_config config;
+    ws_frozen frozen;
+    ws_rows rows;
+    ws_model_context context;
+    ws_learned learned;
+    hid_t file;
+    float *test, *validation;
+} evaluation;
+
+static ws_err load(evaluation *e, const char *path)
+{
+    WS_TRY(ws_rows_load(&e->config, &e->frozen, &e->rows));
+    e->context = ws_train_context(&e->config, &e->rows);
+    if (e->config.keys.task == WS_TASK_CLASSIFY)
+        e->context.classes = e->frozen.classes;
+    WS_TRY(ws_learned_create(e->config.model, &e->context, &e->learned));
+    WS_TRY(ws_model_file_read(e->file, path, &e->learned));
+    return WS_OK;
+}
+
+static ws_err describe(const evaluation *e, cJSON **out)
+{
+    ws_scored scored = {&e->config, &e->rows, ws_model_width(e->config.model, &e->context), e->test, e->validation};
+    cJSON *scores = NULL, *root;
+    char hash[65];
+    WS_TRY(ws_result_score_hash(&scored, hash));
+    WS_TRY(ws_result_scores(&scored, &scores));
+    root = cJSON_CreateObject();
+    cJSON *counts = root ? cJSON_AddObjectToObject(root, "counts") : NULL;
+    bool made = counts && cJSON_AddStringToObject(root, "model", e->config.model->name) &&
+                cJSON_AddStringToObject(root, "task", ws_task_names[e->config.keys.task]) &&
+                cJSON_AddStringToObject(root, "dataset", e->rows.dataset) &&
+                cJSON_AddStringToObject(root, "protocol", e->config.keys.protocol) &&
+                cJSON_AddStringToObject(root, "store_hash", e->rows.store_hash) &&
+                cJSON_AddStringToObject(root, "split_hash", e->rows.split_hash) &&
+                cJSON_AddStringToObject(root, "score_hash", hash) &&
+                cJSON_AddNumberToObject(counts, "test", (double)e->rows.part[WS_PART_TEST].rows) &&
+                cJSON_AddNumberToObject(counts, "validation", (double)e->rows.part[WS_PART_VALIDATION].rows) &&
+                cJSON_AddNumberToObject(counts, "rows_left_out", (double)e->rows.rows_left_out) &&
+                cJSON_AddItemToObject(root, "scores", scores);
+    if (!made) {
+        cJSON_Delete(scores);
+        cJSON_Delete(root);
+        WS_FAIL(MEMORY, "no memory for metrics");
+    }
+    *out = root;
+    return WS_OK;
+}
+
+static ws_err evaluate(evaluation *e, const char *path, const ws_evaluate_run *run, ws_arena *arena, cJSON **out)
+{
+    WS_AGREE(e->comm, ws_model_file_open(path, run, arena, &e->file, &e->config, &e->frozen));
+    WS_AGREE(e->comm, load(e, path));
+    WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_TEST], "score test rows", &e->test));
+    WS_TRY(
+        ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_VALIDATION], "score validation rows", &e->validation));
+    WS_AGREE(e->comm, e->comm->rank == 0 ? describe(e, out) : WS_OK);
+    return WS_OK;
+}
+
+ws_err ws_evaluate_run_all(const ws_comm *comm, const ws_evaluate_run *run, ws_arena *arena, cJSON **out)
+{
+    evaluation e = {.comm = comm, .file = -1};
+    char *path = ws_path_join(run->directory, "model.h5");
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    *out = NULL;
+    ws_err error = WS_OK;
+    if (!ws_file_exists(path)) {
+        error = WS_ERROR(IO, "%s: no such file, so %s is no finished run", path, run->directory);
+        WS_HINT("make one with: wiresweep train CONFIG.json -o %s", run->directory);
+    }
+    error = ws_agree_all(comm, error);
+    if (error == WS_OK)
+        error = evaluate(&e, path, run, arena, out);
+    free(e.test);
+    free(e.validation);
+    ws_learned_destroy(&e.learned);
+    ws_rows_destroy(&e.rows);
+    ws_err closing = ws_h5_close(&e.file);
+    free(path);
+    WS_TRY(error);
+    WS_TRY(closing);
+    return WS_OK;
+}

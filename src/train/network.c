@@ -1,0 +1,353 @@
+/* The data-parallel loop. The global batch is cut into gradient shards; each rank owns a contiguous run of them, its
+ * threads share that run, and a shard's gradient is computed alone at its own shape. Gradients are summed over one
+ * fixed tree, so every rank makes the same step to the bit, for any number of ranks and threads. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "train/internal.h"
+
+enum { SKIPPED_IN_A_ROW = 100, VALIDATION_BATCHES = 16 };
+
+/* Which row of the samples comes at each position: one shuffle after the other, without end. */
+typedef struct row_stream {
+    uint64_t seed, rows, epoch;
+    uint64_t *order; /* of `epoch` */
+    bool valid;
+} row_stream;
+
+static void take_rows(row_stream *stream, uint64_t first, uint64_t count, uint64_t *rows)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t epoch = (first + i) / stream->rows;
+        if (!stream->valid || epoch != stream->epoch) {
+            ws_random_permutation(stream->seed, WS_RANDOM_SHUFFLE, epoch, stream->order, stream->rows);
+            stream->epoch = epoch;
+            stream->valid = true;
+        }
+        rows[i] = stream->order[(first + i) % stream->rows];
+    }
+}
+
+/* What the ranks tell each other after every step, beside the gradients. */
+typedef struct report {
+    int64_t stop;
+    double losses[]; /* [most shards a rank owns] */
+} report;
+
+typedef struct loop {
+    const ws_network_training *training;
+    ws_network_state *state;
+    const ws_comm *comm;
+    int shards, first, end, most; /* own shards [first, end); the most any rank has */
+    ws_shard_threads *threads;
+    ws_executor **executors; /* [threads] */
+    float **gradients;       /* [own shards][extent] */
+    ws_real *gradient;       /* [extent] their sum over all ranks */
+    double *losses;          /* [shards] */
+    report *own, *all;       /* one report; [ranks] reports */
+    size_t report_bytes;
+    void *prepared;
+    ws_batch batch;
+    const ws_real *parameters; /* in use by run_shard */
+    bool with_gradients;
+    uint64_t *rows; /* [batch] */
+    row_stream stream;
+    FILE *log;
+    ws_progress *progress;
+    uint64_t skipped_in_a_row;
+} loop;
+
+/* ---- making and unmaking ---- */
+
+static ws_err make_executors(loop *l)
+{
+    const ws_network_training *t = l->training;
+    size_t threads = (size_t)t->options->threads, own = (size_t)(l->end - l->first);
+    WS_TRY(ws_shard_threads_create(&l->threads, (int)threads));
+    WS_TRY(WS_NEW_ARRAY(l->executors, threads));
+    for (size_t i = 0; i < threads && i < own; i++)
+        WS_TRY(ws_executor_create(&l->executors[i], l->state->plan));
+    WS_TRY(WS_NEW_ARRAY(l->gradients, own + 1));
+    for (size_t k = 0; k < own; k++)
+        WS_TRY(WS_NEW_ARRAY(l->gradients[k], l->state->extent));
+    return WS_OK;
+}
+
+static ws_err open_log(loop *l)
+{
+    if (l->comm->rank != 0 || !l->training->directory)
+        return WS_OK;
+    char *path = ws_path_join(l->training->directory, "metrics.jsonl");
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    l->log = fopen(path, "a");
+    ws_err error = l->log ? WS_OK : WS_ERROR(IO, "%s: cannot be written: %s", path, strerror(errno));
+    free(path);
+    return error;
+}
+
+static ws_err loop_create(loop *l, const ws_network_training *training, ws_network_state *state)
+{
+    const ws_model_context *context = state->context;
+    const ws_network *network = state->model->network;
+    uint64_t first, end;
+    *l = (loop){.training = training, .state = state, .comm = training->comm, .shards = context->shards};
+    ws_even_split((uint64_t)l->shards, l->comm->size, l->comm->rank, &first, &end);
+    l->first = (int)first;
+    l->end = (int)end;
+    l->most = (l->shards + l->comm->size - 1) / l->comm->size;
+    l->report_bytes = sizeof(report) + (size_t)l->most * sizeof(double);
+    WS_CHECK(training->training->rows > 0, CONFIG, "there are no training rows");
+    WS_TRY(make_executors(l));
+    WS_TRY(WS_NEW_ARRAY(l->gradient, state->extent));
+    WS_TRY(WS_NEW_ARRAY(l->losses, (size_t)l->shards));
+    WS_TRY(ws_alloc(&l->own, 1, l->report_bytes));
+    WS_TRY(ws_alloc(&l->all, (size_t)l->comm->size, l->report_bytes));
+    WS_TRY(WS_NEW_ARRAY(l->rows, (size_t)context->batch));
+    if (network->prepared_bytes > 0) {
+        WS_TRY(ws_alloc(&l->prepared, 1, network->prepared_bytes));
+        WS_TRY(network->prepared_create(context, l->prepared));
+    }
+    l->stream = (row_stream){.seed = context->seed, .rows = training->training->rows};
+    WS_TRY(WS_NEW_ARRAY(l->stream.order, l->stream.rows));
+    int64_t slice = context->batch / context->shards;
+    l->batch = (ws_batch){.rows = l->rows, .first_owned = l->first * slice, .end_owned = l->end * slice};
+    return open_log(l);
+}
+
+static void loop_destroy(loop *l)
+{
+    const ws_network *network = l->state->model->network;
+    ws_shard_threads_destroy(&l->threads);
+    for (int64_t i = 0; l->executors && i < l->training->options->threads; i++)
+        ws_executor_destroy(&l->executors[i]);
+    for (int k = 0; l->gradients && k < l->end - l->first; k++)
+        free(l->gradients[k]);
+    if (l->prepared && network->prepared_destroy)
+        network->prepared_destroy(l->prepared);
+    free(l->executors);
+    free(l->gradients);
+    free(l->gradient);
+    free(l->losses);
+    free(l->own);
+    free(l->all);
+    free(l->rows);
+    free(l->prepared);
+    free(l->stream.order);
+    ws_progress_finish(&l->progress);
+    if (l->log)
+        fclose(l->log);
+}
+
+/* ---- one pass over the shards ---- */
+
+static void run_shard(void *context, int shard, int thread)
+{
+    loop *l = context;
+    ws_executor *executor = l->executors[thread];
+    l->state->model->network->fill(l->state->context, &l->batch, l->prepared, shard, executor);
+    ws_executor_forward(executor, l->parameters);
+    l->own->losses[shard - l->first] = ws_executor_loss(executor);
+    if (l->with_gradients)
+        ws_executor_backward(executor, l->parameters, l->gradients[shard - l->first]);
+}
+
+/* Runs the batch in l->batch; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. An
+ * error of one rank becomes the error of all before anyone waits for its gradients. */
+static ws_err run_batch(loop *l, const ws_real *parameters, bool with_gradients, double *loss, bool *stop)
+{
+    const ws_network *network = l->state->model->network;
+    l->parameters = parameters;
+    l->with_gradients = with_gradients;
+    ws_err error = network->prepare ? network->prepare(l->state->context, &l->batch, l->prepared) : WS_OK;
+    if (error == WS_OK)
+        ws_shard_threads_run(l->threads, l->first, l->end, run_shard, l);
+    l->own->stop = error != WS_OK ? -1 : ws_stop_requested();
+    WS_TRY(ws_gather_equal_all(l->comm, l->own, l->report_bytes, l->all));
+    *stop = false;
+    bool failed = false;
+    for (int rank = 0; rank < l->comm->size; rank++) {
+        const report *r = (const report *)((const char *)l->all + (size_t)rank * l->report_bytes);
+        uint64_t begin, end;
+        ws_even_split((uint64_t)l->shards, l->comm->size, rank, &begin, &end);
+        memcpy(l->losses + begin, r->losses, (end - begin) * sizeof *r->losses);
+        *stop = *stop || r->stop > 0;
+        failed = failed || r->stop < 0;
+    }
+    if (failed)
+        WS_TRY(ws_agree_all(l->comm, error));
+    *loss = 0;
+    for (int s = 0; s < l->shards; s++)
+        *loss += l->losses[s];
+    *loss /= l->shards;
+    return WS_OK;
+}
+
+/* ---- a step ---- */
+
+/* The step's numbers were not finite: an error, or nothing happens to the parameters. */
+static ws_err pass_over(loop *l, double loss, double norm)
+{
+    ws_network_state *s = l->state;
+    if (l->training->options->on_nonfinite == WS_NONFINITE_STOP || l->skipped_in_a_row == SKIPPED_IN_A_ROW) {
+        ws_err error = WS_ERROR(NUMERIC, "training: step %llu has loss %g and gradient norm %g",
+                                (unsigned long long)s->step, loss, norm);
+        WS_HINT("lower train.learning_rate or train.clip; \"on_nonfinite\": \"skip\" leaves out single steps");
+        return error;
+    }
+    s->skipped++;
+    l->skipped_in_a_row++;
+    return WS_OK;
+}
+
+static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
+{
+    const ws_train_options *o = l->training->options;
+    ws_network_state *s = l->state;
+    uint64_t batch = (uint64_t)s->context->batch, warmup = (uint64_t)o->warmup, tenth = (uint64_t)o->steps / 10;
+    double loss;
+    take_rows(&l->stream, s->step * batch, batch, l->rows);
+    l->batch.seed = s->context->seed;
+    l->batch.step = s->step;
+    l->batch.samples = l->training->training;
+    WS_TRY(run_batch(l, s->parameters, true, &loss, stop));
+    WS_TRY(ws_tree_sum_float_all(l->comm, l->shards, l->gradients, l->gradient, s->extent));
+    *norm = ws_gradient_norm(l->gradient, s->extent) / l->shards;
+    *rate = ws_cosine_schedule(o->learning_rate, o->minimum_learning_rate, warmup < tenth ? warmup : tenth,
+                               (uint64_t)o->steps, s->step);
+    s->loss = loss;
+    if (!isfinite(loss) || !isfinite(*norm)) {
+        WS_TRY(pass_over(l, loss, *norm));
+    } else {
+        ws_adamw adamw = {o->beta1, o->beta2, o->epsilon, o->weight_decay};
+        double scale = o->clip > 0 && *norm > o->clip ? o->clip / *norm : 1;
+        l->skipped_in_a_row = 0;
+        ws_adamw_step(s->plan, &adamw, *rate, scale / l->shards, s->step - s->skipped + 1, s->parameters, l->gradient,
+                      s->first_moment, s->second_moment);
+        /* early averages forget the starting point faster */
+        double early = (1 + (double)s->step) / (10 + (double)s->step);
+        ws_ema_step(early < o->ema ? early : o->ema, s->average, s->parameters, s->extent);
+    }
+    s->step++;
+    return WS_OK;
+}
+
+/* ---- validation: the loss of the averaged parameters on a fixed sample, with fixed random numbers ---- */
+
+static ws_err validate(loop *l, double *loss)
+{
+    const ws_samples *samples = l->training->validation;
+    uint64_t batch = (uint64_t)l->state->context->batch, batches = (samples->rows + batch - 1) / batch;
+    double sum = 0;
+    bool stop;
+    batches = batches < VALIDATION_BATCHES ? batches : VALIDATION_BATCHES;
+    row_stream stream = {.seed = ws_mix64(l->state->context->seed + 1), .rows = samples->rows};
+    ws_err error = WS_NEW_ARRAY(stream.order, samples->rows);
+    WS_AGREE(l->comm, error);
+    for (uint64_t b = 0; b < batches && error == WS_OK; b++) {
+        double one;
+        take_rows(&stream, b * batch, batch, l->rows);
+        l->batch.seed = stream.seed;
+        l->batch.step = b;
+        l->batch.samples = samples;
+        error = run_batch(l, l->state->average, false, &one, &stop);
+        sum += one;
+    }
+    free(stream.order);
+    *loss = sum / (double)batches;
+    return error;
+}
+
+static ws_err validate_and_keep_best(loop *l)
+{
+    const ws_network_training *t = l->training;
+    ws_network_state *s = l->state;
+    double loss = NAN;
+    WS_TRY(validate(l, &loss));
+    if (l->log)
+        fprintf(l->log, "{\"step\":%llu,\"validation_loss\":%.9g}\n", (unsigned long long)s->step, loss);
+    if (!(loss < s->best_loss))
+        return WS_OK;
+    s->best_loss = loss;
+    s->best_step = s->step;
+    ws_err error = WS_OK;
+    if (l->comm->rank == 0 && t->directory) {
+        char *path = ws_checkpoint_best_path(t->directory);
+        error = path ? ws_checkpoint_write(path, s, t->config_text) : WS_ERROR(MEMORY, "no memory for a path");
+        free(path);
+    }
+    WS_AGREE(l->comm, error);
+    return WS_OK;
+}
+
+/* ---- the loop ---- */
+
+static void write_log(loop *l, double norm, double rate, double seconds)
+{
+    const ws_network_state *s = l->state;
+    char detail[160];
+    double per_second = (double)s->context->batch / seconds;
+    snprintf(detail, sizeof detail, "loss %.4g  |g| %.3g  lr %.2e  %.1f ms  %.0f rows/s", s->loss, norm, rate,
+             seconds * 1e3, per_second);
+    ws_progress_update(l->progress, (double)s->step, detail);
+    if (!l->log || (s->step % (uint64_t)l->training->options->log_every != 0 && s->step != 1))
+        return;
+    fprintf(l->log,
+            "{\"step\":%llu,\"loss\":%.9g,\"grad_norm\":%.9g,\"learning_rate\":%.9g,\"ms\":%.4g,"
+            "\"samples_per_second\":%.6g}\n",
+            (unsigned long long)s->step, s->loss, norm, rate, seconds * 1e3, per_second);
+    fflush(l->log);
+}
+
+static ws_err save(loop *l)
+{
+    const ws_network_training *t = l->training;
+    ws_err error = WS_OK;
+    if (l->log)
+        fflush(l->log);
+    if (l->comm->rank == 0 && t->directory)
+        error = ws_checkpoint_save(t->directory, l->state, t->config_text, t->options->keep);
+    WS_AGREE(l->comm, error);
+    return WS_OK;
+}
+
+static ws_err run_steps(loop *l)
+{
+    const ws_train_options *o = l->training->options;
+    ws_network_state *s = l->state;
+    bool stop = false;
+    double started = ws_clock_seconds(), before = s->seconds;
+    while (s->step < (uint64_t)o->steps) {
+        double norm = 0, rate = 0, begin = ws_clock_seconds();
+        WS_TRY(make_step(l, &norm, &rate, &stop));
+        double now = ws_clock_seconds();
+        s->seconds = before + (now - started);
+        write_log(l, norm, rate, now - begin);
+        bool last = s->step == (uint64_t)o->steps;
+        if (o->validate_every > 0 && l->training->validation->rows > 0 &&
+            (last || s->step % (uint64_t)o->validate_every == 0))
+            WS_TRY(validate_and_keep_best(l));
+        if (last || stop || s->step % (uint64_t)o->checkpoint_every == 0)
+            WS_TRY(save(l));
+        if (stop) {
+            ws_err error = WS_ERROR(INTERRUPTED, "training stopped after step %llu of %lld, with a checkpoint",
+                                    (unsigned long long)s->step, (long long)o->steps);
+            WS_HINT("the same command with --resume goes on");
+            return error;
+        }
+    }
+    return WS_OK;
+}
+
+ws_err ws_network_train_all(const ws_network_training *training, ws_network_state *state)
+{
+    loop l;
+    ws_err error = ws_agree_all(training->comm, loop_create(&l, training, state));
+    if (error == WS_OK)
+        error = ws_progress_start(&l.progress, l.comm, "train", "steps", (double)training->options->steps);
+    if (error == WS_OK)
+        error = run_steps(&l);
+    loop_destroy(&l);
+    WS_TRY(error);
+    return WS_OK;
+}

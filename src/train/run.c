@@ -1,0 +1,281 @@
+/* A trial from configuration to record, and the scoring of another store with a trained model. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "train/record.h"
+
+typedef struct trial {
+    const ws_comm *comm;
+    const ws_train_config *config;
+    const ws_train_run *run;
+    ws_rows rows;
+    ws_model_context context;
+    ws_network_state state; /* networks */
+    ws_learned learned;
+    ws_trial_record record;
+    char *identity_text; /* what checkpoints are compared with */
+    float *test, *validation;
+    double begun;
+} trial;
+
+static char *path_in(const trial *t, const char *name)
+{
+    return ws_path_join(t->run->directory, name);
+}
+
+/* ---- the run folder ---- */
+
+/* First rank. *finished: a record is there. */
+static ws_err look_at_folder(const trial *t, bool *finished)
+{
+    static const char *const traces[] = {"record.json", "model.h5", "checkpoints", "metrics.jsonl"};
+    *finished = false;
+    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
+        char *path = path_in(t, traces[i]);
+        WS_CHECK(path, MEMORY, "no memory for a path");
+        bool there = ws_file_exists(path) || ws_directory_exists(path);
+        free(path);
+        if (there && !t->run->resume) {
+            ws_err error = WS_ERROR(ARGUMENT, "%s: holds a run already (%s)", t->run->directory, traces[i]);
+            WS_HINT("--resume continues it; or choose another folder with -o");
+            return error;
+        }
+        if (there && i == 0)
+            *finished = true;
+    }
+    char *checkpoints = path_in(t, "checkpoints");
+    WS_CHECK(checkpoints, MEMORY, "no memory for a path");
+    ws_err error = ws_directory_create(checkpoints);
+    free(checkpoints);
+    return error;
+}
+
+/* Lines of metrics.jsonl after the step that is resumed would come twice. */
+static ws_err cut_log(const trial *t)
+{
+    char *path = path_in(t, "metrics.jsonl"), *data = NULL, *rest = NULL;
+    size_t bytes;
+    ws_text kept = {0};
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    ws_err error = WS_OK;
+    if (ws_file_exists(path)) {
+        error = ws_file_read(path, &data, &bytes);
+        for (char *line = error == WS_OK ? strtok_r(data, "\n", &rest) : NULL; line;
+             line = strtok_r(NULL, "\n", &rest)) {
+            unsigned long long step;
+            size_t length = strlen(line);
+            if (sscanf(line, "{\"step\":%llu,", &step) == 1 && step <= t->state.step && line[length - 1] == '}')
+                ws_text_appendf(&kept, "%s\n", line);
+        }
+        if (error == WS_OK)
+            error = ws_text_check(&kept);
+        if (error == WS_OK)
+            error = ws_file_write(path, ws_text_string(&kept), kept.length);
+    }
+    ws_text_destroy(&kept);
+    free(data);
+    free(path);
+    return error;
+}
+
+/* ---- training ---- */
+
+/* Configuration and rows as text: two runs with the same text are the same trial. */
+static ws_err make_identity_text(trial *t)
+{
+    ws_text text = {0};
+    cJSON *printed = ws_train_config_print(t->config, true);
+    WS_CHECK(printed, MEMORY, "no memory for the configuration");
+    ws_err error = ws_json_canonical(printed, &text);
+    cJSON_Delete(printed);
+    ws_text_appendf(&text, "\n%s\n%s\n%s\n", t->rows.store_hash, t->rows.split_hash, ws_isa_names[ws_isa_active()]);
+    if (error == WS_OK)
+        error = ws_text_check(&text);
+    t->identity_text = text.data;
+    return error;
+}
+
+static ws_err check_same_isa(const ws_comm *comm, const ws_train_config *config)
+{
+    int64_t least = ws_isa_active(), most = ws_isa_active();
+    WS_TRY(ws_min_i64_all(comm, &least, 1));
+    WS_TRY(ws_max_i64_all(comm, &most, 1));
+    if (least != most) {
+        ws_err error = WS_ERROR(CONFIG, "train.isa: the ranks run on machines of different instruction sets, %s to %s",
+                                ws_isa_names[least], ws_isa_names[most]);
+        WS_HINT("pin the lowest: --set train.isa=%s", ws_isa_names[least]);
+        return error;
+    }
+    WS_CHECK(config->train.isa == WS_TRAIN_ISA_AUTO || config->train.isa - 1 == least, CONFIG,
+             "train.isa: pinned to %s, but this process runs %s", ws_isa_names[config->train.isa - 1],
+             ws_isa_names[least]);
+    return WS_OK;
+}
+
+/* Every rank reads the checkpoint itself. */
+static ws_err resume_network(trial *t)
+{
+    bool found = false;
+    if (!t->run->resume)
+        return WS_OK;
+    WS_AGREE(t->comm, ws_checkpoint_resume(t->run->directory, &t->state, t->identity_text, &found));
+    int64_t least = (int64_t)t->state.step, most = least;
+    WS_TRY(ws_min_i64_all(t->comm, &least, 1));
+    WS_TRY(ws_max_i64_all(t->comm, &most, 1));
+    WS_CHECK(least == most, IO, "%s: the ranks see different checkpoints (steps %lld and %lld); is the folder shared?",
+             t->run->directory, (long long)least, (long long)most);
+    WS_AGREE(t->comm, t->comm->rank == 0 ? cut_log(t) : WS_OK);
+    if (found)
+        ws_info("going on after step %llu", (unsigned long long)t->state.step);
+    return WS_OK;
+}
+
+static ws_err train_network(trial *t)
+{
+    const ws_train_options *options = &t->config->train;
+    WS_AGREE(t->comm, ws_network_state_create(&t->state, t->config->model, &t->context));
+    WS_TRY(resume_network(t));
+    ws_network_training training = {.comm = t->comm,
+                                    .options = options,
+                                    .training = &t->rows.part[WS_PART_TRAIN],
+                                    .validation = &t->rows.validation_normal,
+                                    .directory = t->run->directory,
+                                    .config_text = t->identity_text};
+    WS_TRY(ws_network_train_all(&training, &t->state));
+    t->record.train_seconds = t->state.seconds;
+    if (options->select == WS_SELECT_BEST && t->state.best_step > 0) {
+        char *best = ws_checkpoint_best_path(t->run->directory);
+        ws_err error =
+            best ? ws_checkpoint_read(best, &t->state, t->identity_text) : WS_ERROR(MEMORY, "no memory for a path");
+        free(best);
+        WS_AGREE(t->comm, error);
+    }
+    WS_AGREE(t->comm, ws_learned_take(&t->learned, &t->state));
+    return WS_OK;
+}
+
+static ws_err train(trial *t)
+{
+    WS_AGREE(t->comm, ws_learned_create(t->config->model, &t->context, &t->learned));
+    double begin = ws_clock_seconds();
+    if (t->config->model->network) {
+        WS_TRY(train_network(t));
+    } else {
+        WS_TRY(t->config->model->classical->fit_all(t->comm, &t->context, &t->rows.part[WS_PART_TRAIN],
+                                                    &t->rows.part[WS_PART_VALIDATION], &t->learned.arrays));
+        t->record.train_seconds = ws_clock_seconds() - begin;
+    }
+    return WS_OK;
+}
+
+/* ---- scores and record ---- */
+
+static ws_err score(trial *t)
+{
+    double begin = ws_clock_seconds();
+    WS_TRY(ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_TEST], "score test rows", &t->test));
+    WS_TRY(
+        ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_VALIDATION], "score validation rows", &t->validation));
+    t->record.score_seconds = ws_clock_seconds() - begin;
+    return WS_OK;
+}
+
+static ws_err write_file(const trial *t, const char *name, ws_err (*write)(const char *path, const trial *t))
+{
+    char *path = path_in(t, name);
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    ws_err error = write(path, t);
+    free(path);
+    return error;
+}
+
+static ws_err write_model(const char *path, const trial *t)
+{
+    return ws_model_file_write(path, t->config, &t->rows, &t->learned);
+}
+
+static ws_scored scored_of(const trial *t)
+{
+    return (ws_scored){t->config, &t->rows, ws_model_width(t->config->model, &t->context), t->test, t->validation};
+}
+
+static ws_err write_scores(const char *path, const trial *t)
+{
+    ws_scored scored = scored_of(t);
+    return ws_scores_file_write(path, &scored);
+}
+
+static void summarise(const trial *t, const cJSON *scores, ws_text *out)
+{
+    ws_text_appendf(out, "%s on %s (%s, protocol %s): %llu training, %llu test rows\n", t->config->model->name,
+                    t->rows.dataset, ws_task_names[t->config->keys.task], t->config->keys.protocol,
+                    (unsigned long long)t->rows.part[WS_PART_TRAIN].rows,
+                    (unsigned long long)t->rows.part[WS_PART_TEST].rows);
+    ws_scores_describe(scores, out);
+    ws_text_appendf(out, "  parameters %.16s  scores %.16s\nrecord: %s/record.json\n", t->record.parameter_hash,
+                    t->record.score_hash, t->run->directory);
+}
+
+/* First rank. */
+static ws_err finish(trial *t, ws_text *summary)
+{
+    ws_train_identity identity;
+    ws_scored scored = scored_of(t);
+    cJSON *scores = NULL;
+    WS_TRY(ws_trial_identity(t->config, NULL, &identity));
+    memcpy(t->record.id, identity.id, sizeof t->record.id);
+    WS_TRY(ws_learned_hash(&t->learned, t->config->model->network ? &t->state : NULL, t->record.parameter_hash));
+    WS_TRY(ws_result_score_hash(&scored, t->record.score_hash));
+    WS_TRY(ws_result_scores(&scored, &scores));
+    summarise(t, scores, summary);
+    ws_err error = write_file(t, "model.h5", write_model);
+    if (error == WS_OK)
+        error = write_file(t, "scores.h5", write_scores);
+    char *path = path_in(t, "record.json");
+    if (error == WS_OK && !path)
+        error = WS_ERROR(MEMORY, "no memory for a path");
+    t->record.total_seconds = ws_clock_seconds() - t->begun;
+    if (error == WS_OK)
+        error = ws_trial_record_write(path, &t->record, scores);
+    else
+        cJSON_Delete(scores);
+    free(path);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err run_trial(trial *t, ws_text *summary)
+{
+    WS_TRY(check_same_isa(t->comm, t->config));
+    bool finished = false;
+    WS_AGREE(t->comm, t->comm->rank == 0 ? look_at_folder(t, &finished) : WS_OK);
+    WS_TRY(ws_any_all(t->comm, finished, &finished));
+    if (finished) {
+        ws_info("%s: finished already", t->run->directory);
+        return WS_OK;
+    }
+    WS_AGREE(t->comm, ws_rows_load(t->config, NULL, &t->rows));
+    t->context = ws_train_context(t->config, &t->rows);
+    WS_AGREE(t->comm, make_identity_text(t));
+    WS_TRY(train(t));
+    WS_TRY(score(t));
+    int64_t memory = (int64_t)ws_peak_memory_bytes();
+    WS_TRY(ws_max_i64_all(t->comm, &memory, 1));
+    t->record.peak_memory_bytes = (uint64_t)memory;
+    WS_AGREE(t->comm, t->comm->rank == 0 ? finish(t, summary) : WS_OK);
+    return WS_OK;
+}
+
+ws_err ws_train_run_all(const ws_comm *comm, const ws_train_config *config, const ws_train_run *run, ws_text *summary)
+{
+    trial t = {.comm = comm, .config = config, .run = run, .begun = ws_clock_seconds()};
+    t.record = (ws_trial_record){.config = config, .rows = &t.rows, .ranks = comm->size, .started = time(NULL)};
+    ws_err error = run_trial(&t, summary);
+    free(t.test);
+    free(t.validation);
+    free(t.identity_text);
+    ws_learned_destroy(&t.learned);
+    ws_network_state_destroy(&t.state);
+    ws_rows_destroy(&t.rows);
+    WS_TRY(error);
+    return WS_OK;
+}

@@ -1,0 +1,102 @@
+/* Scoring rows over ranks and threads. Rows are cut into blocks of a fixed number of rows, the last one padded with
+ * zeros; a block is scored alone, by whichever rank and thread has it. */
+#include <stdlib.h>
+#include "train/internal.h"
+
+typedef struct scoring {
+    const ws_learned *learned;
+    const ws_samples *samples;
+    uint64_t first, end; /* blocks of this rank */
+    int width;
+    ws_executor **executors; /* [threads] */
+    float *padded;           /* [threads][block][columns]: the last block */
+    float *block_out;        /* [threads][block][width] */
+    float *out;              /* [rows of this rank][width] */
+    ws_err *errors;          /* [threads] */
+    ws_progress *progress;
+} scoring;
+
+static void score_block(void *context, int index, int thread)
+{
+    scoring *s = context;
+    const ws_learned *learned = s->learned;
+    uint64_t block = s->first + (uint64_t)index, begin = block * WS_SCORE_ROWS, left = s->samples->rows - begin;
+    uint64_t rows = left < WS_SCORE_ROWS ? left : WS_SCORE_ROWS, columns = (uint64_t)s->samples->columns;
+    const float *values = s->samples->values + begin * columns;
+    float *out = s->block_out + (size_t)thread * WS_SCORE_ROWS * (size_t)s->width;
+    if (s->errors[thread] != WS_OK || ws_stop_requested())
+        return;
+    if (rows < WS_SCORE_ROWS) {
+        float *padded = s->padded + (size_t)thread * WS_SCORE_ROWS * columns;
+        memset(padded, 0, WS_SCORE_ROWS * columns * sizeof *padded);
+        memcpy(padded, values, rows * columns * sizeof *padded);
+        values = padded;
+    }
+    if (learned->plan)
+        s->errors[thread] = learned->model->network->score(learned->context, s->executors[thread], learned->parameters,
+                                                           WS_SCORE_ROWS, values, out);
+    else
+        s->errors[thread] =
+            learned->model->classical->score(learned->context, &learned->arrays, WS_SCORE_ROWS, values, out);
+    memcpy(s->out + (uint64_t)index * WS_SCORE_ROWS * (uint64_t)s->width, out, rows * (uint64_t)s->width * sizeof *out);
+    if (thread == 0)
+        ws_progress_update(s->progress, (double)(begin + rows), NULL);
+}
+
+static ws_err make_room(scoring *s, int threads, uint64_t own_rows)
+{
+    size_t width = (size_t)s->width, columns = (size_t)s->samples->columns, n = (size_t)threads;
+    WS_TRY(WS_NEW_ARRAY(s->executors, n));
+    WS_TRY(WS_NEW_ARRAY(s->padded, n * WS_SCORE_ROWS * columns));
+    WS_TRY(WS_NEW_ARRAY(s->block_out, n * WS_SCORE_ROWS * width));
+    WS_TRY(WS_NEW_ARRAY(s->errors, n));
+    WS_TRY(WS_NEW_ARRAY(s->out, own_rows * width));
+    for (size_t t = 0; t < n && s->learned->plan; t++)
+        WS_TRY(ws_executor_create(&s->executors[t], s->learned->plan));
+    return WS_OK;
+}
+
+static ws_err score_own(scoring *s, int threads, uint64_t own_rows)
+{
+    ws_shard_threads *pool = NULL;
+    WS_TRY(make_room(s, threads, own_rows));
+    WS_TRY(ws_shard_threads_create(&pool, threads));
+    ws_shard_threads_run(pool, 0, (int)(s->end - s->first), score_block, s);
+    ws_shard_threads_destroy(&pool);
+    for (int t = 0; t < threads; t++)
+        if (s->errors[t] != WS_OK)
+            return ws_error_set(s->errors[t], "scoring: a thread failed", "", "");
+    return WS_OK;
+}
+
+ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples, const char *title,
+                    float **out)
+{
+    int threads = learned->context->threads;
+    scoring s = {.learned = learned, .samples = samples, .width = ws_model_width(learned->model, learned->context)};
+    uint64_t blocks = (samples->rows + WS_SCORE_ROWS - 1) / WS_SCORE_ROWS, own_rows;
+    size_t bytes = 0;
+    bool stop = false;
+    ws_even_split(blocks, comm->size, comm->rank, &s.first, &s.end);
+    own_rows = s.end * WS_SCORE_ROWS < samples->rows ? s.end * WS_SCORE_ROWS : samples->rows;
+    own_rows -= s.first * WS_SCORE_ROWS < own_rows ? s.first * WS_SCORE_ROWS : own_rows;
+    ws_err error = ws_progress_start(&s.progress, comm, title, "rows", (double)own_rows);
+    if (error == WS_OK)
+        error = ws_agree_all(comm, score_own(&s, threads, own_rows));
+    ws_progress_finish(&s.progress);
+    if (error == WS_OK)
+        error = ws_any_all(comm, ws_stop_requested(), &stop);
+    if (error == WS_OK && stop)
+        error = WS_ERROR(INTERRUPTED, "scoring stopped; the same command with --resume goes on");
+    if (error == WS_OK)
+        error = ws_gather_all(comm, s.out, own_rows * (size_t)s.width * sizeof *s.out, (void **)out, &bytes, NULL);
+    for (int t = 0; s.executors && t < threads; t++)
+        ws_executor_destroy(&s.executors[t]);
+    free(s.executors);
+    free(s.padded);
+    free(s.block_out);
+    free(s.errors);
+    free(s.out);
+    WS_TRY(error);
+    return WS_OK;
+}
