@@ -357,6 +357,21 @@ ws_err ws_train_config_read(const ws_json *document, ws_arena *arena, ws_train_c
 
 /* ---- files, command line, ranks ---- */
 
+/* KEY=VALUE from the command line, where a relative path is relative to the current folder, not to the file. */
+static ws_err assign(ws_json *document, const char *assignment)
+{
+    static const char key[] = "store=";
+    if (strncmp(assignment, key, sizeof key - 1) != 0 || assignment[sizeof key - 1] == '/')
+        return ws_json_set(document, assignment);
+    char *here = realpath(".", NULL), *path = ws_path_join(here ? here : ".", assignment + sizeof key - 1);
+    char *absolute = path ? ws_format("store=%s", path) : NULL;
+    ws_err error = absolute ? ws_json_set(document, absolute) : WS_ERROR(MEMORY, "no memory for a path");
+    free(here);
+    free(path);
+    free(absolute);
+    return error;
+}
+
 static ws_err read_first(const char *path, const ws_string_list *assignments, int64_t seed, ws_arena *arena,
                          ws_train_config *out, char **text)
 {
@@ -367,7 +382,7 @@ static ws_err read_first(const char *path, const ws_string_list *assignments, in
     WS_TRY(ws_json_read_file(&document, path));
     ws_err error = WS_OK;
     for (size_t i = 0; i < assignments->count && error == WS_OK; i++)
-        error = ws_json_set(document, assignments->items[i]);
+        error = assign(document, assignments->items[i]);
     snprintf(word, sizeof word, "train.seed=%lld", (long long)seed);
     if (error == WS_OK && seed >= 0)
         error = ws_json_set(document, word);
