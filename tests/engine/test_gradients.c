@@ -186,7 +186,7 @@ static void check_parameters(const char *what, const ws_plan *plan, ws_executor 
     ws_executor_forward(x, parameters);
     double rounding = 1e-15 / h * (1 + fabs(ws_executor_loss(x))); /* of a difference of losses, over the step */
     for (size_t i = 0; i < count; i++) {
-        size_t stride = table[i].count / 40 + 1; /* at most 40 elements of each tensor, spread over it */
+        size_t stride = table[i].count / 16 + 1; /* at most 16 elements of each tensor, spread over it */
         for (size_t k = 0; k < table[i].count; k += stride) {
             size_t element = table[i].offset + k;
             double expected = slope(x, parameters, element, h), got = gradients[element];
