@@ -40,7 +40,7 @@ enum {
     WS_LANES = 64 / sizeof(ws_real),
     WS_REGISTERS = 64 / WS_REGISTER_BYTES
 };
-#define WS_FOR_REGISTERS(r) _Pragma("GCC unroll 4") for (int r = 0; r < WS_REGISTERS; r++)
+#define WS_FOR_REGISTERS(r) _Pragma("GCC unroll 4") for (int64_t r = 0; r < WS_REGISTERS; r++)
 
 WS_INLINE ws_register ws_load(const ws_real *from)
 {

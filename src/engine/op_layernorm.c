@@ -8,7 +8,7 @@ static ws_err infer(ws_plan *plan, ws_node *node)
     WS_TRY(ws_node_add_parameter(plan, node, 1, "bias", (ws_shape){1, {D}}, 0, 0, false));
     node->out = node->in[0];
     node->saved[0] = node->saved[1] = (size_t)B;
-    node->scratch_backward = (size_t)(2 * WS_COLUMN_PARTS * D);
+    node->scratch_backward = 2 * (size_t)(WS_COLUMN_PARTS * D);
     node->backward_reads_input[0] = true;
     return WS_OK;
 }

@@ -3,6 +3,15 @@
  * infer checks the inputs, sets the output's shape, adds parameters and asks for saved and scratch memory; forward and
  * backward fill the argument struct of kernels/arguments.h and call the kernel of the place they run in, so one
  * definition serves CPU and CUDA.
+ *
+ * To add an operator (op_add.c is the shortest example, op_linear.c has all there is):
+ *   1. its line in ops.def;
+ *   2. its argument struct in kernels/arguments.h, ws_<name>_arguments;
+ *   3. op_<name>.c here: infer, forward, backward, flops, and the ws_operator that names them;
+ *   4. the kernels ws_<name>_forward and ws_<name>_backward in kernels/cpu and kernels/cuda;
+ *   5. its builder in engine.h and plan.c;
+ *   6. a scenario in tests/engine/test_gradients.c, a naive loop in test_kernels.c, a plan in test_cuda_parity.c.
+ * Until 2 to 4 are there the program does not link, until 6 the tests fail.
  */
 #ifndef WS_ENGINE_OPERATOR_H
 #define WS_ENGINE_OPERATOR_H

@@ -86,10 +86,10 @@ ws_err ws_place_open(ws_place *out, ws_backend backend, int index)
         place = ws_place_cpu();
     } else {
         place.kernels = ws_kernels_of_cuda();
-        WS_CHECK(place.kernels, UNSUPPORTED, "this build has no CUDA kernels; build where the CUDA Toolkit is found");
 #if defined(WS_HAVE_CUDA) && !defined(WS_REAL_DOUBLE)
         place.device = &ws_device_cuda;
 #endif
+        WS_CHECK(place.device, UNSUPPORTED, "this build has no CUDA kernels; build where the CUDA Toolkit is found");
     }
     WS_TRY(place.device->open(&place.queue, index));
     *out = place;

@@ -199,6 +199,8 @@ static void check_parameters(const char *what, const ws_plan *plan, ws_executor 
     }
 }
 
+static bool seen[WS_OP_COUNT];
+
 static void check(const struct scenario *scenario, int64_t B, int64_t D, ws_isa isa)
 {
     char what[96];
@@ -206,6 +208,8 @@ static void check(const struct scenario *scenario, int64_t B, int64_t D, ws_isa 
     ws_plan *plan;
     OK(ws_plan_create(&plan));
     OK(ws_plan_finish(plan, scenario->build(plan, B, D)));
+    for (size_t i = 0; i < plan->node_count; i++)
+        seen[plan->nodes[i].op] = true;
     ws_executor *x;
     ws_place place = place_of(isa);
     OK(ws_executor_create_at(&x, plan, &place));
@@ -240,6 +244,9 @@ static void test_gradients_match_central_differences(void **state)
         for (size_t b = 0; b < 4; b++)
             for (size_t d = 0; d < 4; d++)
                 check(&scenarios[s], rows[b], widths[d], isa);
+    for (int i = 0; i < WS_OP_COUNT; i++)
+        if (!seen[i])
+            fail_msg("operator %s has no gradient check: add a scenario", ws_operator_table[i]->name);
 }
 
 int main(void)
