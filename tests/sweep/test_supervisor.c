@@ -259,7 +259,7 @@ static void torn_and_damaged_files_are_mended(void **state)
     write_text(file, "{\"schema\":1,\"id\":");
     char host[256] = "";
     gethostname(host, sizeof host - 1);
-    char journal[700];
+    char journal[1024];
     snprintf(journal, sizeof journal, "%s/journal/%s.0.jsonl", folder, host);
     FILE *torn = fopen(journal, "a");
     assert_non_null(torn);
