@@ -42,8 +42,8 @@ static ws_err print_for_machines(const ws_sweep_status *status)
                           isnan(status->seconds_each) ? cJSON_CreateNull() : cJSON_CreateNumber(status->seconds_each));
     cJSON_AddItemToObject(root, "seconds_left",
                           isnan(status->seconds_left) ? cJSON_CreateNull() : cJSON_CreateNumber(status->seconds_left));
-    char *rest = NULL;
-    for (char *line = strtok_r(status->failures.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+    char *rest = status->failures.data, *line;
+    while ((line = strsep(&rest, "\n")) && *line) {
         cJSON *failure = cJSON_CreateObject();
         char *reason = strchr(line, ' ');
         *reason++ = '\0';

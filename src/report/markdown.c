@@ -139,8 +139,11 @@ static size_t distinct_seeds(const ws_report *report, size_t begin, size_t end, 
 static void write_seeds(ws_text *out, const ws_report *report, size_t begin, size_t end)
 {
     size_t train = distinct_seeds(report, begin, end, false), protocol = distinct_seeds(report, begin, end, true);
-    ws_text_appendf(out, "Seeds: %zu of training, %zu of the split%s.\n", train, protocol ? protocol : 1,
-                    protocol > 1 ? "; the spread holds both" : "");
+    if (train)
+        ws_text_appendf(out, "Seeds: %zu of training, %zu of the split%s.\n", train, protocol,
+                        train > 1 && protocol > 1 ? "; the spread holds both" : "");
+    else
+        ws_text_appendf(out, "Seeds: %zu of the split.\n", protocol);
 }
 
 static int compare_texts(const void *a, const void *b)

@@ -58,9 +58,9 @@ static void explain(const ws_failure *failure, char *const *lines, size_t count,
     } else if (last_error) {
         ws_text_append(reason, last_error);
     } else if (WEXITSTATUS(failure->status) == 0) {
-        ws_text_append(reason, "ended with status 0, but left no record");
+        ws_text_append(reason, "ended with status 0, but left no record, see its log.txt");
     } else {
-        ws_text_appendf(reason, "ended with status %d", WEXITSTATUS(failure->status));
+        ws_text_appendf(reason, "ended with status %d, see its log.txt", WEXITSTATUS(failure->status));
     }
 }
 

@@ -56,7 +56,7 @@ typedef struct ws_process {
 } ws_process;
 WS_MUST ws_err ws_process_start(ws_process *out, const ws_sweep_options *options, const char *trial_directory,
                                 bool resume, int lock);
-void ws_process_signal(const ws_process *process, int signal_number); /* its whole process group */
+void ws_process_stop(const ws_process *process, const ws_sweep_options *options); /* asks for a checkpoint */
 /* True when it has ended; then *status is waitpid's, and what is left of its group has been killed. */
 bool ws_process_poll(ws_process *process, int *status);
 /* Sends SIGTERM when the limit is over, and SIGKILL some seconds later. */

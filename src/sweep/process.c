@@ -73,12 +73,18 @@ static void keep_open(int file)
     fcntl(file, F_SETFD, fcntl(file, F_GETFD) & ~FD_CLOEXEC);
 }
 
+/* What asks a trial for a checkpoint. mpirun takes SIGTERM as a wish to kill its ranks, and passes SIGUSR2 on to them. */
+static int stop_signal(const ws_sweep_options *options)
+{
+    return options->ranks_per_trial > 1 ? SIGUSR2 : SIGTERM;
+}
+
 /* Between fork and exec: plain system calls only. */
 _Noreturn static void become_trial(const char *const *arguments, char **environment, int log, int lock, int alive,
-                                   pid_t supervisor)
+                                   pid_t supervisor, int when_orphaned)
 {
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a supervisor that is killed leaves no trial running for nobody */
+    prctl(PR_SET_PDEATHSIG, when_orphaned); /* a supervisor that is killed leaves no trial running for nobody */
     if (getppid() != supervisor)
         _exit(75);
     for (int number = 1; number < 32; number++)
@@ -119,7 +125,7 @@ ws_err ws_process_start(ws_process *out, const ws_sweep_options *options, const 
     pid_t supervisor = getpid();
     pid_t child = fork();
     if (child == 0)
-        become_trial(arguments, environment, log, lock, alive[1], supervisor);
+        become_trial(arguments, environment, log, lock, alive[1], supervisor, stop_signal(options));
     WS_CHECK_GOTO(done, child > 0, IO, "a trial cannot be started: %s", strerror(errno));
     setpgid(child, child); /* whoever comes first, child or we */
     out->pid = child;
@@ -138,10 +144,15 @@ done:
     return error;
 }
 
-void ws_process_signal(const ws_process *process, int signal_number)
+static void signal_group(const ws_process *process, int signal_number)
 {
     if (process->pid > 0)
         kill(-process->pid, signal_number);
+}
+
+void ws_process_stop(const ws_process *process, const ws_sweep_options *options)
+{
+    signal_group(process, stop_signal(options));
 }
 
 bool ws_process_poll(ws_process *process, int *status)
@@ -149,7 +160,7 @@ bool ws_process_poll(ws_process *process, int *status)
     siginfo_t info = {.si_pid = 0};
     if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
         return false;
-    ws_process_signal(process, SIGKILL); /* before it is reaped: its group's number is still its own */
+    signal_group(process, SIGKILL); /* before it is reaped: its group's number is still its own */
     while (waitpid(process->pid, status, 0) < 0 && errno == EINTR)
         ;
     close(process->ended);
@@ -163,10 +174,10 @@ void ws_process_limit(ws_process *process, double limit)
     double now = ws_clock_seconds();
     if (process->over_limit) {
         if (now - process->killed > kill_after_seconds)
-            ws_process_signal(process, SIGKILL);
+            signal_group(process, SIGKILL);
     } else if (limit > 0 && now - process->started > limit) {
         process->over_limit = true;
         process->killed = now;
-        ws_process_signal(process, SIGTERM);
+        signal_group(process, SIGTERM);
     }
 }

@@ -349,30 +349,49 @@ static ws_err expand(reader *r, const cJSON *root)
     return error;
 }
 
+/* Appends the parts of a trial's description that also hold for its baselines. */
+static ws_err describe_rows(const char *description, ws_text *out)
+{
+    char *copy = strdup(description), *rest = NULL;
+    WS_CHECK(copy, MEMORY, "no memory for the name of a trial");
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        if (strncmp(word, "model.", 6) != 0 && strncmp(word, "train.", 6) != 0 && strncmp(word, "evaluate.", 9) != 0)
+            ws_text_appendf(out, " %s", word);
+    free(copy);
+    return WS_OK;
+}
+
+static ws_err add_baseline(reader *r, const ws_trial *trial, const char *name)
+{
+    cJSON *config = cJSON_Parse(trial->config), *kind = cJSON_CreateString(name);
+    ws_text description = {0};
+    ws_text_appendf(&description, "model.kind=%s", name);
+    ws_err error = config && kind ? WS_OK : WS_ERROR(MEMORY, "no memory for the configuration of a baseline");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "train");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "evaluate");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "model");
+    if (error == WS_OK)
+        error = ws_json_set_in(config, "model.kind", kind);
+    if (error == WS_OK)
+        error = describe_rows(trial->description, &description);
+    if (error == WS_OK)
+        error = add_trial(r, config, ws_text_string(&description), true);
+    ws_text_destroy(&description);
+    cJSON_Delete(config);
+    return error;
+}
+
 /* What tells which rows are asked what: the configuration without the model and how it is trained and scored. */
 static ws_err expand_baselines(reader *r)
 {
     static const char *const kinds[] = {"majority", "best_single_feature"};
-    size_t count = r->sweep->count;
+    size_t count = r->sweep->count, merged = r->sweep->merged;
     for (size_t k = 0; k < 2; k++)
         for (size_t i = 0; i < count; i++) {
-            cJSON *config = cJSON_Parse(r->sweep->trials[i].config);
-            WS_CHECK(config, MEMORY, "no memory for the configuration of a baseline");
-            cJSON_DeleteItemFromObjectCaseSensitive(config, "train");
-            cJSON_DeleteItemFromObjectCaseSensitive(config, "evaluate");
-            cJSON_DeleteItemFromObjectCaseSensitive(config, "model");
-            cJSON *kind = cJSON_CreateString(kinds[k]);
-            ws_err error = kind ? ws_json_set_in(config, "model.kind", kind)
-                                : WS_ERROR(MEMORY, "no memory for the configuration of a baseline");
-            char *description = ws_format("model.kind=%s", kinds[k]);
-            size_t merged = r->sweep->merged;
-            if (error == WS_OK)
-                error = add_trial(r, config, description ? description : "", true);
-            r->sweep->merged = merged;
-            free(description);
-            cJSON_Delete(config);
-            WS_TRY(error);
+            ws_trial trial = r->sweep->trials[i]; /* the array may move */
+            WS_TRY(add_baseline(r, &trial, kinds[k]));
         }
+    r->sweep->merged = merged; /* one for many trials is what is asked for */
     return WS_OK;
 }
 

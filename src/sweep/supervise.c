@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -248,7 +247,7 @@ static void pass_stop_on(supervisor *s)
     if (s->active)
         ws_info("stopping: %d running trial%s asked for a checkpoint", s->active, s->active == 1 ? "" : "s");
     for (int k = 0; k < s->options->workers; k++)
-        ws_process_signal(&s->workers[k].process, SIGTERM);
+        ws_process_stop(&s->workers[k].process, s->options);
 }
 
 static ws_err supervise(supervisor *s)
@@ -356,7 +355,7 @@ static ws_err open_workers(supervisor *s)
 static void close_workers(supervisor *s)
 {
     for (int k = 0; s->workers && k < s->options->workers; k++)
-        ws_process_signal(&s->workers[k].process, SIGTERM);
+        ws_process_stop(&s->workers[k].process, s->options);
     for (int k = 0; s->workers && k < s->options->workers; k++) {
         worker *w = &s->workers[k];
         int status;

@@ -54,16 +54,20 @@ grep -q "logistic.*3/3" "$folder/stdout" || fail "no line of logistic"
 grep -q "synthetic" "$folder/stdout" || fail "the table does not say that the data are synthetic"
 cmp "$folder/stdout" "$folder/two/tables/table.md" || fail "what is printed is not what is kept"
 
-# stopped on the way and continued, with one worker: the same bytes
-status=0
-"$WIRESWEEP" sweep -q "$smoke" --workers 1 -o "$folder/one" > /dev/null 2>&1 &
-sweep=$!
-until [ "$(ls "$folder"/one/trials/*/record.json 2> /dev/null | wc -l)" -ge 2 ]; do sleep 0.05; done
-kill -TERM $sweep
-wait $sweep || status=$?
-[ $status = 75 ] || fail "a stopped sweep ended with $status, not 75"
-ends_with 0 "$WIRESWEEP" status --json "$folder/one"
-grep -q '"failed": 0' "$folder/stdout" || { cat "$folder/stdout" >&2; fail "stopping made trials fail"; }
+# stopped on the way and continued, with another number of workers: the same bytes
+stop_early() { # stop_early SWEEP_DIR OPTIONS...
+    local status=0 sweep
+    "$WIRESWEEP" sweep -q "$smoke" "${@:2}" -o "$1" > /dev/null 2>&1 &
+    sweep=$!
+    until [ "$(ls "$1"/trials/*/record.json 2> /dev/null | wc -l)" -ge 1 ]; do sleep 0.05; done
+    sleep 0.3 # into the next trial
+    kill -TERM $sweep
+    wait $sweep || status=$?
+    [ $status = 75 ] || fail "a stopped sweep ended with $status, not 75"
+    ends_with 0 "$WIRESWEEP" status --json "$1"
+    grep -q '"failed": 0' "$folder/stdout" || { cat "$folder/stdout" >&2; fail "stopping made trials fail"; }
+}
+stop_early "$folder/one" --workers 1
 ends_with 0 "$WIRESWEEP" sweep "$smoke" --workers 3 -o "$folder/one"
 for table in table.md table.csv trials.csv; do
     cmp "$folder/one/tables/$table" "$folder/two/tables/$table" || fail "$table depends on how the sweep was run"
@@ -79,6 +83,7 @@ cmp "$folder/table.csv" "$folder/two/tables/table.csv" || fail "table --format c
 ends_with 2 "$WIRESWEEP" table "$folder/one" --format html5
 
 # a trial of two ranks gives the same result as a trial of one
+stop_early "$folder/ranks" --ranks-per-trial 2
 ends_with 0 "$WIRESWEEP" sweep "$smoke" --ranks-per-trial 2 -o "$folder/ranks"
 cmp "$folder/ranks/tables/trials.csv" "$folder/two/tables/trials.csv" || fail "the number of ranks changes the result"
 echo passed

@@ -1,0 +1,145 @@
+/* wiresweep sweep: many trials from one specification, then their tables. The work is in src/sweep and src/report. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "jobs/job.h"
+#include "report/report.h"
+#include "sweep/sweep.h"
+#include "train/train.h"
+
+typedef struct options {
+    ws_job_common common;
+    const char *output;
+    int64_t workers, ranks_per_trial;
+    double time_limit;
+    bool dry_run, retry_failed;
+} options;
+
+static const ws_option fields[] = {
+    WS_JOB_COMMON_OPTIONS(options),
+    WS_OPTION_STRING(options, output, NULL, "-o: the sweep's folder; a sweep that is there is continued"),
+    WS_OPTION_INT(options, workers, 1, 1, 4096, "trials at once"),
+    WS_OPTION_INT(options, ranks_per_trial, 1, 1, 65536, "ranks of each trial, through mpirun when above 1"),
+    WS_OPTION_DOUBLE(options, time_limit, 0, 0, 1e9, "seconds a trial may take; 0: no limit"),
+    WS_OPTION_BOOL(options, dry_run, false, "print the trials, start nothing"),
+    WS_OPTION_BOOL(options, retry_failed, false, "run failed trials again"),
+    WS_OPTION_END};
+static const ws_option_table table = {"", sizeof(options), fields, "sweep"};
+
+/* Identity of a trial as the train room gives it. context: the splits already hashed. */
+static ws_err identify(void *context, const ws_json *document, ws_arena *arena, ws_trial_facts *out,
+                       ws_problems *problems)
+{
+    ws_train_config config;
+    size_t before = problems->count;
+    WS_TRY(ws_train_config_read(document, arena, &config, problems));
+    if (problems->count > before)
+        return WS_OK;
+    ws_train_identity identity;
+    WS_TRY(ws_trial_identity(&config, context, &identity));
+    memcpy(out->id, identity.id, sizeof out->id);
+    memcpy(out->store_hash, identity.store_hash, sizeof out->store_hash);
+    memcpy(out->split_hash, identity.split_hash, sizeof out->split_hash);
+    out->deterministic = identity.deterministic;
+    out->synthetic = identity.synthetic;
+    out->dataset = ws_arena_strdup(arena, identity.dataset);
+    out->label = config.keys.label;
+    out->config = ws_train_config_print(&config, true);
+    WS_CHECK(out->dataset && out->config, MEMORY, "no memory for the configuration of a trial");
+    return WS_OK;
+}
+
+static ws_err print_plan(const ws_sweep *sweep, const options *given)
+{
+    ws_text text = {0};
+    WS_TRY(ws_sweep_list(sweep, given->output, given->common.json, &text));
+    fputs(ws_text_string(&text), stdout);
+    ws_text_destroy(&text);
+    if (sweep->merged)
+        ws_info("%zu trials; %zu further combinations are the same as one of them", sweep->count, sweep->merged);
+    else
+        ws_info("%zu trials", sweep->count);
+    return WS_OK;
+}
+
+/* Tables into the folder, and the one for people (or the counts, for machines) to standard output. */
+static ws_err print_tables(const options *given, const ws_sweep_counts *counts)
+{
+    ws_report *report = NULL;
+    ws_text text = {0};
+    WS_TRY(ws_report_load(&report, given->output));
+    ws_err error = ws_report_write_tables(report);
+    if (error == WS_OK && given->common.json)
+        ws_text_appendf(&text, "{\"planned\":%zu,\"done\":%zu,\"failed\":%zu,\"left\":%zu}\n", counts->planned,
+                        counts->done, counts->failed, counts->left);
+    else if (error == WS_OK)
+        error = ws_report_markdown(report, &text);
+    if (error == WS_OK) {
+        fputs(ws_text_string(&text), stdout);
+        ws_info("tables: %s/tables", given->output);
+    }
+    ws_text_destroy(&text);
+    ws_report_destroy(&report);
+    return error;
+}
+
+static ws_err run_trials(const ws_sweep *sweep, const options *given)
+{
+    /* a path that still names this program when mpirun starts it */
+    char *program = realpath(ws_executable, NULL);
+    WS_CHECK(program, IO, "%s: the running program cannot be found again", ws_executable);
+    ws_sweep_options how = {.directory = given->output,
+                            .program = program,
+                            .workers = (int)given->workers,
+                            .ranks_per_trial = (int)given->ranks_per_trial,
+                            .time_limit = given->time_limit,
+                            .retry_failed = given->retry_failed};
+    ws_sweep_counts counts;
+    ws_err error = ws_sweep_run(sweep, &how, &counts);
+    free(program);
+    if (error == WS_OK || error == WS_E_PARTIAL)
+        WS_TRY(print_tables(given, &counts));
+    return error;
+}
+
+static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
+{
+    (void)world;
+    (void)arena;
+    const options *given = values;
+    WS_CHECK(positional->count == 1, ARGUMENT, "sweep takes one specification, and was given %zu files",
+             positional->count);
+    WS_CHECK(given->output || given->dry_run, ARGUMENT, "the sweep needs a folder: -o SWEEP_DIR");
+    ws_split_memo *memo = NULL;
+    ws_sweep *sweep = NULL;
+    WS_TRY(ws_split_memo_create(&memo));
+    ws_err error = ws_sweep_read(&sweep, positional->items[0], identify, memo);
+    ws_split_memo_destroy(&memo);
+    WS_TRY(error);
+    error = given->dry_run ? print_plan(sweep, given) : run_trials(sweep, given);
+    ws_sweep_destroy(&sweep);
+    return error;
+}
+
+static ws_err more_help(ws_text *out)
+{
+    ws_text_append(out,
+                   "\nSWEEP.json:\n"
+                   "  { \"base\": \"train.json\",                  a configuration of `wiresweep train`, or its file\n"
+                   "    \"list\": [ { KEY: VALUE, ... }, ... ],    alternatives; each sets (dotted) keys of base\n"
+                   "    \"grid\": { KEY: [VALUE, ...], ... },      every combination, for every alternative\n"
+                   "    \"linked\": [ { KEY: [...], ... }, ... ],  lists that move together\n"
+                   "    \"baselines\": true }                      also the lines every model has to beat\n");
+    return ws_text_check(out);
+}
+
+const ws_job ws_job_sweep = {
+    .name = "sweep",
+    .usage = "sweep [OPTIONS] SWEEP.json -o SWEEP_DIR",
+    .help = "many trials over seeds and settings, then their tables; continues what is there",
+    .example = "  wiresweep sweep configs/sweeps/smoke.json --workers 2 -o build/smoke",
+    .options = &table,
+    .more_help = more_help,
+    .run = run,
+};
