@@ -414,7 +414,7 @@ ws_err ws_labels_report_all(const ws_comm *comm, const ws_label_source *source, 
     }
     free(sums);
     if (source->first_malformed != NULL && comm->rank == 0)
-        ws_warn("%llu lines of the label files could not be read, the first one: %s",
+        ws_warn("lines of the label files that cannot be read: %llu, the first one: %s",
                 (unsigned long long)source->malformed, source->first_malformed);
     if (out != NULL)
         ws_text_appendf(

@@ -1,6 +1,7 @@
 /* split_groups: no session, host or capture is in two parts. Groups come in an order drawn from (protocol_seed, the
- * group's smallest row_hash), and each goes whole to the part that lacks most rows. So parts have the asked sizes only
- * as far as the groups allow, and classes are not stratified; the manifest shows what came out. */
+ * group's smallest row_hash), and each goes whole to the part that lacks the largest share of its rows; so three groups
+ * fill three parts, and many groups give the asked sizes as far as they can. Classes are not stratified; the manifest
+ * shows what came out. */
 #include <stdlib.h>
 #include "dataset/split_order.h"
 
@@ -47,14 +48,15 @@ static void place_groups(const group_row *rows, uint64_t count, const row_group 
 {
     uint64_t train_end, validation_end;
     ws_split_ends(count, options, &train_end, &validation_end);
-    int64_t lacking[WS_PART_COUNT] = {INT64_MIN, (int64_t)train_end, (int64_t)(validation_end - train_end),
-                                      (int64_t)(count - validation_end)};
+    const double wanted[WS_PART_COUNT] = {0, (double)train_end, (double)(validation_end - train_end),
+                                          (double)(count - validation_end)};
+    double given[WS_PART_COUNT] = {0};
     for (uint64_t g = 0; g < group_count; g++) {
         int to = WS_PART_TRAIN;
         for (int p = WS_PART_TRAIN; p < WS_PART_COUNT; p++)
-            if (lacking[p] > lacking[to])
+            if (wanted[p] > 0 && given[p] / wanted[p] < given[to] / wanted[to])
                 to = p;
-        lacking[to] -= (int64_t)groups[g].count;
+        given[to] += (double)groups[g].count;
         for (uint64_t i = 0; i < groups[g].count; i++)
             part[rows[groups[g].begin + i].row] = (uint8_t)to;
     }
