@@ -118,6 +118,8 @@ static void extraction_destroy(extraction *x)
     free(x->pieces);
     free(x->points);
     free(x->packets);
+    free(x->outgoing);
+    free(x->owners);
     free(x->round_damage);
     free(x->damage);
     ws_arena_destroy(&x->arena);

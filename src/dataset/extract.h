@@ -102,6 +102,10 @@ typedef struct extraction {
     size_t point_count, point_capacity;
     ws_packet *packets; /* of this rank's pieces */
     size_t packet_count, packet_capacity;
+    ws_packet *outgoing; /* the same, by the rank that owns their flows; kept from round to round, as is `owners` */
+    size_t outgoing_capacity;
+    uint32_t *owners;
+    size_t owner_capacity;
     ws_damage *round_damage;
     size_t round_damage_count, round_damage_capacity;
     size_t first_input, last_input; /* that the round touches, inclusive */

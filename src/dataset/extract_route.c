@@ -12,7 +12,7 @@ typedef struct packet_stream {
     const ws_packet *next, *end;
 } packet_stream;
 
-static ws_err choose_owners(const extraction *x, uint32_t *owner, size_t *counts)
+static void choose_owners(extraction *x, size_t *counts)
 {
     for (size_t k = 0; k < x->piece_count; k++) {
         const extract_piece *piece = &x->pieces[k];
@@ -22,39 +22,33 @@ static ws_err choose_owners(const extraction *x, uint32_t *owner, size_t *counts
             ws_flow_key key;
             bool source_is_low;
             ws_flow_key_of(&x->packets[i], &key, &source_is_low);
-            owner[i] = (uint32_t)(ws_flow_key_hash(&key) % (uint64_t)x->comm->size);
-            counts[owner[i]]++;
+            x->owners[i] = (uint32_t)(ws_flow_key_hash(&key) % (uint64_t)x->comm->size);
+            counts[x->owners[i]]++;
         }
     }
-    return WS_OK;
 }
 
-/* Packets by owner, those of one owner in input order. */
-static ws_err sort_by_owner(const extraction *x, ws_packet **out, size_t *counts)
+/* x->outgoing: packets by owner, those of one owner in input order. */
+static ws_err sort_by_owner(extraction *x, size_t *counts)
 {
-    uint32_t *owner = NULL;
-    size_t *at = NULL;
-    ws_err error = WS_OK;
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(owner, x->packet_count));
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(at, (size_t)x->comm->size));
-    WS_TRY_GOTO(done, choose_owners(x, owner, counts));
-    size_t total = 0;
+    size_t *at = NULL, total = 0;
+    WS_TRY(WS_GROW(x->owners, x->owner_capacity, x->packet_count));
+    WS_TRY(WS_GROW(x->outgoing, x->outgoing_capacity, x->packet_count));
+    WS_TRY(WS_NEW_ARRAY(at, (size_t)x->comm->size));
+    choose_owners(x, counts);
     for (int r = 0; r < x->comm->size; r++) {
         at[r] = total;
         total += counts[r];
     }
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(*out, total));
     for (size_t k = 0; k < x->piece_count; k++) {
         const extract_piece *piece = &x->pieces[k];
         if (piece->rank != x->comm->rank || piece->empty)
             continue;
         for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++)
-            (*out)[at[owner[i]]++] = x->packets[i];
+            x->outgoing[at[x->owners[i]]++] = x->packets[i];
     }
-done:
-    free(owner);
     free(at);
-    return error;
+    return WS_OK;
 }
 
 static ws_err to_rows(void *context, const ws_flow *flow)
@@ -105,17 +99,17 @@ ws_err extract_round_route_all(extraction *x)
         packet_stream own = {x->packets, x->packets + x->packet_count};
         return feed_tables(x, &own, 1);
     }
-    ws_packet *send = NULL, *received = NULL;
+    ws_packet *received = NULL;
     size_t *send_counts = NULL, *received_counts = NULL;
     ws_err local = WS_NEW_ARRAY(send_counts, (size_t)x->comm->size);
     if (local == WS_OK)
         local = WS_NEW_ARRAY(received_counts, (size_t)x->comm->size);
     if (local == WS_OK)
-        local = sort_by_owner(x, &send, send_counts);
+        local = sort_by_owner(x, send_counts);
     ws_err error = ws_agree_all(x->comm, local);
     if (error == WS_OK)
-        error = ws_exchange_all(x->comm, send, send_counts, sizeof *send, (void **)&received, received_counts);
-    free(send);
+        error = ws_exchange_all(x->comm, x->outgoing, send_counts, sizeof *x->outgoing, (void **)&received,
+                                received_counts);
     if (error == WS_OK)
         error = ws_agree_all(x->comm, feed_streams(x, received, received_counts));
     free(received);

@@ -1,12 +1,12 @@
 # Sourced: extracts the same inputs in several ways and compares the content hashes.
 
-# extract_hash RANKS ROUND_BYTES ARGUMENT...: the content hash
+# extract_hash RANKS ROUND_BYTES ARGUMENT...: the content hash, made again from what the store holds
 extract_hash() {
     local ranks=$1 round=$2
     shift 2
     rm -f compared.h5
-    mpirun -n "$ranks" "$WIRESWEEP" extract -q --json --set "round_bytes=$round" -o compared.h5 "$@" |
-        sed -n 's/.*"content_hash": "\([0-9a-f]*\)".*/\1/p'
+    mpirun -n "$ranks" "$WIRESWEEP" extract -q --set "round_bytes=$round" -o compared.h5 "$@"
+    "$WIRESWEEP" inspect --hash compared.h5
 }
 
 # same_everywhere NAME "RANKS:ROUND_BYTES ..." ARGUMENT...: one rank with everything in one round is the reference

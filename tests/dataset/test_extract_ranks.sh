@@ -10,14 +10,14 @@ cd "$folder"
 make="$WIRESWEEP_TOOLS/make_capture"
 
 mkdir mixed imitating damaged
-"$make" --flows 300 --seed 1 -o mixed/a.pcap >/dev/null
-"$make" --flows 200 --seed 2 --format pcapng -o mixed/b.pcapng >/dev/null
+"$make" --flows 150 --seed 1 -o mixed/a.pcap >/dev/null
+"$make" --flows 100 --seed 2 --format pcapng -o mixed/b.pcapng >/dev/null
 "$make" --flows 10 --seed 3 --nanoseconds --swapped --link sll -o mixed/c.pcap >/dev/null
 "$make" --flows 1 --seed 4 --format pcapng -o mixed/d.pcapng >/dev/null
-"$make" --flows 200 --seed 5 --link raw -o mixed/e.pcap >/dev/null
+"$make" --flows 100 --seed 5 --link raw -o mixed/e.pcap >/dev/null
 head -c 24 mixed/a.pcap >mixed/empty.pcap
-"$make" --flows 200 --seed 6 --adversarial 1400 -o imitating/a.pcap >/dev/null
-"$make" --flows 60 --seed 7 --adversarial 60000 -o imitating/b.pcap >/dev/null
+"$make" --flows 120 --seed 6 --adversarial 1400 -o imitating/a.pcap >/dev/null
+"$make" --flows 30 --seed 7 --adversarial 60000 -o imitating/b.pcap >/dev/null
 
 same_everywhere mixed "1:65536 2:65536 3:1000000000 4:300001 4:65536" mixed
 same_everywhere imitating "1:100000 2:65536 3:500000 4:1000000000" imitating
