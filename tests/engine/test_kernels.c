@@ -226,6 +226,33 @@ static void test_elementary_functions_are_within_two_ulp(void **state)
     assert_true(ws_silu(-200) == 0 && ws_gelu(-200) == 0 && ws_gelu(200) == 200);
 }
 
+static void test_activations_at_the_ends_of_the_range(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    FOR_EACH_LEVEL(isa)
+    for (int k = 1; k < WS_ACTIVATION_COUNT; k++) {
+        ws_real *x = guarded(N), *y = guarded(N); /* x is all NaN so far: it must come through */
+        ws_activate_arguments a = {.count = N, .activation = (ws_activation)k, .x = x, .y = y};
+        static const float ends[] = {-1e30F, -200, -90, -1e-30F, 0, 1e-30F, 90, 200, 1e30F};
+        for (size_t i = 0; i < 9; i++)
+            x[i] = x[20 + i] = (ws_real)ends[i];
+        ws_kernels_of(isa)->activate_forward(&a, NULL);
+        for (size_t i = 0; i < N; i++) {
+            if (isnan(x[i])) {
+                assert_true(isnan(y[i]));
+                continue;
+            }
+            double top = k == WS_TANH ? 1 : (double)x[i];
+            double want = x[i] > 1    ? top
+                          : x[i] < -1 ? (k == WS_TANH ? -1 : 0)
+                                      : activation_of(a.activation, (double)x[i]);
+            assert_true(fabs((double)y[i] - want) <= 1e-7 * fabs(want));
+        }
+        release(x, N), release(y, N);
+    }
+}
+
 /* ---- backward: a plan that uses every operator, at every level ---- */
 
 static ws_plan *everything(int64_t B)
@@ -293,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_layernorm_forward),
         cmocka_unit_test(test_pointwise_forward),
         cmocka_unit_test(test_losses_forward),
+        cmocka_unit_test(test_activations_at_the_ends_of_the_range),
         cmocka_unit_test(test_elementary_functions_are_within_two_ulp),
         cmocka_unit_test(test_backward_levels_agree_and_runs_repeat),
     };
