@@ -5,6 +5,7 @@
 #include <string.h>
 #include "dataset/dataset.h"
 #include "jobs/job.h"
+#include "sweep/sweep.h"
 
 typedef struct inspect_options {
     ws_job_common common;
@@ -62,7 +63,7 @@ static ws_err describe_folder(const char *path, bool json, ws_text *out)
     WS_CHECK(sweep != NULL, MEMORY, "no memory for the path of %s", path);
     ws_err error = WS_OK;
     if (ws_file_exists(sweep)) {
-        error = ws_json_describe(sweep, json, out);
+        error = json ? ws_json_describe(sweep, json, out) : ws_sweep_status_describe(path, false, out);
     } else {
         error = WS_ERROR(ARGUMENT, "%s is a folder, and not that of a sweep (no sweep.json)", path);
         WS_HINT("give one of the files in it");

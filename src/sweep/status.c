@@ -107,3 +107,71 @@ done:
     free(path);
     return error;
 }
+
+static void describe_for_people(const ws_sweep_status *status, ws_text *out)
+{
+    char text[32];
+    ws_text_appendf(out, "%zu planned: %zu done, %zu failed, %zu running, %zu left\n", status->planned, status->done,
+                    status->failed, status->running, status->left);
+    if (!isnan(status->seconds_each)) {
+        ws_format_seconds(status->seconds_each, text);
+        ws_text_appendf(out, "a trial takes %s\n", text);
+    }
+    if (!isnan(status->seconds_left) && status->seconds_left > 0) {
+        ws_format_seconds(status->seconds_left, text);
+        ws_text_appendf(out, "about %s to finish, with %zu at once\n", text, status->running);
+    }
+    if (status->failures.length)
+        ws_text_appendf(out, "failed:\n%s", ws_text_string(&status->failures));
+}
+
+static bool add_seconds(cJSON *object, const char *key, double seconds)
+{
+    return isnan(seconds) ? cJSON_AddNullToObject(object, key) != NULL
+                          : cJSON_AddNumberToObject(object, key, seconds) != NULL;
+}
+
+/* Takes the lines of `failures` apart. */
+static bool add_failures(cJSON *object, char *failures)
+{
+    cJSON *list = cJSON_AddArrayToObject(object, "failures");
+    char *rest = failures, *line;
+    while (list && (line = strsep(&rest, "\n")) && *line) {
+        cJSON *failure = cJSON_CreateObject();
+        char *reason = line;
+        const char *id = strsep(&reason, " ");
+        if (!failure || !cJSON_AddItemToArray(list, failure) || !cJSON_AddStringToObject(failure, "id", id) ||
+            !cJSON_AddStringToObject(failure, "reason", reason ? reason : ""))
+            return false;
+    }
+    return list != NULL;
+}
+
+static ws_err describe_for_machines(ws_sweep_status *status, ws_text *out)
+{
+    cJSON *root = cJSON_CreateObject();
+    bool made = root && cJSON_AddNumberToObject(root, "planned", (double)status->planned) &&
+                cJSON_AddNumberToObject(root, "done", (double)status->done) &&
+                cJSON_AddNumberToObject(root, "failed", (double)status->failed) &&
+                cJSON_AddNumberToObject(root, "running", (double)status->running) &&
+                cJSON_AddNumberToObject(root, "left", (double)status->left) &&
+                add_seconds(root, "seconds_each", status->seconds_each) &&
+                add_seconds(root, "seconds_left", status->seconds_left) && add_failures(root, status->failures.data);
+    ws_err error = made ? ws_json_pretty(root, out) : WS_ERROR(MEMORY, "no memory for the status of the sweep");
+    cJSON_Delete(root);
+    ws_text_append(out, "\n");
+    return error;
+}
+
+ws_err ws_sweep_status_describe(const char *directory, bool json, ws_text *out)
+{
+    ws_sweep_status status;
+    ws_err error = ws_sweep_status_read(directory, &status);
+    if (error == WS_OK && json)
+        error = describe_for_machines(&status, out);
+    else if (error == WS_OK)
+        describe_for_people(&status, out);
+    ws_text_destroy(&status.failures);
+    WS_TRY(error);
+    return ws_text_check(out);
+}

@@ -93,5 +93,7 @@ typedef struct ws_sweep_status {
     ws_text failures;    /* lines "ID reason"; destroy it */
 } ws_sweep_status;
 WS_MUST ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out);
+/* The same as lines for people or as JSON. */
+WS_MUST ws_err ws_sweep_status_describe(const char *directory, bool json, ws_text *out);
 
 #endif
