@@ -41,7 +41,7 @@ ws_digest ws_sha256_finish(ws_sha256 *hash)
 {
     ws_digest digest;
     EVP_DigestFinal_ex(hash->state, digest.bytes, NULL);
-    EVP_DigestInit_ex(hash->state, EVP_sha256(), NULL);
+    EVP_DigestInit_ex(hash->state, NULL, NULL); /* the same digest again, without looking it up by name */
     return digest;
 }
 

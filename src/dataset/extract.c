@@ -47,6 +47,7 @@ static ws_err prepare_all(extraction *x)
         local = ws_flow_table_create(&x->table, &x->rules);
     WS_AGREE(x->comm, local);
     WS_TRY(extract_inputs_open_all(x));
+    WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x));
     WS_AGREE(x->comm, ws_labels_open(&x->labels, x->adapter, x->options->labels, &x->paths));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,
@@ -108,6 +109,7 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
 
 static void extraction_destroy(extraction *x)
 {
+    extract_hasher_destroy(&x->hasher); /* first: it reads the inputs */
     for (size_t i = 0; i < x->input_count; i++)
         extract_input_release(&x->inputs[i]);
     ws_store_writer_destroy(&x->writer);

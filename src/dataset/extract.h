@@ -1,7 +1,8 @@
 /* Inside the extraction: what its files offer each other. Outsiders call ws_extract_all (dataset.h).
  *
  *   extract.c          the run from first to last
- *   extract_inputs.c   the inputs: opened and checked before anything is written, hashed for provenance
+ *   extract_inputs.c   the inputs: opened and checked before anything is written, dealt out to the ranks
+ *   extract_hash.c     their SHA-256, taken meanwhile
  *   extract_read.c     a round: stripes, their proof, records to packets, ordinals, closing points
  *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
  *   extract_rows.c     rows of all ranks into one order, to the store
@@ -80,6 +81,8 @@ typedef struct extract_piece {
     size_t first_damage, damage_count; /* on its rank: in extraction.damage */
 } extract_piece;
 
+typedef struct extract_hasher extract_hasher;
+
 typedef struct extraction {
     const ws_comm *comm;
     const ws_extract_options *options;
@@ -112,6 +115,7 @@ typedef struct extraction {
     uint64_t first_base;            /* where first_input lies in the concatenation */
 
     /* the run */
+    extract_hasher *hasher;
     ws_flow_table *table;
     ws_label_source *labels;
     ws_store_writer *writer;
@@ -125,8 +129,12 @@ typedef struct extraction {
 WS_MUST ws_err extract_inputs_open_all(extraction *x);
 WS_MUST ws_err extract_input_use(extract_input *input, uint32_t index); /* opens it for walking */
 void extract_input_release(extract_input *input);
-/* SHA-256 of every input, in hex, in the arena; the same on all ranks. */
-WS_MUST ws_err extract_inputs_hash_all(extraction *x, ws_string_list *out);
+
+/* extract_hash.c: a thread that takes the SHA-256 of this rank's share of the inputs. */
+WS_MUST ws_err extract_hasher_start(extract_hasher **out, const extraction *x);
+/* Waits for it; of every input, in hex, in the arena; the same on all ranks. */
+WS_MUST ws_err extract_hasher_finish_all(extract_hasher *hasher, ws_arena *arena, ws_string_list *out);
+void extract_hasher_destroy(extract_hasher **hasher); /* also while it runs */
 
 /* extract_read.c: the next round: packets with their ordinals, pieces, closing points. */
 WS_MUST ws_err extract_round_read_all(extraction *x);

@@ -187,7 +187,7 @@ static ws_err write_provenance_all(extraction *x, const char *options, const cha
 {
     ws_string_list hashes;
     uint64_t *bytes = NULL, *records = NULL;
-    WS_TRY(extract_inputs_hash_all(x, &hashes));
+    WS_TRY(extract_hasher_finish_all(x->hasher, x->arena, &hashes));
     ws_err local = ws_arena_alloc(x->arena, &bytes, x->input_count, sizeof *bytes);
     if (local == WS_OK)
         local = ws_arena_alloc(x->arena, &records, x->input_count, sizeof *records);

@@ -1,11 +1,9 @@
 /* The inputs of an extraction: found and sorted once, opened and checked before anything is written, dealt out to the
- * ranks, hashed for provenance. Reads file headers and whole files for their hashes; records are read by
- * extract_read.c.
+ * ranks. Reads file headers only; records are read by extract_read.c, whole files for their hashes by extract_hash.c.
  */
 #include "dataset/extract.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* The first rank looks, the others hear: a directory that changes meanwhile must not look different to two ranks. */
@@ -263,71 +261,4 @@ void extract_input_release(extract_input *input)
     ws_walk_destroy(&input->walk);
     if (input->capture.file >= 0)
         ws_capture_close(&input->capture);
-}
-
-/* SHA-256 of the first `bytes` bytes: of what the run has read, also where the file grew since. */
-enum { HASH_BLOCK = 1 << 18 };
-static ws_err hash_input(const extract_input *input, ws_sha256 *hash, uint8_t *block, ws_digest *out)
-{
-    ws_err error = WS_OK;
-    FILE *file = fopen(input->path, "rb");
-    WS_CHECK(file != NULL, IO, "%s: cannot be opened again to take its SHA-256", input->path);
-    for (uint64_t at = 0; at < input->bytes;) {
-        size_t wanted = input->bytes - at < HASH_BLOCK ? (size_t)(input->bytes - at) : HASH_BLOCK;
-        size_t got = fread(block, 1, wanted, file);
-        WS_CHECK_GOTO(done, got == wanted, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes before",
-                      input->path, at + got, input->bytes);
-        ws_sha256_update(hash, block, got);
-        at += got;
-    }
-    *out = ws_sha256_finish(hash);
-done:
-    fclose(file);
-    return error;
-}
-
-/* words: four for each input; left zero where another rank hashes. */
-static ws_err hash_own_inputs(const extraction *x, uint64_t *words)
-{
-    ws_sha256 *hash = NULL;
-    uint8_t *block = NULL;
-    ws_err error = WS_OK;
-    WS_TRY_GOTO(done, ws_sha256_create(&hash));
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(block, HASH_BLOCK));
-    for (size_t i = 0; i < x->input_count; i++)
-        if (x->inputs[i].hasher == x->comm->rank) {
-            ws_digest digest = {{0}};
-            WS_TRY_GOTO(done, hash_input(&x->inputs[i], hash, block, &digest));
-            memcpy(words + 4 * i, digest.bytes, sizeof digest.bytes);
-        }
-done:
-    free(block);
-    ws_sha256_destroy(&hash);
-    return error;
-}
-
-ws_err extract_inputs_hash_all(extraction *x, ws_string_list *out)
-{
-    /* Zero where another rank hashes: the sum over ranks is the digest. */
-    uint64_t *words = NULL;
-    const char **items = NULL;
-    ws_err local = WS_NEW_ARRAY(words, x->input_count * 4);
-    if (local == WS_OK)
-        local = ws_arena_alloc(x->arena, &items, x->input_count, sizeof *items);
-    if (local == WS_OK)
-        local = hash_own_inputs(x, words);
-    ws_err error = ws_agree_all(x->comm, local);
-    if (error == WS_OK)
-        error = ws_sum_u64_all(x->comm, words, x->input_count * 4);
-    for (size_t i = 0; error == WS_OK && i < x->input_count; i++) {
-        char hex[65];
-        ws_digest digest;
-        memcpy(digest.bytes, words + 4 * i, sizeof digest.bytes);
-        ws_digest_hex(&digest, hex);
-        if ((items[i] = ws_arena_strdup(x->arena, hex)) == NULL)
-            error = WS_ERROR(MEMORY, "out of memory for the hashes of %zu inputs", x->input_count);
-    }
-    free(words);
-    *out = (ws_string_list){items, x->input_count};
-    return error;
 }
