@@ -8,8 +8,9 @@
  *     ws_plan_output(plan, v, "velocity");
  *     WS_TRY(ws_plan_finish(plan, loss));          // or WS_NO_TENSOR: forward only
  *     ws_executor *x; ws_executor_create(&x, plan);
- *     fill ws_executor_input(x, "x"); ws_executor_forward(x, parameters); ws_executor_backward(x, parameters,
- * gradients);
+ *     fill ws_executor_input(x, "x");
+ *     ws_executor_forward(x, parameters);
+ *     ws_executor_backward(x, parameters, gradients);
  *
  * Builder errors are sticky: the first mismatch is remembered with the node's name and both shapes, later calls do
  * nothing, ws_plan_finish reports it. No malloc in a step. An executor is used by one thread at a time; several may
@@ -92,6 +93,39 @@ double ws_gradient_norm(const ws_real *gradients, size_t extent);
 void ws_ema_step(double decay, ws_real *average, const ws_real *parameters, size_t extent);
 /* Linear warm-up, then cosine from peak to floor at `steps`. step from 0. */
 double ws_cosine_schedule(double peak, double floor, uint64_t warmup, uint64_t steps, uint64_t step);
+
+/* ---- places: where an executor runs: the CPU at the active instruction set level, or one CUDA device with its queue ----
+ * The functions without a place work on the CPU. Parameters, gradients and moments given to an executor must be memory of
+ * its place; on the CPU that is any memory. */
+typedef enum ws_backend { WS_CPU, WS_CUDA } ws_backend;
+typedef struct ws_place {
+    ws_backend backend;
+    const struct ws_device *device;
+    const struct ws_kernels *kernels;
+    void *queue; /* owned */
+} ws_place;
+/* WS_E_UNSUPPORTED for WS_CUDA in a build without it. index: of the device among those of its kind, 0 on the CPU. */
+WS_MUST ws_err ws_place_open(ws_place *out, ws_backend backend, int index);
+void ws_place_close(ws_place *place);
+/* count reals, zeroed. */
+WS_MUST ws_err ws_place_allocate(const ws_place *place, ws_real **out, size_t count);
+void ws_place_release(const ws_place *place, ws_real **memory);
+void ws_place_upload(const ws_place *place, ws_real *device, const ws_real *host, size_t count);
+/* Waits; host holds the values afterwards. */
+WS_MUST ws_err ws_place_download(const ws_place *place, ws_real *host, const ws_real *device, size_t count);
+WS_MUST ws_err ws_place_wait(const ws_place *place);
+
+/* An executor in a place; the place must outlive it. Inputs and outputs are host memory: forward copies them. */
+WS_MUST ws_err ws_executor_create_at(ws_executor **out, const ws_plan *plan, const ws_place *place);
+/* Waits for the executor's work; reports a device's fault. Outputs and loss are valid afterwards. */
+WS_MUST ws_err ws_executor_wait(ws_executor *executor);
+
+void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,
+                      double scale, uint64_t step, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
+                      ws_real *second_moment);
+WS_MUST ws_err ws_gradient_norm_at(const ws_place *place, const ws_real *gradients, size_t extent, double *out);
+void ws_ema_step_at(const ws_place *place, double decay, ws_real *average, const ws_real *parameters, size_t extent);
+void ws_accumulate_at(const ws_place *place, ws_real *sum, const ws_real *value, size_t count);
 
 /* Registry, for `wiresweep list operators`. */
 typedef struct ws_operator_info {
