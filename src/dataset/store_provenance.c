@@ -175,6 +175,7 @@ ws_err ws_store_seal(const char *partial, const char *path, const char *content_
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);
     WS_TRY(close_error);
+    ws_store_release(partial, false);
     int descriptor = open(partial, O_RDONLY | O_CLOEXEC);
     WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
     int status = fsync(descriptor);

@@ -260,6 +260,25 @@ out:
     return error;
 }
 
+static uint64_t chunked_bytes(uint64_t rows, uint64_t chunk_rows, size_t value_bytes)
+{
+    enum { INDEX_BYTES = 128 }; /* a chunk in HDF5's index, generously */
+    uint64_t chunks = (rows + chunk_rows - 1) / chunk_rows;
+    return chunks * (chunk_rows * value_bytes + INDEX_BYTES);
+}
+
+/* Of the file once all rows up to now are in it; some room is for names and provenance. */
+static uint64_t expected_bytes(const ws_store_writer *writer)
+{
+    uint64_t bytes = 2 << 20;
+    for (size_t c = 0; c < writer->column_count; c++)
+        bytes += chunked_bytes(writer->total_rows + 1, WS_CHUNK_FLOWS, ws_stored_size(writer->columns[c].type));
+    bytes += chunked_bytes(writer->total_rows, WS_CHUNK_FLOWS, WS_FLOW20_COLUMNS * sizeof(float));
+    for (size_t c = 0; ws_packet_columns[c].path != NULL; c++)
+        bytes += chunked_bytes(writer->total_packets, WS_CHUNK_PACKETS, ws_stored_size(ws_packet_columns[c].type));
+    return bytes;
+}
+
 static ws_err write_window_all(ws_store_writer *writer)
 {
     ws_store_row *rows = NULL;
@@ -277,6 +296,9 @@ static ws_err write_window_all(ws_store_writer *writer)
     size_t row_bytes = (size_t)count * WS_FLOW20_COLUMNS * sizeof(float), packet_bytes = (size_t)packet_count * 8;
     WS_TRY_GOTO(out,
                 ws_agree_all(&writer->comm, ws_alloc(&buffer, 1, row_bytes > packet_bytes ? row_bytes : packet_bytes)));
+    WS_TRY_GOTO(out, ws_agree_all(&writer->comm, writer->comm.rank == 0
+                                                     ? ws_store_reserve(writer->partial, expected_bytes(writer))
+                                                     : WS_OK));
     error = write_rows(writer, rows, begin, count, buffer);
     keep_first(&error, write_packets(writer, packets, packet_begin, packet_count, buffer));
     WS_TRY_GOTO(out, ws_agree_all(&writer->comm, error));
@@ -378,7 +400,10 @@ void ws_store_writer_destroy(ws_store_writer **out)
     ws_store_writer *writer = *out;
     if (writer == NULL)
         return;
-    /* Unchecked: the file is removed below, and the caller's error must not be replaced. */
+    /* Unchecked: the file is removed below, and the caller's error must not be replaced. Its space is given back first: on a
+     * full disk HDF5 could not close it otherwise. */
+    if (!writer->sealed && writer->comm.rank == 0 && writer->partial != NULL)
+        ws_store_release(writer->partial, true);
     while (writer->dataset_count > 0)
         H5Dclose(writer->datasets[--writer->dataset_count]);
     if (writer->file >= 0)

@@ -15,7 +15,8 @@ typedef struct ws_store_writer ws_store_writer;
 typedef struct ws_store_writer_options {
     const char *path; /* final name */
     const char *dataset;
-    const ws_string_list *inputs; /* names as stored (row_hash uses them; base names, with folders only where two would be alike) */
+    const ws_string_list
+        *inputs; /* names as stored (row_hash uses them; base names, with folders only where two would be alike) */
     const char *endpoints;        /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;         /* NULL: unkeyed */
     const ws_label_level *levels; /* borrowed; class names sorted bytewise */
