@@ -112,6 +112,29 @@ static void format_time(int64_t ns, char out[40])
 }
 
 /* ---------------------------------------------------------------- for people */
+/* The sums of the counters, a line each, and what was skipped by reason; all of them as they are where they have no sums. */
+static void append_counters(const description *d, ws_text *out)
+{
+    cJSON *counters = cJSON_Parse(d->counters);
+    const cJSON *sum = cJSON_GetObjectItemCaseSensitive(counters, "sum"), *item, *reason;
+    if (sum == NULL)
+        ws_text_appendf(out, "  counters      %s\n", d->counters);
+    else
+        ws_text_append(out, "  counters (--json shows them by input)\n");
+    cJSON_ArrayForEach(item, sum)
+    {
+        if (cJSON_IsNumber(item))
+            ws_text_appendf(out, "    %-40s %12.0f\n", item->string, item->valuedouble);
+        cJSON_ArrayForEach(reason, item)
+        {
+            int width = 40 - (int)strlen(item->string) - 1;
+            ws_text_appendf(out, "    %s %-*s %12.0f\n", item->string, width > 0 ? width : 0, reason->string,
+                            reason->valuedouble);
+        }
+    }
+    cJSON_Delete(counters);
+}
+
 static void describe_text(const ws_store *store, const description *d, ws_text *out)
 {
     char first[40], last[40], bytes[32];
@@ -146,7 +169,8 @@ static void describe_text(const ws_store *store, const description *d, ws_text *
         for (size_t c = 0; c < level->classes; c++)
             ws_text_appendf(out, "    %-40s %12llu\n", level->names[c], (unsigned long long)d->class_counts[l][c]);
     }
-    ws_text_appendf(out, "  options       %s\n  counters      %s\n", d->options, d->counters);
+    ws_text_appendf(out, "  options       %s\n", d->options);
+    append_counters(d, out);
 }
 
 /* ---------------------------------------------------------------- for machines */
