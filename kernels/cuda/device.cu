@@ -14,15 +14,19 @@ enum { WORKSPACE_BYTES = 32 << 20 }; /* what NVIDIA advises for Hopper; enough f
 
 /* ---- cuBLAS, loaded once ---- */
 
+#ifndef WS_CUBLAS_FILE
+#define WS_TEXT(number) #number
+#define WS_TEXT_OF(number) WS_TEXT(number)
+#define WS_CUBLAS_FILE "libcublas.so." WS_TEXT_OF(CUBLAS_VER_MAJOR)
+#endif
+
 static pthread_once_t blas_once = PTHREAD_ONCE_INIT;
 static ws_blas blas_calls;
 static char blas_missing[256]; /* why it could not be loaded; "" when it was */
 
 static void load_blas(void)
 {
-    char name[32];
-    snprintf(name, sizeof name, "libcublas.so.%d", CUBLAS_VER_MAJOR);
-    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(WS_CUBLAS_FILE, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         snprintf(blas_missing, sizeof blas_missing, "%s", dlerror());
         return;
@@ -30,7 +34,7 @@ static void load_blas(void)
 #define LOAD(call)                                                                                                     \
     blas_calls.call##_ = (decltype(&call))dlsym(library, #call);                                                       \
     if (blas_calls.call##_ == NULL && blas_missing[0] == '\0')                                                         \
-        snprintf(blas_missing, sizeof blas_missing, "%s has no " #call, name);
+        snprintf(blas_missing, sizeof blas_missing, "it has no " #call);
     WS_BLAS_CALLS(LOAD)
 #undef LOAD
 }

@@ -49,9 +49,15 @@ void ws_cuda_note_blas(ws_cuda_queue *queue, cublasStatus_t status, const char *
 void ws_cuda_gemm(ws_cuda_queue *queue, bool transpose_left, bool transpose_right, int64_t M, int64_t N, int64_t K,
                   const float *left, const float *right, bool accumulate, float *out);
 
+/* Without nvcc, the tests compile these sources for the host against an emulation of the launch model. */
+#ifdef __CUDACC__
+#define WS_START(queue, kernel, blocks, threads, ...) kernel<<<(blocks), (threads), 0, (queue)->stream>>>(__VA_ARGS__)
+#else
+#define WS_START(queue, kernel, blocks, threads, ...) ws_emulate((blocks), (threads), [&] { kernel(__VA_ARGS__); })
+#endif
 #define WS_LAUNCH(queue, kernel, blocks, threads, ...)                                                                 \
     do {                                                                                                               \
-        kernel<<<(blocks), (threads), 0, (queue)->stream>>>(__VA_ARGS__);                                              \
+        WS_START(queue, kernel, blocks, threads, __VA_ARGS__);                                                         \
         ws_cuda_note((queue), cudaGetLastError(), #kernel);                                                            \
     } while (0)
 

@@ -22,6 +22,10 @@ ws_err ws_local_rank_all(const ws_comm *comm, int *local_rank, int *local_size)
 #include <stdlib.h>
 #include "cluster/tree_plan.h"
 
+#ifndef WS_NCCL_FILE
+#define WS_NCCL_FILE "libnccl.so.2"
+#endif
+
 /* Loaded when the first communicator is made, not linked: the program starts where NCCL is absent, and faster. */
 #define NCCL_CALLS(CALL)                                                                                               \
     CALL(ncclGetUniqueId)                                                                                              \
@@ -68,7 +72,7 @@ static ws_err load(void)
 {
     if (calls.library != NULL)
         return WS_OK;
-    void *library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(WS_NCCL_FILE, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
         ws_err error = WS_ERROR(NCCL, "NCCL cannot be loaded: %s", dlerror());
         WS_HINT("install libnccl2 from NVIDIA's package repository, or set LD_LIBRARY_PATH to where it is");
@@ -76,7 +80,7 @@ static ws_err load(void)
     }
 #define LOAD(name)                                                                                                     \
     *(void **)&calls.name##_ = dlsym(library, #name);                                                                  \
-    WS_CHECK(calls.name##_ != NULL, NCCL, "libnccl.so.2 has no " #name);
+    WS_CHECK(calls.name##_ != NULL, NCCL, "NCCL has no " #name);
     NCCL_CALLS(LOAD)
 #undef LOAD
     calls.library = library;

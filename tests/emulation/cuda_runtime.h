@@ -1,0 +1,52 @@
+/* The part of CUDA that the kernels and the device use, on the host: the CUDA sources compile against this header as C++ and
+ * run in the ordinary tests, several simulated devices included. Not a performance model; everything happens at once, in
+ * the calling thread.
+ *
+ * A block's threads are coroutines that run from one barrier or shuffle to the next. A barrier that not all threads reach
+ * ends the program with a message, as does a write beyond device memory (found when it is freed).
+ */
+#ifndef WS_TESTS_EMULATION_CUDA_RUNTIME_H
+#define WS_TESTS_EMULATION_CUDA_RUNTIME_H
+
+#include "cuda_runtime_api.h"
+
+#ifdef __cplusplus
+#include <cmath>
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+/* One block at a time runs in a thread. */
+#define __shared__ static thread_local
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    {
+    }
+};
+extern thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+/* body(context) is the kernel's call for one thread. */
+void ws_emulate_launch(dim3 blocks, dim3 threads, void (*body)(void *context), void *context);
+void __syncthreads();
+/* The value that the lane `other` gives in the same shuffle. */
+void ws_emulate_shuffle(void *value, unsigned bytes, unsigned other_lane);
+unsigned ws_emulate_lane();
+
+template <typename T> T __shfl_xor_sync(unsigned, T value, int mask)
+{
+    ws_emulate_shuffle(&value, sizeof value, ws_emulate_lane() ^ (unsigned)mask);
+    return value;
+}
+
+/* In the place of kernel<<<...>>>: work is a lambda that calls the kernel. */
+template <typename Work> void ws_emulate(dim3 blocks, dim3 threads, Work work)
+{
+    ws_emulate_launch(
+        blocks, threads, [](void *context) { (*(Work *)context)(); }, &work);
+}
+#endif
+
+#endif
