@@ -5,16 +5,12 @@ set -euo pipefail
 fail() { echo "FAIL: $*"; exit 1; }
 
 check() {
-    python3 -c '
-import json, sys
-rows = json.load(sys.stdin)
-assert rows and any("ratio" in r for r in rows), rows
-for r in rows:
-    assert r["value"] > 0 and r["unit"], r
-    if "ratio" in r:
-        assert r["of"] and abs(r["ratio"] - r["value"] / r["ceiling"]) < 1e-3 * max(1, r["ratio"]), r
-        assert 0 < r["ratio"] < 10, r
-' || fail "$1"
+    jq -e 'def distance(a; b): (a - b) | if . < 0 then -. else . end;
+        length > 0 and any(.[]; has("ratio"))
+        and all(.[]; .value > 0 and .unit != "")
+        and all(.[] | select(has("ratio")); .of != "" and .ratio > 0 and .ratio < 10
+                                            and distance(.ratio; .value / .ceiling) < 0.001 + 0.001 * .ratio)' \
+        >/dev/null || fail "$1"
 }
 "$WIRESWEEP" bench engine --json | check engine
 "$WIRESWEEP" bench extract --json | check extract
