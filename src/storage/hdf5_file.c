@@ -58,6 +58,20 @@ static ws_err check_readable(const char *path, bool writable)
     return WS_OK;
 }
 
+/* Before HDF5 opens a file through MPI, every rank tries by itself: an open that fails on some ranks only cannot be undone,
+ * since closing is collective too. */
+static ws_err check_creatable(const char *path)
+{
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) {
+        ws_err error = WS_ERROR(IO, "cannot create %s: %s", path, strerror(errno));
+        WS_HINT("check that its folder exists on every machine, can be written and has room");
+        return error;
+    }
+    close(descriptor);
+    return WS_OK;
+}
+
 static ws_err open_failed(const char *path)
 {
     char reason[512];
@@ -134,6 +148,8 @@ static ws_err open_file(const ws_comm *comm, const char *path, bool writable, hi
 
 ws_err ws_h5_create_all(const ws_comm *comm, const char *path, hid_t *out)
 {
+    *out = -1;
+    WS_TRY(ws_agree_all(comm, check_creatable(path)));
     ws_err error = ws_agree_all(comm, create_file(comm->size > 1 ? comm : NULL, path, out));
     if (error != WS_OK && *out >= 0) {
         H5Fclose(*out);

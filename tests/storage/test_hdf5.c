@@ -150,6 +150,24 @@ static void unreadable_files_are_named(void **state)
     ws_error_clear();
 }
 
+/* A folder that only some machines see. */
+static void one_rank_without_the_file_fails_all(void **state)
+{
+    (void)state;
+    hid_t file = -1;
+    const char *name = world.rank == world.size - 1 ? "nowhere/shared.h5" : "shared.h5";
+    ws_err error = ws_h5_create_all(&world, in_folder(name), &file);
+    assert_int_equal(error, WS_E_IO);
+    assert_non_null(strstr(ws_error_message(), "nowhere/shared.h5"));
+    assert_int_equal(file, -1);
+    assert_int_equal(ws_h5_create_all(&world, in_folder("shared.h5"), &file), WS_OK);
+    assert_int_equal(ws_h5_close(&file), WS_OK);
+    assert_int_equal(ws_h5_open_all(&world, in_folder(name), true, &file), WS_E_IO);
+    assert_int_equal(ws_h5_open_all(&world, in_folder("shared.h5"), true, &file), WS_OK);
+    assert_int_equal(ws_h5_close(&file), WS_OK);
+    ws_error_clear();
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -174,6 +192,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(fixed_length_texts_of_other_programs_are_read),
         cmocka_unit_test(datasets_round_trip),
         cmocka_unit_test(unreadable_files_are_named),
+        cmocka_unit_test(one_rank_without_the_file_fails_all),
     };
     if (cmocka_run_group_tests(tests, make_folder, remove_folder) > 0)
         MPI_Abort(MPI_COMM_WORLD, 1);
