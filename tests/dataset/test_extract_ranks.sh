@@ -39,7 +39,7 @@ damage() {
 }
 damage mixed/a.pcap damaged/once.pcap 25
 damage mixed/e.pcap damaged/late.pcap 51
-damage mixed/a.pcap damaged/often.pcap 10 20 30 40 50
+damage mixed/a.pcap damaged/often.pcap 17 45
 head -c $(($(stat -c %s mixed/e.pcap) / 2 + 7)) mixed/e.pcap >damaged/cut.pcap
 head -c $(($(stat -c %s mixed/b.pcapng) / 3 + 5)) mixed/b.pcapng >damaged/cut.pcapng
 same_everywhere damaged "1:65536 2:65536 3:1000000000 4:200001" damaged 2>messages
