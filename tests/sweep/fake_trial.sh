@@ -48,8 +48,14 @@ hang_stubbornly)
     ;;
 slow)
     trap 'touch "$dir/checkpoint"; exit 75' TERM
-    [ "$5" = --resume ] && [ -e "$dir/checkpoint" ] && touch "$dir/resumed"
     for _ in 1 2 3 4 5 6; do sleep 0.05; done
+    record "$id"
+    ;;
+wait) # until the test lets it go on
+    trap 'touch "$dir/checkpoint"; exit 75' TERM
+    [ "$5" = --resume ] && [ -e "$dir/checkpoint" ] && touch "$dir/resumed"
+    touch "$dir/ready"
+    until [ -e "$dir/../../go" ]; do sleep 0.02; done
     record "$id"
     ;;
 requeue) # asks once to be started again
