@@ -83,7 +83,10 @@ cmp "$folder/table.csv" "$folder/two/tables/table.csv" || fail "table --format c
 ends_with 2 "$WIRESWEEP" table "$folder/one" --format html5
 
 # a trial of two ranks gives the same result as a trial of one
+sed 's/"baselines": true/"baselines": false/' "$smoke" > "$folder/configs/sweeps/models.json"
+smoke=$folder/configs/sweeps/models.json
 stop_early "$folder/ranks" --ranks-per-trial 2
 ends_with 0 "$WIRESWEEP" sweep "$smoke" --ranks-per-trial 2 -o "$folder/ranks"
-cmp "$folder/ranks/tables/trials.csv" "$folder/two/tables/trials.csv" || fail "the number of ranks changes the result"
+cmp "$folder/ranks/tables/trials.csv" <(grep -v -e ,majority, -e ,best_single_feature, "$folder/two/tables/trials.csv") ||
+    fail "the number of ranks changes the result"
 echo passed
