@@ -205,6 +205,8 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
     piece->packet_count = x->packet_count - piece->first_packet;
     piece->reached = ws_walk_offset(input->walk);
     piece->records = piece->counts.records;
+    if (piece->end >= input->bytes) /* a round may hold more small files than a process may have open */
+        extract_input_release(input);
     return WS_OK;
 }
 

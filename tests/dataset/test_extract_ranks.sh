@@ -19,8 +19,8 @@ head -c 24 mixed/a.pcap >mixed/empty.pcap
 "$make" --flows 120 --seed 6 --adversarial 1400 -o imitating/a.pcap >/dev/null
 "$make" --flows 30 --seed 7 --adversarial 60000 -o imitating/b.pcap >/dev/null
 
-same_everywhere mixed "1:65536 2:65536 3:1000000000 4:300001 4:65536" mixed
-same_everywhere imitating "1:100000 2:65536 3:500000 4:1000000000" imitating
+same_everywhere mixed "2:65536 3:1000000000 4:200001" mixed
+same_everywhere imitating "1:65536 2:65536 4:300000" imitating
 
 # Inputs in any order, twice, or by a list: the same store.
 reference=$(extract_hash 2 200000 mixed/a.pcap mixed/c.pcap mixed/d.pcapng)
@@ -42,8 +42,13 @@ damage mixed/e.pcap damaged/late.pcap 51
 damage mixed/a.pcap damaged/often.pcap 17 45
 head -c $(($(stat -c %s mixed/e.pcap) / 2 + 7)) mixed/e.pcap >damaged/cut.pcap
 head -c $(($(stat -c %s mixed/b.pcapng) / 3 + 5)) mixed/b.pcapng >damaged/cut.pcapng
-same_everywhere damaged "1:65536 2:65536 3:1000000000 4:200001" damaged 2>messages
+same_everywhere damaged "1:65536 2:65536 3:1000000000" damaged 2>messages
 grep -q 'damaged stretches' messages
 runs=$("$WIRESWEEP" extract -q --json -o damaged.h5 damaged 2>/dev/null |
     sed -n 's/.*"damage_runs": \([0-9]*\).*/\1/p')
 [ "$runs" -ge 5 ] || { echo "$runs damaged stretches in 5 damaged files"; exit 1; }
+
+# More files in one round than a process may have open.
+mkdir many
+for k in $(seq 300); do cp mixed/c.pcap "many/$k.pcap"; done
+(ulimit -n 150 && "$WIRESWEEP" extract -q -o many.h5 many)
