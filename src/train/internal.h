@@ -19,7 +19,7 @@ typedef struct ws_rows {
     ws_samples part[WS_PART_COUNT]; /* training: normal rows only when detecting anomalies */
     ws_samples validation_normal;   /* those of the validation rows that are normal; all when classifying */
     const uint64_t *row_hash[WS_PART_COUNT];
-    uint64_t rows_left_out; /* of classes that are too small, or that a trained model does not know */
+    uint64_t rows_left_out; /* classes too small, or unknown to a trained model; rows it was trained on */
     ws_normalisation normalisation;
 } ws_rows;
 
@@ -29,6 +29,7 @@ typedef struct ws_frozen { /* of a trained model, to score another store */
     const char *const *column_names;
     const double *mean, *deviation;
     double clip;
+    const char *store_hash, *protocol; /* what it was trained on: those rows are never test rows again */
 } ws_frozen;
 
 /* Every rank reads everything. frozen NULL: classes and normalisation come from the training rows. */
@@ -111,9 +112,9 @@ WS_MUST ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *lear
 
 /* ---- score.c ---- */
 
-enum {
-    WS_SCORE_ROWS = 256
-}; /* rows of a scoring plan: fixed, so that a row's score never depends on how many there are */
+/* Rows of a scoring plan. Fixed, and row i is always row i % 256 of its block: a score has the same bits for any ranks,
+ * threads and neighbours. (The BLAS rounds a row's sums by its place, so in another order of rows the last bits move.) */
+enum { WS_SCORE_ROWS = 256 };
 
 /* Collective: out[rows][width] of all rows on every rank; malloc'ed. Rows go in fixed batches, so that a row's score
  * does not depend on the number of ranks or threads. */

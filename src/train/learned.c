@@ -161,6 +161,7 @@ static ws_err write_model(hid_t file, const ws_train_config *config, const ws_ro
     WS_TRY(ws_h5_write_attribute_i64(file, ".", "format", 1));
     WS_TRY(ws_h5_write_attribute_text(file, ".", "version", ws_version()));
     WS_TRY(ws_h5_write_attribute_text(file, ".", "model", learned->model->name));
+    WS_TRY(ws_h5_write_attribute_text(file, ".", "store_hash", rows->store_hash));
     WS_TRY(write_config(file, config));
     WS_TRY(ws_h5_write_attribute_texts(file, ".", "classes", rows->class_names, (size_t)rows->classes));
     WS_TRY(ws_h5_write_attribute_texts(file, ".", "columns", rows->column_names, (size_t)rows->columns));
@@ -215,6 +216,11 @@ static ws_err read_names(hid_t file, const char *attribute, ws_arena *arena, int
 static ws_err read_frozen(hid_t file, ws_arena *arena, ws_frozen *out)
 {
     double *mean, *deviation;
+    char *store_hash;
+    WS_TRY(ws_h5_read_attribute_text(file, ".", "store_hash", &store_hash));
+    out->store_hash = ws_arena_strdup(arena, store_hash);
+    free(store_hash);
+    WS_CHECK(out->store_hash, MEMORY, "no memory for a hash");
     WS_TRY(read_names(file, "classes", arena, &out->classes, &out->class_names));
     WS_TRY(read_names(file, "columns", arena, &out->columns, &out->column_names));
     size_t columns = (size_t)out->columns;
@@ -229,7 +235,7 @@ static ws_err read_frozen(hid_t file, ws_arena *arena, ws_frozen *out)
 }
 
 static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const ws_evaluate_run *run,
-                          ws_train_config *config)
+                          ws_train_config *config, ws_frozen *frozen)
 {
     char *text;
     ws_json *document = NULL;
@@ -239,6 +245,8 @@ static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const w
     free(text);
     WS_TRY(error);
     cJSON *root = ws_json_root(document);
+    const char *protocol = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "protocol"));
+    frozen->protocol = ws_arena_strdup(arena, protocol ? protocol : "");
     char *store = run->store ? realpath(run->store, NULL) : NULL;
     if (run->store)
         error = ws_json_set_in(root, "store", cJSON_CreateString(store ? store : run->store));
@@ -258,7 +266,7 @@ ws_err ws_model_file_open(const char *path, const ws_evaluate_run *run, ws_arena
                           ws_train_config *config, ws_frozen *frozen)
 {
     WS_TRY(ws_h5_open(path, file));
-    ws_err error = read_config(*file, path, arena, run, config);
+    ws_err error = read_config(*file, path, arena, run, config, frozen);
     if (error == WS_OK)
         error = read_frozen(*file, arena, frozen);
     if (error == WS_OK)

@@ -240,6 +240,30 @@ static ws_err gather_normal_validation(loading *l)
     return WS_OK;
 }
 
+/* Under another protocol of the same store, rows that the model was trained or chosen on are no test rows, and rows it was
+ * trained on give no thresholds. */
+static ws_err forget_seen_rows(loading *l)
+{
+    ws_split_options options;
+    ws_split seen;
+    if (!l->frozen || strcmp(l->frozen->store_hash, l->store->content_hash) != 0 ||
+        strcmp(l->frozen->protocol, l->config->keys.protocol) == 0)
+        return WS_OK;
+    ws_split_options_of(l->config, &options);
+    options.protocol = l->frozen->protocol;
+    WS_TRY(ws_split_create(&seen, l->store, &options));
+    for (uint64_t i = 0; i < l->split.rows; i++) {
+        bool trained = seen.part[i] == WS_PART_TRAIN, chosen = seen.part[i] == WS_PART_VALIDATION;
+        if ((l->split.part[i] == WS_PART_TEST && (trained || chosen)) ||
+            (l->split.part[i] == WS_PART_VALIDATION && trained)) {
+            l->split.part[i] = WS_PART_NONE;
+            l->split.rows_left_out++;
+        }
+    }
+    ws_split_destroy(&seen);
+    return WS_OK;
+}
+
 /* ---- all together ---- */
 
 static ws_err check_columns(const loading *l)
@@ -278,6 +302,7 @@ static ws_err load(loading *l)
     WS_CHECK(l->level, CONFIG, "label: %s has no level \"%s\"", l->store->path, l->config->keys.label);
     ws_split_options_of(l->config, &options);
     WS_TRY(ws_split_create(&l->split, l->store, &options));
+    WS_TRY(forget_seen_rows(l));
     WS_TRY(ws_store_features_info(l->store, l->config->keys.features, out->arena, &out->columns, &names));
     out->column_names = names.items;
     WS_TRY(check_columns(l));
