@@ -1,0 +1,95 @@
+#!/bin/bash
+# ctest: timeout=120
+# Wrong configurations: each a clear line with its place, exit status 2, and nothing started; several faults at once.
+. "$(dirname "$0")/small_store.sh"
+
+# refuse NAME PATTERN...: config.json is refused with status 2, the patterns (fixed texts) in the message, no run folder
+refuse() {
+    local name=$1 status=0
+    shift
+    timeout 30 "$WIRESWEEP" train config.json -o run >output.txt 2>message.txt || status=$?
+    [ $status = 2 ] || fail "$name: status $status, not 2: $(cat message.txt)"
+    [ ! -s output.txt ] || fail "$name: something on standard output"
+    [ ! -e run ] || fail "$name: a run folder was made"
+    for pattern in "$@"; do
+        grep -qF -- "$pattern" message.txt || fail "$name: no \"$pattern\" in: $(cat message.txt)"
+    done
+}
+base='"store": "store.h5", "task": "anomaly", "label": "family", "normal": ["benign"], "model": {"kind": "flow_cfm"}'
+
+printf '{ %s,\n  "train": {"stepps": 5} }\n' "$base" >config.json
+refuse "unknown key" 'config.json:2:23: error: train.stepps: unknown key. Did you mean "steps"?' "1 error; nothing was started"
+printf '{ %s,\n  "train": {"steps": "many"} }\n' "$base" >config.json
+refuse "wrong type" "config.json:2:22: error: train.steps"
+printf '{ %s,\n  "train": {"steps": 2.5} }\n' "$base" >config.json
+refuse "not an integer" "config.json:2:22: error: train.steps" "2.5"
+printf '{ %s,\n  "train": {"learning_rate": -1} }\n' "$base" >config.json
+refuse "out of range" "config.json:2:30: error: train.learning_rate" "-1"
+printf '{ %s,\n  "train": {"learning_rate": 1e400} }\n' "$base" >config.json
+refuse "1e400" "config.json:2:30: this number is too large"
+printf '{ %s,\n  "protocol_seed": 9007199254740993 }\n' "$base" >config.json
+refuse "2^53+1" "config.json:2:20"
+printf '{ %s,\n  "task": "anomaly" }\n' "$base" >config.json
+refuse "duplicate key" "config.json:2:" "task"
+printf '{ %s }\n}\n' "$base" >config.json
+refuse "trailing text" "config.json:2:1"
+printf '{ %s,\n' "$base" >config.json
+refuse "cut off" "config.json:"
+printf '{ %s }\n' "${base/store.h5/nowhere.h5}" >config.json
+refuse "missing store" "config.json:1:12: error: store: nowhere.h5 does not exist" "wiresweep extract"
+echo "no HDF5" >broken.h5
+printf '{ %s }\n' "${base/store.h5/broken.h5}" >config.json
+refuse "not a store" "broken.h5"
+printf '{ %s }\n' "${base/flow_cfm/flow_cmf}" >config.json
+refuse "unknown model" 'model.kind: there is no model "flow_cmf". Did you mean "flow_cfm"?'
+printf '{ %s,\n  "protocol": "temporall" }\n' "$base" >config.json
+refuse "unknown protocol" 'config.json:2:15: error: protocol: there is no protocol "temporall". Did you mean "temporal"?'
+printf '{ %s }\n' "${base/family/famly}" >config.json
+refuse "unknown level" 'label: the store has no "famly". Did you mean "family"?'
+printf '{ %s }\n' "${base/benign/begnin}" >config.json
+refuse "unknown class" 'normal: the store has no "begnin". Did you mean "benign"?'
+printf '{ "store": "store.h5", "task": "anomaly", "label": "family", "model": {"kind": "flow_cfm"} }\n' >config.json
+refuse "no normal class" 'name at least one class of level "family" that is normal'
+printf '{ %s,\n  "features": "flow21" }\n' "$base" >config.json
+refuse "unknown features" 'features: the store has no table "flow21"'
+printf '{ %s }\n' "${base/flow_cfm/logistic}" >config.json
+refuse "wrong task" 'model.kind: logistic is not for task "anomaly"'
+printf '{ %s,\n  "train": {"batch": 250} }\n' "$base" >config.json
+refuse "batch and shards" "config.json:2:22: error: train.batch: 250 is no multiple of train.gradient_shards = 8 (nearest: 248, 256)"
+printf '{ %s }\n' "${base/\}/, \"ot_group\": 100\}}" >config.json
+refuse "group and batch" "model.ot_group: 100 does not divide train.batch = 256"
+printf '{ %s,\n  "evaluate": {"scores": ["nll"], "quantiles": [2]} }\n' "$base" >config.json
+refuse "scores and quantiles" 'evaluate.scores: flow_cfm has no score "nll"' "evaluate.quantiles" "2 errors"
+printf '{ %s,\n  "train_fraction": 0.8, "validation_fraction": 0.3 }\n' "$base" >config.json
+refuse "no test rows" "leave no test rows"
+printf '{ "task": "anomaly" }\n' >config.json
+refuse "missing keys" "store is missing" "model.kind is missing"
+
+# all faults of a file at once, in one message
+cat >config.json <<'END'
+{ "store": "nowhere.h5", "task": "anomaly", "normal": ["benign"],
+  "model": { "kind": "flow_cfm", "sigmaa": 0.1,
+             "solver": "rk5" },
+  "train": { "steps": 0, "batch": 250 },
+  "colour": 1 }
+END
+refuse "all at once" 'config.json:2:44: error: model.sigmaa: unknown key. Did you mean "sigma"?' "config.json:3:24: error: model.solver" \
+    "config.json:4:23: error: train.steps" "config.json:4:35: error: train.batch" "config.json:5:13: error: colour: unknown key" \
+    "nowhere.h5 does not exist" "6 errors; nothing was started"
+
+# the command line
+status=0
+"$WIRESWEEP" train cfm.json --set train.stepps=5 -o run >/dev/null 2>message.txt || status=$?
+[ $status = 2 ] && grep -qF 'Did you mean "steps"?' message.txt && [ ! -e run ] || fail "--set of an unknown key: $(cat message.txt)"
+status=0
+"$WIRESWEEP" train cfm.json >/dev/null 2>message.txt || status=$?
+[ $status = 2 ] && grep -qF -- "-o" message.txt || fail "no run folder: $(cat message.txt)"
+status=0
+"$WIRESWEEP" train nothing.json -o run >/dev/null 2>message.txt || status=$?
+[ $status != 0 ] && grep -qF "nothing.json" message.txt || fail "no configuration: $(cat message.txt)"
+
+# what is right is printed whole and read back to the same
+"$WIRESWEEP" train cfm.json --set train.steps=7 --print-config >printed.json
+grep -q '"steps": 7' printed.json && grep -q '"solver": "midpoint"' printed.json || fail "--print-config lacks keys"
+"$WIRESWEEP" train printed.json --print-config | cmp - printed.json || fail "--print-config does not read its own output"
+echo "ok"
