@@ -52,7 +52,8 @@ static ws_err describe_hdf5(const char *path, bool json, ws_text *out)
 {
     hid_t file;
     WS_TRY(ws_h5_open(path, &file));
-    bool is_store = ws_h5_exists(file, "/flows/packet_start");
+    /* By either mark: a damaged store is to be refused as one. */
+    bool is_store = ws_h5_exists(file, "/flows/packet_start") || H5Aexists(file, "content_hash") > 0;
     H5Fclose(file);
     return is_store ? describe_store(path, json, out) : ws_hdf5_describe(path, json, out);
 }

@@ -10,7 +10,13 @@
 static ws_err check_schema(hid_t file, const char *path)
 {
     ws_err error = WS_OK;
-    if (H5Aexists(file, "schema") <= 0 || !ws_h5_exists(file, "/flows/packet_start")) {
+    bool whole = ws_h5_exists(file, "/flows/packet_start"), marked = H5Aexists(file, "content_hash") > 0;
+    if (marked && !whole) {
+        error = WS_ERROR(FORMAT, "%s: a store whose flows cannot be found: it is damaged", path);
+        WS_HINT("make it or copy it again");
+        return error;
+    }
+    if (H5Aexists(file, "schema") <= 0 || !whole) {
         error = WS_ERROR(FORMAT, "%s: an HDF5 file, but not a store", path);
         WS_HINT("stores are made with `wiresweep extract -o STORE.h5 INPUT...`");
         return error;
@@ -27,7 +33,7 @@ static ws_err check_schema(hid_t file, const char *path)
                     "INPUT...");
         return error;
     }
-    if (H5Aexists(file, "content_hash") <= 0) {
+    if (!marked) {
         error = WS_ERROR(FORMAT, "%s: a store that was never completed (no content hash)", path);
         WS_HINT("make it again: wiresweep extract ... -o STORE.h5 INPUT...");
     }

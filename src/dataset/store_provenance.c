@@ -85,10 +85,23 @@ static ws_err write_skeleton(hid_t file, const ws_store_writer_options *options)
     return WS_OK;
 }
 
+/* In the file format of HDF5 1.10 (2016): its headers and chunk indexes carry checksums, so that a damaged file gives an error
+ * where the older format can bring the library down, and finding a chunk takes the same time in a store of any size. */
+static ws_err create_file(const char *partial, hid_t *file)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    WS_H5(access);
+    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    *file = H5Fcreate(partial, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    ws_err error = *file < 0 ? ws_h5_raise("H5Fcreate", __FILE__, __LINE__, __func__) : WS_OK;
+    H5Pclose(access);
+    return error;
+}
+
 ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options)
 {
     hid_t file;
-    WS_TRY(ws_h5_create(partial, &file));
+    WS_TRY(create_file(partial, &file));
     ws_err error = write_skeleton(file, options);
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);

@@ -1,13 +1,18 @@
-/* Attributes: texts (UTF-8, variable length), whole numbers and doubles. Writing replaces what has the name. */
+/* Attributes: texts (UTF-8), whole numbers and doubles. Writing replaces what has the name.
+ *
+ * Texts are stored with a fixed length while the attribute stays below HDF5's limit of 64 KiB: they then lie in the object's
+ * header, under its checksum, while texts of variable length lie in a heap without one, where a damaged byte can bring the
+ * library down. Longer ones are of variable length.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include "storage/storage.h"
 
-static ws_err text_type(hid_t *out)
+static ws_err text_type(size_t width /* or H5T_VARIABLE */, hid_t *out)
 {
     hid_t type = H5Tcopy(H5T_C_S1);
     WS_H5(type);
-    if (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0) {
+    if (H5Tset_size(type, width) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0) {
         ws_err error = ws_h5_raise("H5Tset_size", __FILE__, __LINE__, __func__);
         H5Tclose(type);
         return error;
@@ -33,11 +38,36 @@ static ws_err write_attribute(hid_t location, const char *path, const char *name
     return error;
 }
 
-static ws_err write_texts(hid_t location, const char *path, const char *name, hid_t space, const void *values)
+enum { FIXED_BYTES_MAX = 60000 };
+
+static ws_err write_fixed(hid_t location, const char *path, const char *name, hid_t space, const char *const *values,
+                          size_t count, size_t width)
 {
+    char *content = NULL;
     hid_t type = -1;
-    WS_TRY(text_type(&type));
-    ws_err error = write_attribute(location, path, name, type, type, space, values);
+    WS_TRY(text_type(width, &type));
+    ws_err error = ws_alloc(&content, count, width);
+    for (size_t i = 0; i < count && error == WS_OK; i++)
+        memcpy(content + i * width, values[i], strlen(values[i]));
+    if (error == WS_OK)
+        error = write_attribute(location, path, name, type, type, space, content);
+    free(content);
+    H5Tclose(type);
+    return error;
+}
+
+static ws_err write_texts(hid_t location, const char *path, const char *name, hid_t space, const char *const *values,
+                          size_t count)
+{
+    size_t width = 1;
+    for (size_t i = 0; i < count; i++)
+        width = strlen(values[i]) + 1 > width ? strlen(values[i]) + 1 : width;
+    if (count > 0 && width <= FIXED_BYTES_MAX / count)
+        return write_fixed(location, path, name, space, values, count, width);
+    hid_t type = -1;
+    static const char *const nothing[] = {""};
+    WS_TRY(text_type(H5T_VARIABLE, &type));
+    ws_err error = write_attribute(location, path, name, type, type, space, count == 0 ? nothing : values);
     H5Tclose(type);
     return error;
 }
@@ -46,7 +76,7 @@ ws_err ws_h5_write_attribute_text(hid_t location, const char *path, const char *
 {
     hid_t space = H5Screate(H5S_SCALAR);
     WS_H5(space);
-    ws_err error = write_texts(location, path, name, space, &value);
+    ws_err error = write_texts(location, path, name, space, &value, 1);
     H5Sclose(space);
     WS_TRY(error);
     return WS_OK;
@@ -58,8 +88,7 @@ ws_err ws_h5_write_attribute_texts(hid_t location, const char *path, const char 
     hsize_t extent = count;
     hid_t space = count == 0 ? H5Screate(H5S_NULL) : H5Screate_simple(1, &extent, NULL);
     WS_H5(space);
-    static const char *const nothing[] = {""};
-    ws_err error = write_texts(location, path, name, space, count == 0 ? nothing : values);
+    ws_err error = write_texts(location, path, name, space, values, count);
     H5Sclose(space);
     WS_TRY(error);
     return WS_OK;
@@ -112,7 +141,7 @@ static ws_err read_variable(hid_t attribute, hid_t space, size_t count, char **t
 {
     hid_t type = -1;
     char **borrowed = NULL;
-    WS_TRY(text_type(&type));
+    WS_TRY(text_type(H5T_VARIABLE, &type));
     ws_err error = WS_NEW_ARRAY(borrowed, count);
     if (error == WS_OK) {
         hid_t stored = H5Aget_type(attribute);

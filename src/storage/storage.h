@@ -35,7 +35,7 @@ WS_MUST ws_err ws_h5_open(const char *path, hid_t *out); /* read only */
 WS_MUST ws_err ws_h5_close(hid_t *file);                 /* flushes; sets to -1; accepts -1 */
 bool ws_h5_exists(hid_t location, const char *path);     /* every link on the way exists */
 
-/* Attributes of the object at `path` ("." for the location itself). Strings are UTF-8, variable length on disk. */
+/* Attributes of the object at `path` ("." for the location itself). Strings are UTF-8. */
 WS_MUST ws_err ws_h5_write_attribute_text(hid_t location, const char *path, const char *name, const char *value);
 WS_MUST ws_err ws_h5_write_attribute_texts(hid_t location, const char *path, const char *name,
                                            const char *const *values, size_t count);
