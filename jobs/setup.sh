@@ -3,7 +3,7 @@
 
 ws_build_packages="cmake ninja-build gcc libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-openmpi-dev libpcap-dev
     libcjson-dev libopenblas-dev zlib1g-dev libssl-dev libcmocka-dev ca-certificates"
-ws_test_packages="g++ hdf5-tools wireshark-common jq"
+ws_test_packages="g++ hdf5-tools tshark wireshark-common jq"
 
 ws_say() {
     printf '%s\n' "$*" >&2
