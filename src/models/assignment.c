@@ -1,32 +1,66 @@
-/* Jonker-Volgenant linear assignment; see assignment.h. Costs are floats, the dual prices doubles. */
+/* Jonker-Volgenant linear assignment; see assignment.h. Costs are floats, the dual prices doubles. The scans over columns
+ * are kernels; columns are padded to their lanes with infinite cost. */
+#include <math.h>
 #include <stdlib.h>
+#include "../kernels/assignment.h"
 #include "models/assignment.h"
 
 struct ws_assignment {
     int size;
-    double *price;      /* dual variable of each column */
-    double *distance;   /* length of the shortest path found so far to each column */
+    size_t columns;     /* size, padded */
+    float *cost;        /* [size][columns] */
+    double *price;      /* [columns] dual variable of each column */
+    double *open_price; /* [columns] the same, minus infinity once the search has settled a column */
+    double *distance;   /* [columns] length of the shortest path to a column; infinite once settled */
+    double *settled_at; /* [columns] distance of a settled column */
+    int64_t *via;       /* [columns] row from which a column was reached */
     int32_t *row_of;    /* row assigned to each column, or -1 */
     int32_t *free_rows; /* rows without a column */
-    int32_t *columns;   /* columns in three runs: done, at the current minimum, others */
-    int32_t *previous;  /* row from which each column was reached */
+    int32_t *settled;   /* columns in the order in which the search settled them */
+    int32_t *cheapest;  /* row of the least cost in each column */
     int32_t *matches;   /* how many columns chose a row during column reduction */
+    ws_assignment_least_function least;
+    ws_assignment_relax_function relax;
 };
+
+static void choose_kernels(ws_assignment *a)
+{
+    a->least = ws_assignment_least_portable;
+    a->relax = ws_assignment_relax_portable;
+#if defined(__x86_64__)
+    if (ws_isa_active() == WS_ISA_AVX2) {
+        a->least = ws_assignment_least_avx2;
+        a->relax = ws_assignment_relax_avx2;
+    } else if (ws_isa_active() == WS_ISA_AVX512) {
+        a->least = ws_assignment_least_avx512;
+        a->relax = ws_assignment_relax_avx512;
+    }
+#endif
+}
 
 ws_err ws_assignment_create(ws_assignment **out, int size)
 {
     ws_err error = WS_OK;
     ws_assignment *a;
-    size_t n = (size_t)size;
+    size_t n = (size_t)size, columns = (n + WS_ASSIGNMENT_LANES - 1) / WS_ASSIGNMENT_LANES * WS_ASSIGNMENT_LANES;
     WS_TRY(WS_NEW(a));
     a->size = size;
-    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->price, n));
-    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->distance, n));
+    a->columns = columns;
+    choose_kernels(a);
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->cost, n * columns));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->price, columns));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->open_price, columns));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->distance, columns));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->settled_at, columns));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->via, columns));
     WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->row_of, n));
     WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->free_rows, n));
-    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->columns, n));
-    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->previous, n));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->settled, n));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->cheapest, n));
     WS_TRY_GOTO(fail, WS_NEW_ARRAY(a->matches, n));
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = n; j < columns; j++)
+            a->cost[i * columns + j] = INFINITY;
     *out = a;
     return WS_OK;
 fail:
@@ -39,19 +73,28 @@ void ws_assignment_destroy(ws_assignment **assignment)
     ws_assignment *a = *assignment;
     if (a == NULL)
         return;
+    free(a->cost);
     free(a->price);
+    free(a->open_price);
     free(a->distance);
+    free(a->settled_at);
+    free(a->via);
     free(a->row_of);
     free(a->free_rows);
-    free(a->columns);
-    free(a->previous);
+    free(a->settled);
+    free(a->cheapest);
     free(a->matches);
     free(a);
     *assignment = NULL;
 }
 
+static const float *costs_of(const ws_assignment *a, int row)
+{
+    return a->cost + (size_t)row * a->columns;
+}
+
 /* Every column offers its cheapest row; a row keeps the first column that chose it. */
-static void reduce_columns(ws_assignment *a, const float *cost, int32_t *column_of)
+static void reduce_columns(ws_assignment *a, int32_t *column_of)
 {
     int n = a->size;
     for (int i = 0; i < n; i++) {
@@ -59,19 +102,17 @@ static void reduce_columns(ws_assignment *a, const float *cost, int32_t *column_
         a->matches[i] = 0;
     }
     for (int j = 0; j < n; j++) {
-        a->price[j] = cost[j];
-        a->previous[j] = 0;
+        a->price[j] = a->cost[j];
+        a->cheapest[j] = 0;
     }
     for (int i = 1; i < n; i++)
         for (int j = 0; j < n; j++) {
-            double c = cost[(size_t)i * (size_t)n + (size_t)j];
-            if (c < a->price[j]) {
-                a->price[j] = c;
-                a->previous[j] = i;
-            }
+            double c = costs_of(a, i)[j];
+            a->cheapest[j] = c < a->price[j] ? i : a->cheapest[j];
+            a->price[j] = c < a->price[j] ? c : a->price[j];
         }
     for (int j = n - 1; j >= 0; j--) {
-        int row = a->previous[j];
+        int row = a->cheapest[j];
         a->row_of[j] = -1;
         if (++a->matches[row] == 1) {
             column_of[row] = j;
@@ -80,73 +121,38 @@ static void reduce_columns(ws_assignment *a, const float *cost, int32_t *column_
     }
 }
 
-/* Rows with exactly one column pass their slack on to its price; rows with none become free. Returns how many are free.
- */
-static int transfer_reduction(ws_assignment *a, const float *cost, const int32_t *column_of)
+/* Rows with exactly one column pass their slack on to its price; rows with none become free. Returns how many are free. */
+static int transfer_reduction(ws_assignment *a, const int32_t *column_of)
 {
-    int n = a->size, free_count = 0;
-    for (int i = 0; i < n; i++) {
+    int free_count = 0;
+    for (int i = 0; i < a->size; i++) {
         if (a->matches[i] == 0) {
             a->free_rows[free_count++] = i;
-        } else if (a->matches[i] == 1 && n > 1) {
-            const float *row = cost + (size_t)i * (size_t)n;
-            int own = column_of[i];
-            double least = 0;
-            bool any = false;
-            for (int j = 0; j < n; j++) {
-                double reduced = row[j] - a->price[j];
-                if (j != own && (!any || reduced < least)) {
-                    least = reduced;
-                    any = true;
-                }
-            }
-            a->price[own] -= least;
+        } else if (a->matches[i] == 1 && a->size > 1) {
+            ws_two_least least = a->least((int64_t)a->columns, costs_of(a, i), a->price);
+            a->price[column_of[i]] -= least.first_column == column_of[i] ? least.second : least.first;
         }
     }
     return free_count;
 }
 
-typedef struct two_least {
-    double first, second;
-    int first_column, second_column;
-} two_least;
-
-static two_least find_two_least(const ws_assignment *a, const float *row)
-{
-    two_least least = {row[0] - a->price[0], 0, 0, -1};
-    for (int j = 1; j < a->size; j++) {
-        double reduced = row[j] - a->price[j];
-        if (least.second_column >= 0 && reduced >= least.second)
-            continue;
-        if (reduced >= least.first) {
-            least.second = reduced;
-            least.second_column = j;
-        } else {
-            least.second = least.first;
-            least.second_column = least.first_column;
-            least.first = reduced;
-            least.first_column = j;
-        }
-    }
-    return least;
-}
-
 /* Free rows take their cheapest column at a price that makes it as good as the second cheapest, and may displace its
  * owner. Returns how many rows are free afterwards. */
-static int reduce_rows(ws_assignment *a, const float *cost, int32_t *column_of, int free_count)
+static int reduce_rows(ws_assignment *a, int32_t *column_of, int free_count)
 {
-    int n = a->size, left = 0, k = 0;
-    int64_t budget = 2 * (int64_t)n; /* bidding wars are long; what is left is cheaper by shortest paths (measured) */
+    int left = 0, k = 0;
+    int64_t budget =
+        2 * (int64_t)a->size; /* bidding wars are long; what is left is cheaper by shortest paths (measured) */
     while (k < free_count) {
         int i = a->free_rows[k++];
-        two_least least = find_two_least(a, cost + (size_t)i * (size_t)n);
-        int j = least.first_column, owner = a->row_of[j];
+        ws_two_least least = a->least((int64_t)a->columns, costs_of(a, i), a->price);
+        int j = (int)least.first_column, owner = a->row_of[j];
         double lowered = a->price[j] - (least.second - least.first);
         bool lowers = lowered < a->price[j];
         if (lowers) {
             a->price[j] = lowered;
-        } else if (owner >= 0 && least.second_column >= 0) {
-            j = least.second_column;
+        } else if (owner >= 0) {
+            j = (int)least.second_column;
             owner = a->row_of[j];
         }
         column_of[i] = j;
@@ -162,91 +168,43 @@ static int reduce_rows(ws_assignment *a, const float *cost, int32_t *column_of, 
     return left;
 }
 
-/* Moves the columns at the smallest distance among columns[low..n) to columns[low..high); returns high. */
-static int collect_minimum(ws_assignment *a, int low)
+/* Dijkstra over reduced costs from the free row `start` to the nearest free column, which is returned; lowers the prices
+ * of the columns it passed. */
+static int shortest_path(ws_assignment *a, int start)
 {
-    int high = low + 1;
-    double minimum = a->distance[a->columns[low]];
-    for (int k = high; k < a->size; k++) {
-        int j = a->columns[k];
-        double d = a->distance[j];
-        if (d > minimum)
-            continue;
-        if (d < minimum) {
-            high = low;
-            minimum = d;
-        }
-        a->columns[k] = a->columns[high];
-        a->columns[high++] = j;
+    int count = 0;
+    for (size_t j = 0; j < a->columns; j++) {
+        a->distance[j] = INFINITY;
+        a->open_price[j] = a->price[j];
     }
-    return high;
-}
-
-/* Shortens the paths to columns[high..n) through the row that owns column `via`. Columns that reach the minimum join
- * the run at `high`. Returns a free column at the minimum, or -1. */
-static int relax_columns(ws_assignment *a, const float *cost, int via, double minimum, int *high)
-{
-    int i = a->row_of[via];
-    const float *row = cost + (size_t)i * (size_t)a->size;
-    double base = row[via] - a->price[via] - minimum;
-    for (int k = *high; k < a->size; k++) {
-        int j = a->columns[k];
-        double d = row[j] - a->price[j] - base;
-        if (d >= a->distance[j])
-            continue;
-        a->distance[j] = d;
-        a->previous[j] = i;
-        if (d > minimum)
-            continue;
-        if (a->row_of[j] < 0)
-            return j;
-        a->columns[k] = a->columns[*high];
-        a->columns[(*high)++] = j;
+    int64_t j = a->relax((int64_t)a->columns, costs_of(a, start), a->open_price, 0, start, a->distance, a->via);
+    while (a->row_of[j] >= 0) {
+        int row = a->row_of[j];
+        double reached = a->distance[j];
+        a->settled[count++] = (int32_t)j;
+        a->settled_at[j] = reached;
+        a->distance[j] = INFINITY;
+        a->open_price[j] = -INFINITY;
+        j = a->relax((int64_t)a->columns, costs_of(a, row), a->open_price, costs_of(a, row)[j] - a->price[j] - reached,
+                     row, a->distance, a->via);
     }
-    return -1;
-}
-
-/* Dijkstra over reduced costs from the free row `start` to the nearest free column, which is returned; lowers the
- * prices of the columns left behind. */
-static int shortest_path(ws_assignment *a, const float *cost, int start)
-{
-    int n = a->size, low = 0, high = 0, settled = 0, end = -1;
-    const float *row = cost + (size_t)start * (size_t)n;
-    double minimum = 0;
-    for (int j = 0; j < n; j++) {
-        a->distance[j] = row[j] - a->price[j];
-        a->previous[j] = start;
-        a->columns[j] = j;
-    }
-    while (end < 0) {
-        if (low == high) {
-            settled = low;
-            high = collect_minimum(a, low);
-            minimum = a->distance[a->columns[low]];
-            for (int k = low; k < high && end < 0; k++)
-                if (a->row_of[a->columns[k]] < 0)
-                    end = a->columns[k];
-        }
-        if (end < 0)
-            end = relax_columns(a, cost, a->columns[low++], minimum, &high);
-    }
-    for (int k = 0; k < settled; k++) {
-        int j = a->columns[k];
-        a->price[j] += a->distance[j] - minimum;
-    }
-    return end;
+    for (int k = 0; k < count; k++)
+        a->price[a->settled[k]] += a->settled_at[a->settled[k]] - a->distance[j];
+    return (int)j;
 }
 
 void ws_assignment_solve(ws_assignment *a, const float *cost, int32_t *column_of_row)
 {
-    reduce_columns(a, cost, column_of_row);
-    int free_count = transfer_reduction(a, cost, column_of_row);
+    for (int i = 0; i < a->size; i++)
+        memcpy(a->cost + (size_t)i * a->columns, cost + (size_t)i * (size_t)a->size, (size_t)a->size * sizeof *cost);
+    reduce_columns(a, column_of_row);
+    int free_count = transfer_reduction(a, column_of_row);
     for (int round = 0; round < 2 && free_count > 0 && a->size > 1; round++)
-        free_count = reduce_rows(a, cost, column_of_row, free_count);
+        free_count = reduce_rows(a, column_of_row, free_count);
     for (int f = 0; f < free_count; f++) {
-        int start = a->free_rows[f], j = shortest_path(a, cost, start), i;
+        int start = a->free_rows[f], j = shortest_path(a, start), i;
         do { /* flip the path back to its start */
-            i = a->previous[j];
+            i = (int)a->via[j];
             a->row_of[j] = i;
             int next = column_of_row[i];
             column_of_row[i] = j;

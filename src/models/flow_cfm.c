@@ -89,58 +89,62 @@ static ws_err build_scoring(const ws_model_context *context, ws_plan *plan, int6
     return WS_OK;
 }
 
-/* ---- pairing of noise and rows ---- */
+/* ---- pairing of noise and rows: a batch's plan is, for each position, the position whose noise goes to its row ---- */
 
 typedef struct pairing {
     ws_assignment *solver;
-    int32_t *noise_of; /* [batch] position whose noise goes to this position's row */
-    float *noise;      /* [columns][group] */
-    float *cost;       /* [group rows][group noise] */
-    double *rates;     /* of the time features */
+    float *noise; /* [columns][group] */
+    float *one;   /* [columns] */
+    float *cost;  /* [group rows][group noise] */
 } pairing;
 
-static void prepared_destroy(void *prepared)
-{
-    pairing *p = prepared;
-    ws_assignment_destroy(&p->solver);
-    free(p->noise_of);
-    free(p->noise);
-    free(p->cost);
-    free(p->rates);
-    *p = (pairing){0};
-}
-
-static ws_err prepared_create(const ws_model_context *context, void *prepared)
+static size_t plan_bytes(const ws_model_context *context)
 {
     const flow_cfm_options *options = context->options;
-    pairing *p = prepared;
-    size_t group = (size_t)group_size(context), batch = (size_t)context->batch;
-    WS_TRY(WS_NEW_ARRAY(p->rates, (size_t)options->time_features / 2));
-    ws_time_rates(options->time_features, p->rates);
-    WS_TRY(WS_NEW_ARRAY(p->noise_of, batch));
-    for (size_t i = 0; i < batch; i++)
-        p->noise_of[i] = (int32_t)i;
-    if (options->coupling == COUPLING_INDEPENDENT)
-        return WS_OK;
-    WS_TRY(WS_NEW_ARRAY(p->noise, group * (size_t)context->columns));
-    WS_TRY(WS_NEW_ARRAY(p->cost, group * group));
-    WS_TRY(ws_assignment_create(&p->solver, (int)group));
-    return WS_OK;
+    return options->coupling == COUPLING_OT ? (size_t)context->batch * sizeof(int32_t) : 0;
 }
 
-/* Pairs the positions [begin, begin + group): least sum of |x1 - x0|^2, that is of -x1.x0, since the squares of both
- * sides add the same to every permutation. */
-static ws_err pair_group(const ws_model_context *context, const ws_batch *batch, pairing *p, int64_t begin)
+static void scratch_destroy(void **scratch)
+{
+    pairing *p = *scratch;
+    if (p == NULL)
+        return;
+    ws_assignment_destroy(&p->solver);
+    free(p->noise);
+    free(p->one);
+    free(p->cost);
+    free(p);
+    *scratch = NULL;
+}
+
+static ws_err scratch_create(const ws_model_context *context, void **scratch)
+{
+    ws_err error = WS_OK;
+    pairing *p;
+    size_t group = (size_t)group_size(context), columns = (size_t)context->columns;
+    WS_TRY(WS_NEW(p));
+    *scratch = p;
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(p->noise, group * columns));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(p->one, columns));
+    WS_TRY_GOTO(fail, WS_NEW_ARRAY(p->cost, group * group));
+    WS_TRY_GOTO(fail, ws_assignment_create(&p->solver, (int)group));
+    return WS_OK;
+fail:
+    scratch_destroy(scratch);
+    return error;
+}
+
+/* Pairs the positions [begin, begin + group): least sum of |x1 - x0|^2, that is of -x1.x0, since the squares of both sides
+ * add the same to every permutation. */
+static void pair_group(const ws_model_context *context, const ws_batch *batch, pairing *p, int64_t begin,
+                       int32_t *noise_of)
 {
     int64_t group = group_size(context);
     int columns = context->columns;
-    float *one = p->cost; /* not needed yet */
-    WS_CHECK(columns <= group * group, CONFIG, "model.ot_group: %lld is too small for %d columns", (long long)group,
-             columns);
     for (int64_t i = 0; i < group; i++) {
-        ws_random_normal(batch->seed, WS_RANDOM_NOISE, batch->step, (uint64_t)(begin + i), one, (size_t)columns);
+        ws_random_normal(batch->seed, WS_RANDOM_NOISE, batch->step, (uint64_t)(begin + i), p->one, (size_t)columns);
         for (int k = 0; k < columns; k++)
-            p->noise[k * group + i] = one[k];
+            p->noise[k * group + i] = p->one[k];
     }
     for (int64_t j = 0; j < group; j++) {
         const float *x1 = batch->samples->values + batch->rows[begin + j] * (uint64_t)columns;
@@ -152,44 +156,41 @@ static ws_err pair_group(const ws_model_context *context, const ws_batch *batch,
                 cost[i] -= x1[k] * x0[i];
         }
     }
-    ws_assignment_solve(p->solver, p->cost, p->noise_of + begin);
+    ws_assignment_solve(p->solver, p->cost, noise_of);
     for (int64_t j = 0; j < group; j++)
-        p->noise_of[begin + j] += (int32_t)begin;
-    return WS_OK;
+        noise_of[j] += (int32_t)begin;
 }
 
-static ws_err prepare(const ws_model_context *context, const ws_batch *batch, void *prepared)
+static void plan_batch(const ws_model_context *context, const ws_batch *batch, void *scratch, void *plan)
 {
-    const flow_cfm_options *options = context->options;
-    int64_t group = group_size(context);
-    if (options->coupling == COUPLING_INDEPENDENT)
-        return WS_OK;
-    for (int64_t begin = batch->first_owned / group * group; begin < batch->end_owned; begin += group)
-        WS_TRY(pair_group(context, batch, prepared, begin));
-    return WS_OK;
+    int32_t *noise_of = plan;
+    for (int64_t begin = 0; begin < context->batch; begin += group_size(context))
+        pair_group(context, batch, scratch, begin, noise_of + begin);
 }
 
 /* ---- inputs of a shard ---- */
 
-static void fill(const ws_model_context *context, const ws_batch *batch, const void *prepared, int shard,
+static void fill(const ws_model_context *context, const ws_batch *batch, const void *plan, int shard,
                  ws_executor *executor)
 {
     const flow_cfm_options *options = context->options;
-    const pairing *p = prepared;
+    const int32_t *noise_of = plan; /* NULL: every row keeps its own noise */
     int64_t rows = context->batch / context->shards, columns = context->columns;
     ws_real *x = ws_executor_input(executor, "x"), *target = ws_executor_input(executor, "target");
     ws_real *time = ws_executor_input(executor, "time");
     float sigma = (float)options->sigma;
+    double rates[MAXIMUM_TIME_FEATURES / 2];
+    ws_time_rates(options->time_features, rates);
     for (int64_t r = 0; r < rows; r++, x += columns, target += columns, time += options->time_features) {
         uint64_t position = (uint64_t)(shard * rows + r);
         const float *x1 = batch->samples->values + batch->rows[position] * (uint64_t)columns;
         float u;
         ws_random_uniform(batch->seed, WS_RANDOM_TIME, batch->step, position, &u, 1);
         double t = ((double)position + u) / (double)context->batch; /* stratified */
-        ws_time_features(t, p->rates, options->time_features, time);
+        ws_time_features(t, rates, options->time_features, time);
         /* target holds x0, and x the path noise, until both are combined */
-        ws_random_normal(batch->seed, WS_RANDOM_NOISE, batch->step, (uint64_t)p->noise_of[position], target,
-                         (size_t)columns);
+        ws_random_normal(batch->seed, WS_RANDOM_NOISE, batch->step, noise_of ? (uint64_t)noise_of[position] : position,
+                         target, (size_t)columns);
         if (sigma > 0)
             ws_random_normal(batch->seed, WS_RANDOM_PATH_NOISE, batch->step, position, x, (size_t)columns);
         else
@@ -259,10 +260,10 @@ static ws_err score(const ws_model_context *context, ws_executor *executor, cons
 static const ws_network network = {
     .build_training = build_training,
     .build_scoring = build_scoring,
-    .prepared_bytes = sizeof(pairing),
-    .prepared_create = prepared_create,
-    .prepared_destroy = prepared_destroy,
-    .prepare = prepare,
+    .plan_bytes = plan_bytes,
+    .scratch_create = scratch_create,
+    .scratch_destroy = scratch_destroy,
+    .plan_batch = plan_batch,
     .fill = fill,
     .score = score,
 };

@@ -48,8 +48,7 @@ typedef struct ws_model_context {
 typedef struct ws_batch {
     uint64_t seed, step;
     const ws_samples *samples;
-    const uint64_t *rows;           /* [batch] row of `samples` at each position */
-    int64_t first_owned, end_owned; /* positions that this process will fill */
+    const uint64_t *rows; /* [batch] row of `samples` at each position */
 } ws_batch;
 
 typedef struct ws_network {
@@ -57,15 +56,15 @@ typedef struct ws_network {
     ws_err (*build_training)(const ws_model_context *context, ws_plan *plan, int64_t rows, ws_tensor *loss);
     /* Records a forward plan for scoring; its parameters are found in the training plan by name. */
     ws_err (*build_scoring)(const ws_model_context *context, ws_plan *plan, int64_t rows);
-    /* Work that belongs to a whole batch, not to a shard (pairing, negatives): done once a process and step, for the
-     * owned positions, possibly while the step before is computed. `prepared` is `prepared_bytes` of zeroed memory that
-     * create gives a meaning to. All four may be NULL. */
-    size_t prepared_bytes;
-    ws_err (*prepared_create)(const ws_model_context *context, void *prepared);
-    void (*prepared_destroy)(void *prepared);
-    ws_err (*prepare)(const ws_model_context *context, const ws_batch *batch, void *prepared);
+    /* What belongs to a whole batch, not to a shard (a pairing, say): `plan_bytes` bytes, a pure function of the batch.
+     * Ranks and threads make the plans of different steps ahead of time and exchange them. plan_bytes may give 0 (then
+     * fill gets NULL); all four are NULL for a model that plans nothing. A scratch is used by one thread. */
+    size_t (*plan_bytes)(const ws_model_context *context);
+    ws_err (*scratch_create)(const ws_model_context *context, void **scratch);
+    void (*scratch_destroy)(void **scratch);
+    void (*plan_batch)(const ws_model_context *context, const ws_batch *batch, void *scratch, void *plan);
     /* Fills the inputs of the executor for one shard. Called by several threads at once for different shards. */
-    void (*fill)(const ws_model_context *context, const ws_batch *batch, const void *prepared, int shard,
+    void (*fill)(const ws_model_context *context, const ws_batch *batch, const void *plan, int shard,
                  ws_executor *executor);
     /* Scores the executor's fixed number of rows: values[rows][columns] to out[rows][width], width as ws_model_width.
      */

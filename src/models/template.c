@@ -40,10 +40,10 @@ static ws_err build_scoring(const ws_model_context *context, ws_plan *plan, int6
 }
 
 /* 3. Inputs of a shard. Whatever is random is drawn by (seed, purpose, step, position): never from a state. */
-static void fill(const ws_model_context *context, const ws_batch *batch, const void *prepared, int shard,
+static void fill(const ws_model_context *context, const ws_batch *batch, const void *plan, int shard,
                  ws_executor *executor)
 {
-    (void)prepared;
+    (void)plan;
     const template_options *options = context->options;
     int64_t rows = context->batch / context->shards;
     ws_real *x = ws_executor_input(executor, "x");
@@ -73,7 +73,7 @@ static ws_err score(const ws_model_context *context, ws_executor *executor, cons
     return WS_OK;
 }
 
-/* 5. The entry. `prepare` and its companions are for work that needs a whole batch; see flow_cfm.c. */
+/* 5. The entry. `plan_batch` and its companions are for what needs a whole batch; see flow_cfm.c. */
 static const ws_network network = {
     .build_training = build_training, .build_scoring = build_scoring, .fill = fill, .score = score};
 

@@ -29,6 +29,17 @@ static void take_rows(row_stream *stream, uint64_t first, uint64_t count, uint64
     }
 }
 
+/* Plans of the next steps: rank r's thread t makes that of step begin + r * threads + t, then all are exchanged. */
+typedef struct plan_window {
+    size_t bytes; /* of a plan; 0: the model plans nothing */
+    uint64_t begin, count;
+    bool valid;
+    char *own, *all;   /* [threads][bytes], [count][bytes] */
+    void **scratches;  /* [threads] */
+    uint64_t *rows;    /* [threads][batch] */
+    row_stream stream; /* runs ahead of the loop's */
+} plan_window;
+
 /* What the ranks tell each other after every step, beside the gradients. */
 typedef struct report {
     int64_t stop;
@@ -47,7 +58,8 @@ typedef struct loop {
     double *losses;          /* [shards] */
     report *own, *all;       /* one report; [ranks] reports */
     size_t report_bytes;
-    void *prepared;
+    plan_window plans;
+    const void *plan; /* of the batch */
     ws_batch batch;
     const ws_real *parameters; /* in use by run_shard */
     bool with_gradients;
@@ -74,6 +86,27 @@ static ws_err make_executors(loop *l)
     return WS_OK;
 }
 
+static ws_err make_plan_window(loop *l)
+{
+    const ws_network *network = l->state->model->network;
+    const ws_model_context *context = l->state->context;
+    size_t threads = (size_t)l->training->options->threads;
+    plan_window *w = &l->plans;
+    w->bytes = network->plan_bytes ? network->plan_bytes(context) : 0;
+    if (w->bytes == 0)
+        return WS_OK;
+    w->count = threads * (uint64_t)l->comm->size;
+    w->stream = (row_stream){.seed = context->seed, .rows = l->training->training->rows};
+    WS_TRY(WS_NEW_ARRAY(w->stream.order, w->stream.rows));
+    WS_TRY(WS_NEW_ARRAY(w->own, threads * w->bytes));
+    WS_TRY(WS_NEW_ARRAY(w->all, w->count * w->bytes));
+    WS_TRY(WS_NEW_ARRAY(w->rows, threads * (size_t)context->batch));
+    WS_TRY(WS_NEW_ARRAY(w->scratches, threads));
+    for (size_t t = 0; t < threads; t++)
+        WS_TRY(network->scratch_create(context, &w->scratches[t]));
+    return WS_OK;
+}
+
 static ws_err open_log(loop *l)
 {
     if (l->comm->rank != 0 || !l->training->directory)
@@ -89,7 +122,6 @@ static ws_err open_log(loop *l)
 static ws_err loop_create(loop *l, const ws_network_training *training, ws_network_state *state)
 {
     const ws_model_context *context = state->context;
-    const ws_network *network = state->model->network;
     uint64_t first, end;
     *l = (loop){.training = training, .state = state, .comm = training->comm, .shards = context->shards};
     ws_even_split((uint64_t)l->shards, l->comm->size, l->comm->rank, &first, &end);
@@ -104,14 +136,10 @@ static ws_err loop_create(loop *l, const ws_network_training *training, ws_netwo
     WS_TRY(ws_alloc(&l->own, 1, l->report_bytes));
     WS_TRY(ws_alloc(&l->all, (size_t)l->comm->size, l->report_bytes));
     WS_TRY(WS_NEW_ARRAY(l->rows, (size_t)context->batch));
-    if (network->prepared_bytes > 0) {
-        WS_TRY(ws_alloc(&l->prepared, 1, network->prepared_bytes));
-        WS_TRY(network->prepared_create(context, l->prepared));
-    }
+    l->batch.rows = l->rows;
     l->stream = (row_stream){.seed = context->seed, .rows = training->training->rows};
     WS_TRY(WS_NEW_ARRAY(l->stream.order, l->stream.rows));
-    int64_t slice = context->batch / context->shards;
-    l->batch = (ws_batch){.rows = l->rows, .first_owned = l->first * slice, .end_owned = l->end * slice};
+    WS_TRY(make_plan_window(l));
     return open_log(l);
 }
 
@@ -123,8 +151,13 @@ static void loop_destroy(loop *l)
         ws_executor_destroy(&l->executors[i]);
     for (int k = 0; l->gradients && k < l->end - l->first; k++)
         free(l->gradients[k]);
-    if (l->prepared && network->prepared_destroy)
-        network->prepared_destroy(l->prepared);
+    for (int64_t i = 0; l->plans.scratches && i < l->training->options->threads; i++)
+        network->scratch_destroy(&l->plans.scratches[i]);
+    free(l->plans.scratches);
+    free(l->plans.own);
+    free(l->plans.all);
+    free(l->plans.rows);
+    free(l->plans.stream.order);
     free(l->executors);
     free(l->gradients);
     free(l->gradient);
@@ -132,7 +165,6 @@ static void loop_destroy(loop *l)
     free(l->own);
     free(l->all);
     free(l->rows);
-    free(l->prepared);
     free(l->stream.order);
     ws_progress_finish(&l->progress);
     if (l->log)
@@ -145,37 +177,66 @@ static void run_shard(void *context, int shard, int thread)
 {
     loop *l = context;
     ws_executor *executor = l->executors[thread];
-    l->state->model->network->fill(l->state->context, &l->batch, l->prepared, shard, executor);
+    l->state->model->network->fill(l->state->context, &l->batch, l->plan, shard, executor);
     ws_executor_forward(executor, l->parameters);
     l->own->losses[shard - l->first] = ws_executor_loss(executor);
     if (l->with_gradients)
         ws_executor_backward(executor, l->parameters, l->gradients[shard - l->first]);
 }
 
-/* Runs the batch in l->batch; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. An
- * error of one rank becomes the error of all before anyone waits for its gradients. */
+/* ---- plans ---- */
+
+static void plan_one(void *context, int index, int thread)
+{
+    loop *l = context;
+    uint64_t step =
+        l->plans.begin + (uint64_t)l->comm->rank * (uint64_t)l->training->options->threads + (uint64_t)index;
+    ws_batch batch = l->batch;
+    batch.step = step;
+    batch.rows = l->plans.rows + (size_t)index * (size_t)l->state->context->batch;
+    l->state->model->network->plan_batch(l->state->context, &batch, l->plans.scratches[thread],
+                                         l->plans.own + (size_t)index * l->plans.bytes);
+}
+
+/* Points l->plan at the plan of the batch; makes the next ones when it is not among those at hand. `stream` gives the rows
+ * of later batches. */
+static ws_err find_plan(loop *l, row_stream *stream)
+{
+    plan_window *w = &l->plans;
+    uint64_t batch = (uint64_t)l->state->context->batch, threads = (uint64_t)l->training->options->threads;
+    l->plan = NULL;
+    if (w->bytes == 0)
+        return WS_OK;
+    if (!w->valid || l->batch.step < w->begin || l->batch.step >= w->begin + w->count) {
+        uint64_t own = l->batch.step + (uint64_t)l->comm->rank * threads;
+        w->begin = l->batch.step;
+        w->valid = true;
+        take_rows(stream, own * batch, threads * batch, w->rows);
+        ws_shard_threads_run(l->threads, 0, (int)threads, plan_one, l);
+        WS_TRY(ws_gather_equal_all(l->comm, w->own, threads * w->bytes, w->all));
+    }
+    l->plan = w->all + (l->batch.step - w->begin) * w->bytes;
+    return WS_OK;
+}
+
+/* ---- a batch ---- */
+
+/* Runs the batch in l->batch; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. */
 static ws_err run_batch(loop *l, const ws_real *parameters, bool with_gradients, double *loss, bool *stop)
 {
-    const ws_network *network = l->state->model->network;
     l->parameters = parameters;
     l->with_gradients = with_gradients;
-    ws_err error = network->prepare ? network->prepare(l->state->context, &l->batch, l->prepared) : WS_OK;
-    if (error == WS_OK)
-        ws_shard_threads_run(l->threads, l->first, l->end, run_shard, l);
-    l->own->stop = error != WS_OK ? -1 : ws_stop_requested();
+    ws_shard_threads_run(l->threads, l->first, l->end, run_shard, l);
+    l->own->stop = ws_stop_requested();
     WS_TRY(ws_gather_equal_all(l->comm, l->own, l->report_bytes, l->all));
     *stop = false;
-    bool failed = false;
     for (int rank = 0; rank < l->comm->size; rank++) {
         const report *r = (const report *)((const char *)l->all + (size_t)rank * l->report_bytes);
         uint64_t begin, end;
         ws_even_split((uint64_t)l->shards, l->comm->size, rank, &begin, &end);
         memcpy(l->losses + begin, r->losses, (end - begin) * sizeof *r->losses);
         *stop = *stop || r->stop > 0;
-        failed = failed || r->stop < 0;
     }
-    if (failed)
-        WS_TRY(ws_agree_all(l->comm, error));
     *loss = 0;
     for (int s = 0; s < l->shards; s++)
         *loss += l->losses[s];
@@ -210,6 +271,7 @@ static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
     l->batch.seed = s->context->seed;
     l->batch.step = s->step;
     l->batch.samples = l->training->training;
+    WS_TRY(find_plan(l, &l->plans.stream));
     WS_TRY(run_batch(l, s->parameters, true, &loss, stop));
     WS_TRY(ws_tree_sum_float_all(l->comm, l->shards, l->gradients, l->gradient, s->extent));
     *norm = ws_gradient_norm(l->gradient, s->extent) / l->shards;
@@ -244,15 +306,19 @@ static ws_err validate(loop *l, double *loss)
     row_stream stream = {.seed = ws_mix64(l->state->context->seed + 1), .rows = samples->rows};
     ws_err error = WS_NEW_ARRAY(stream.order, samples->rows);
     WS_AGREE(l->comm, error);
+    l->plans.valid = false;
     for (uint64_t b = 0; b < batches && error == WS_OK; b++) {
-        double one;
+        double one = 0;
         take_rows(&stream, b * batch, batch, l->rows);
         l->batch.seed = stream.seed;
         l->batch.step = b;
         l->batch.samples = samples;
-        error = run_batch(l, l->state->average, false, &one, &stop);
+        error = find_plan(l, &stream);
+        if (error == WS_OK)
+            error = run_batch(l, l->state->average, false, &one, &stop);
         sum += one;
     }
+    l->plans.valid = false;
     free(stream.order);
     *loss = sum / (double)batches;
     return error;

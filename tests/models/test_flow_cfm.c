@@ -53,6 +53,20 @@ static void has_the_parameters_of_the_description(void **state)
     ws_network_state_destroy(&network);
 }
 
+/* NULL where the coupling plans nothing. */
+static void *make_plan(const ws_model_context *context, const ws_batch *batch)
+{
+    void *scratch = NULL, *plan;
+    size_t bytes = model->network->plan_bytes(context);
+    if (bytes == 0)
+        return NULL;
+    plan = malloc(bytes);
+    OK(model->network->scratch_create(context, &scratch));
+    model->network->plan_batch(context, batch, scratch, plan);
+    model->network->scratch_destroy(&scratch);
+    return plan;
+}
+
 static void gradient_reaches_every_parameter(void **state)
 {
     (void)state;
@@ -64,14 +78,12 @@ static void gradient_reaches_every_parameter(void **state)
     for (uint64_t i = 0; i < 64; i++)
         order[i] = i;
     ws_model_context context = make_context(arena, model, WS_TASK_ANOMALY, 20, 2, &options);
-    ws_batch batch = {1, 0, &rows.samples, order, 0, 64};
-    void *prepared = calloc(1, model->network->prepared_bytes);
-    OK(model->network->prepared_create(&context, prepared));
-    OK(model->network->prepare(&context, &batch, prepared));
+    ws_batch batch = {1, 0, &rows.samples, order};
+    void *plan = make_plan(&context, &batch);
     OK(ws_network_state_create(&network, model, &context));
     OK(ws_executor_create(&executor, network.plan));
     ws_real *gradient = calloc(network.extent, sizeof *gradient);
-    model->network->fill(&context, &batch, prepared, 3, executor);
+    model->network->fill(&context, &batch, plan, 3, executor);
     ws_executor_forward(executor, network.parameters);
     ws_executor_backward(executor, network.parameters, gradient);
     assert_true(isfinite(ws_executor_loss(executor)));
@@ -87,8 +99,7 @@ static void gradient_reaches_every_parameter(void **state)
     free(gradient);
     ws_executor_destroy(&executor);
     ws_network_state_destroy(&network);
-    model->network->prepared_destroy(prepared);
-    free(prepared);
+    free(plan);
     free_samples(&rows);
 }
 
@@ -96,7 +107,7 @@ static void gradient_reaches_every_parameter(void **state)
 static double path_cost(const ws_model_context *context, const made_samples *rows, const char *coupling)
 {
     enum { BATCH = 64, ROWS = BATCH / 8, COLUMNS = 6 };
-    void *options = (void *)context->options, *prepared = calloc(1, model->network->prepared_bytes);
+    void *options = (void *)context->options;
     char json[128];
     double cost = 0;
     uint64_t order[BATCH];
@@ -106,13 +117,12 @@ static double path_cost(const ws_model_context *context, const made_samples *row
         order[i] = (i * 7) % rows->samples.rows;
     snprintf(json, sizeof json, "{\"sigma\": 0, \"ot_group\": 32, \"width\": 8, \"coupling\": \"%s\"}", coupling);
     set_option(arena, model, options, json);
-    ws_batch batch = {5, 3, &rows->samples, order, 0, BATCH};
-    OK(model->network->prepared_create(context, prepared));
-    OK(model->network->prepare(context, &batch, prepared));
+    ws_batch batch = {5, 3, &rows->samples, order};
+    void *plan = make_plan(context, &batch);
     OK(ws_network_state_create(&network, model, context));
     OK(ws_executor_create(&executor, network.plan));
     for (int shard = 0; shard < 8; shard++) {
-        model->network->fill(context, &batch, prepared, shard, executor);
+        model->network->fill(context, &batch, plan, shard, executor);
         const ws_real *x = ws_executor_input(executor, "x"), *target = ws_executor_input(executor, "target");
         const ws_real *time = ws_executor_input(executor, "time");
         for (int r = 0; r < ROWS; r++) {
@@ -128,8 +138,7 @@ static double path_cost(const ws_model_context *context, const made_samples *row
     }
     ws_executor_destroy(&executor);
     ws_network_state_destroy(&network);
-    model->network->prepared_destroy(prepared);
-    free(prepared);
+    free(plan);
     return cost;
 }
 
