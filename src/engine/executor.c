@@ -76,7 +76,9 @@ static ws_err build(ws_executor *x)
     void *memory = NULL;
     WS_TRY(x->place.device->allocate(x->place.queue, &memory, x->plan->bytes));
     x->memory = memory;
-    if (!x->place.device->host_memory)
+    if (x->place.device->host_memory)
+        WS_TRY(ws_blas_prepare());
+    else
         WS_TRY(allocate_host(x));
     bind_nodes(x);
     return WS_OK;

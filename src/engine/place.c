@@ -2,7 +2,8 @@
 #include <cblas.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include "engine/place.h"
+#include <sys/mman.h>
+#include "engine/plan.h"
 
 /* ---- the CPU ---- */
 
@@ -12,6 +13,26 @@ static pthread_once_t blas_once = PTHREAD_ONCE_INIT;
 static void use_one_blas_thread(void)
 {
     openblas_set_num_threads(1);
+}
+
+/* At a thread's first product OpenBLAS maps a buffer of 128 MiB, keeps it, and asks again for ever where there is no
+ * address space for it (ulimit -v): the rank would hang, and all others with it. So it is looked for first, and taken. */
+ws_err ws_blas_prepare(void)
+{
+    enum { BUFFER_BYTES = 128 << 20, SPARE_BYTES = 8 << 20, N = 64 };
+    size_t bytes = BUFFER_BYTES + SPARE_BYTES;
+    void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) {
+        ws_err error = WS_ERROR(MEMORY, "no address space for the %d MiB that OpenBLAS takes", BUFFER_BYTES >> 20);
+        WS_HINT("raise the limit (ulimit -v), or ask for more memory");
+        return error;
+    }
+    munmap(room, bytes);
+    float *matrix = NULL;
+    WS_TRY(WS_NEW_ARRAY(matrix, 2 * N * N));
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1, matrix, N, matrix, N, 0, matrix + N * N, N);
+    free(matrix);
+    return WS_OK;
 }
 
 static ws_err cpu_open(void **queue, int index)
