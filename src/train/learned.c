@@ -234,6 +234,17 @@ static ws_err read_frozen(hid_t file, ws_arena *arena, ws_frozen *out)
     return WS_OK;
 }
 
+/* A path given on the command line is relative to the current folder. */
+static ws_err set_store(cJSON *root, const char *given)
+{
+    char *here = realpath(".", NULL), *path = ws_path_join(here ? here : ".", given);
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    ws_err error = ws_json_set_in(root, "store", cJSON_CreateString(path));
+    free(here);
+    free(path);
+    return error;
+}
+
 static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const ws_evaluate_run *run,
                           ws_train_config *config, ws_frozen *frozen)
 {
@@ -247,10 +258,8 @@ static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const w
     cJSON *root = ws_json_root(document);
     const char *protocol = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "protocol"));
     frozen->protocol = ws_arena_strdup(arena, protocol ? protocol : "");
-    char *store = run->store ? realpath(run->store, NULL) : NULL;
     if (run->store)
-        error = ws_json_set_in(root, "store", cJSON_CreateString(store ? store : run->store));
-    free(store);
+        error = set_store(root, run->store);
     if (error == WS_OK && run->protocol)
         error = ws_json_set_in(root, "protocol", cJSON_CreateString(run->protocol));
     if (error == WS_OK)

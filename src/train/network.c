@@ -410,7 +410,8 @@ ws_err ws_network_train_all(const ws_network_training *training, ws_network_stat
     loop l;
     ws_err error = ws_agree_all(training->comm, loop_create(&l, training, state));
     if (error == WS_OK)
-        error = ws_progress_start(&l.progress, l.comm, "train", "steps", (double)training->options->steps);
+        error = ws_agree_all(
+            l.comm, ws_progress_start(&l.progress, l.comm, "train", "steps", (double)training->options->steps));
     if (error == WS_OK)
         error = run_steps(&l);
     loop_destroy(&l);

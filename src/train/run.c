@@ -160,8 +160,8 @@ static ws_err train(trial *t)
     if (t->config->model->network) {
         WS_TRY(train_network(t));
     } else {
-        WS_TRY(t->config->model->classical->fit_all(t->comm, &t->context, &t->rows.part[WS_PART_TRAIN],
-                                                    &t->rows.part[WS_PART_VALIDATION], &t->learned.arrays));
+        WS_AGREE(t->comm, t->config->model->classical->fit_all(t->comm, &t->context, &t->rows.part[WS_PART_TRAIN],
+                                                               &t->rows.part[WS_PART_VALIDATION], &t->learned.arrays));
         t->record.train_seconds = ws_clock_seconds() - begin;
     }
     return WS_OK;

@@ -80,7 +80,7 @@ ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_sam
     ws_even_split(blocks, comm->size, comm->rank, &s.first, &s.end);
     own_rows = s.end * WS_SCORE_ROWS < samples->rows ? s.end * WS_SCORE_ROWS : samples->rows;
     own_rows -= s.first * WS_SCORE_ROWS < own_rows ? s.first * WS_SCORE_ROWS : own_rows;
-    ws_err error = ws_progress_start(&s.progress, comm, title, "rows", (double)own_rows);
+    ws_err error = ws_agree_all(comm, ws_progress_start(&s.progress, comm, title, "rows", (double)own_rows));
     if (error == WS_OK)
         error = ws_agree_all(comm, score_own(&s, threads, own_rows));
     ws_progress_finish(&s.progress);

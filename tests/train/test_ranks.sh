@@ -21,6 +21,17 @@ done
 train 1 cfm.json seeded --seed 1
 [ "$(parameter_hash seeded)" != "$(parameter_hash cfm.1)" ] || fail "another seed gives the same parameters"
 
+# The identity does not know threads, names or where the store lies; it knows what changes the result.
+id_of() { sed -n 's/^  "id": "\([0-9a-f]*\)".*/\1/p' "$1/record.json"; }
+mkdir elsewhere && cp store.h5 elsewhere/copy.h5
+train 1 logistic.json named --set name=other --set store=elsewhere/copy.h5 --set train.threads=2
+[ "$(id_of named)" = "$(id_of logistic.1)" ] && [ "$(id_of named | wc -c)" = 17 ] ||
+    fail "the identity depends on the name, the place of the store or the threads"
+train 1 logistic.json regularised --set model.inverse_regularisation=0.01
+[ "$(id_of regularised)" != "$(id_of logistic.1)" ] || fail "another setting has the same identity"
+train 1 logistic.json resplit --set protocol_seed=1
+[ "$(id_of resplit)" != "$(id_of logistic.1)" ] || fail "another split has the same identity"
+
 # What the sweep and the reader of tables rely on.
 for key in id status schema result run; do
     grep -q "^  \"$key\":" cfm.1/record.json || fail "record.json has no $key"
@@ -38,9 +49,11 @@ grep -q '"per_class": ' cfm.1/record.json || fail "no metrics by class"
 # A trained run scores its own test rows again, and those of another store with the same columns.
 "$WIRESWEEP" evaluate cfm.1 -q --json >again.json
 for key in score_hash auroc auprc; do
-    [ "$(grep "\"$key\"" again.json)" = "$(grep "\"$key\"" cfm.1/record.json | sed 's/^  //')" ] ||
-        diff <(grep -o "\"$key\": [^,]*" again.json) <(grep -o "\"$key\": [^,]*" cfm.1/record.json) || fail "evaluate: another $key"
+    diff <(grep -o "\"$key\": [^,]*" again.json) <(grep -o "\"$key\": [^,]*" cfm.1/record.json) || fail "evaluate: another $key"
 done
+status=0
+"$WIRESWEEP" evaluate cfm.1 -q --store nothing.h5 >/dev/null 2>message.txt || status=$?
+[ $status = 2 ] && grep -qF "store: $PWD/nothing.h5 does not exist" message.txt || fail "a missing store: $(cat message.txt)"
 "$WIRESWEEP_TOOLS/make_capture" --flows 300 --seed 8 -o synthetic2.pcap --labels labels2.csv >/dev/null
 "$WIRESWEEP" extract -q --dataset synthetic --labels labels2.csv -o other.h5 synthetic2.pcap >/dev/null
 "$WIRESWEEP" evaluate logistic.1 -q --json --store other.h5 >other.json
