@@ -25,6 +25,9 @@ ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world)
     *world = ws_comm_self();
     ws_log_setup(quiet, 0, 1);
     int provided = 0;
+    /* hwloc, which Open MPI asks about the machine, looks for X displays on ten ports of localhost; where that name is
+     * not known, as in a bare chroot, every program would start ten seconds late. */
+    setenv("HWLOC_COMPONENTS", "-gl", 0);
     WS_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
     /* From here on every call reports; before it MPI ends the process by itself. */
     WS_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
