@@ -20,6 +20,38 @@ ws_err ws_mpi_raise(int status, const char *call, const char *file, int line, co
 
 static int world_rank = -1; /* known after the start */
 
+/* What Open MPI, PMI and Slurm tell their processes; -1 without a launcher. */
+static int launcher_rank(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int64_t rank = 0;
+        const char *text = getenv(names[i]);
+        if (text != NULL && ws_parse_int64(text, &rank))
+            return (int)rank;
+    }
+    return -1;
+}
+
+/* A process without a launcher is alone: Open MPI needs neither a daemon of its own nor a look at every network, which
+ * would take most of a short subcommand's time. Settings of the user stay; ours go again, so that no child has them. */
+static int initialise(int *argc, char ***argv, int *provided)
+{
+    static const char *const alone[][2] = {
+        {"OMPI_MCA_ess_singleton_isolated", "1"}, {"OMPI_MCA_pml", "ob1"}, {"OMPI_MCA_btl", "self"}};
+    enum { COUNT = sizeof alone / sizeof alone[0] };
+    bool ours[COUNT] = {false};
+    for (size_t i = 0; i < COUNT && launcher_rank() < 0; i++) {
+        ours[i] = getenv(alone[i][0]) == NULL;
+        setenv(alone[i][0], alone[i][1], 0);
+    }
+    int status = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, provided);
+    for (size_t i = 0; i < COUNT; i++)
+        if (ours[i])
+            unsetenv(alone[i][0]);
+    return status;
+}
+
 ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world)
 {
     *world = ws_comm_self();
@@ -28,7 +60,7 @@ ws_err ws_cluster_start(int *argc, char ***argv, bool quiet, ws_comm *world)
     /* hwloc, which Open MPI asks about the machine, looks for X displays on ten ports of localhost; where that name is
      * not known, as in a bare chroot, every program would start ten seconds late. */
     setenv("HWLOC_COMPONENTS", "-gl", 0);
-    WS_MPI(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));
+    WS_MPI(initialise(argc, argv, &provided));
     /* From here on every call reports; before it MPI ends the process by itself. */
     WS_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
     WS_MPI(MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN));
@@ -48,19 +80,6 @@ void ws_cluster_stop(void)
     MPI_Finalized(&finished);
     if (started && !finished)
         MPI_Finalize();
-}
-
-/* What Open MPI, PMI and Slurm tell their processes; -1 without a launcher. */
-static int launcher_rank(void)
-{
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        int64_t rank = 0;
-        const char *text = getenv(names[i]);
-        if (text != NULL && ws_parse_int64(text, &rank))
-            return (int)rank;
-    }
-    return -1;
 }
 
 bool ws_is_first_rank(void)
