@@ -191,6 +191,28 @@ static void same_answer_twice_and_for_equal_costs(void **state)
     ws_assignment_destroy(&a);
 }
 
+/* The scans of every instruction set level of this machine, with and without padding and ties. */
+static void same_answer_at_every_level(void **state)
+{
+    (void)state;
+    static const int sizes[] = {1, 7, 64, 101};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int n = sizes[s];
+        float *cost = calloc((size_t)(n * n), sizeof *cost);
+        int32_t *reference = calloc((size_t)n, sizeof *reference), *column = calloc((size_t)n, sizeof *column);
+        fill_uniform(cost, n, 40 + s);
+        for (int i = 0; i < n * n; i += 3)
+            cost[i] = (float)(int)(cost[i] * 5);
+        for (int level = ws_isa_detect(); level >= 0; level--) {
+            assert_int_equal(ws_isa_pin((ws_isa)level), WS_OK);
+            solve(cost, n, level == (int)ws_isa_detect() ? reference : column);
+            if (level != (int)ws_isa_detect())
+                assert_memory_equal(column, reference, (size_t)n * sizeof *column);
+        }
+        free(cost), free(reference), free(column);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +220,7 @@ int main(void)
         cmocka_unit_test(equals_brute_force_with_ties),
         cmocka_unit_test(equals_hungarian_on_point_clouds),
         cmocka_unit_test(same_answer_twice_and_for_equal_costs),
+        cmocka_unit_test(same_answer_at_every_level), /* last: it leaves the lowest level */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
