@@ -155,6 +155,24 @@ typedef struct ws_protocol {
 } ws_protocol;
 extern const ws_protocol *const ws_protocols[]; /* NULL-terminated */
 const ws_protocol *ws_protocol_find(const char *name);
+/* What parts share: for each kind of value, how many values stand in both parts, and how many rows of the first part have
+ * such a value, of all its rows. */
+typedef enum ws_audit_column { WS_AUDIT_DUPLICATES, WS_AUDIT_SESSIONS, WS_AUDIT_HOSTS, WS_AUDIT_COLUMNS } ws_audit_column;
+typedef enum ws_audit_pair {
+    WS_AUDIT_TEST_IN_TRAIN,
+    WS_AUDIT_VALIDATION_IN_TRAIN,
+    WS_AUDIT_TEST_IN_VALIDATION,
+    WS_AUDIT_PAIRS
+} ws_audit_pair;
+extern const char *const ws_audit_column_names[WS_AUDIT_COLUMNS], *const ws_audit_pair_names[WS_AUDIT_PAIRS];
+typedef struct ws_audit_overlap {
+    uint64_t values, rows, of;
+} ws_audit_overlap;
+typedef struct ws_split_audit {
+    ws_audit_overlap overlap[WS_AUDIT_COLUMNS][WS_AUDIT_PAIRS];
+} ws_split_audit;
+/* Needs of `split` only rows and part. */
+WS_MUST ws_err ws_split_audit_make(ws_split_audit *out, const ws_split *split, const ws_store *store);
 /* The manifest: options, counts by part and class, checksums, row hashes of each part, and the leakage audit (exact
  * duplicates across parts by input_hash, shared sessions and hosts), as JSON text appended to out. */
 WS_MUST ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options,

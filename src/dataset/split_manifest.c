@@ -26,79 +26,19 @@ static void append_double(ws_text *out, double value)
 }
 
 /* ---------------------------------------------------------------- audit */
-typedef struct audited_row {
-    uint64_t value;
-    uint8_t part;
-} audited_row;
-
-static int compare_audited(const void *left, const void *right)
-{
-    const audited_row *a = left, *b = right;
-    return (a->value > b->value) - (a->value < b->value);
-}
-
-/* Pairs (rows of, whose value is also in). */
-static const struct {
-    ws_part of, in;
-    const char *name;
-} audit_pairs[] = {{WS_PART_TEST, WS_PART_TRAIN, "test_in_train"},
-                   {WS_PART_VALIDATION, WS_PART_TRAIN, "validation_in_train"},
-                   {WS_PART_TEST, WS_PART_VALIDATION, "test_in_validation"}};
-enum { PAIRS = sizeof audit_pairs / sizeof *audit_pairs };
-
-/* How many values of a column two parts share, and how many rows of the later part have such a value. */
-static ws_err audit_column(const ws_split *split, const ws_store *store, const char *path, uint64_t values[PAIRS],
-                           uint64_t rows[PAIRS])
-{
-    uint64_t *column, count = 0;
-    audited_row *audited;
-    WS_TRY(WS_NEW_ARRAY(column, split->rows));
-    ws_err error = WS_NEW_ARRAY(audited, split->rows);
-    if (error != WS_OK) {
-        free(column);
-        WS_TRY(error);
-    }
-    error = ws_store_read(store, path, H5T_NATIVE_UINT64, 0, split->rows, column);
-    for (uint64_t i = 0; error == WS_OK && i < split->rows; i++)
-        if (split->part[i] != WS_PART_NONE)
-            audited[count++] = (audited_row){column[i], split->part[i]};
-    qsort(audited, count, sizeof *audited, compare_audited);
-    for (int k = 0; k < PAIRS; k++)
-        values[k] = rows[k] = 0;
-    for (uint64_t begin = 0, end; begin < count; begin = end) {
-        uint64_t of_part[WS_PART_COUNT] = {0};
-        for (end = begin; end < count && audited[end].value == audited[begin].value; end++)
-            of_part[audited[end].part]++;
-        for (int k = 0; k < PAIRS; k++)
-            if (of_part[audit_pairs[k].of] > 0 && of_part[audit_pairs[k].in] > 0) {
-                values[k]++;
-                rows[k] += of_part[audit_pairs[k].of];
-            }
-    }
-    free(column);
-    free(audited);
-    WS_TRY(error);
-    return WS_OK;
-}
-
 static ws_err append_audit(const ws_split *split, const ws_store *store, ws_text *out)
 {
-    static const struct {
-        const char *name, *path, *counted;
-    } columns[] = {{"duplicates", "/flows/input_hash", "inputs"},
-                   {"sessions", "/flows/session_id", "sessions"},
-                   {"hosts", "/flows/host_id", "hosts"}};
+    ws_split_audit audit;
+    WS_TRY(ws_split_audit_make(&audit, split, store));
     ws_text_append(out, "{");
-    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
-        uint64_t values[PAIRS], rows[PAIRS];
-        WS_TRY(audit_column(split, store, columns[c].path, values, rows));
-        ws_text_appendf(out, "%s\n    \"%s\": {", c == 0 ? "" : ",", columns[c].name);
-        for (int k = 0; k < PAIRS; k++) {
-            uint64_t of = split->counts[audit_pairs[k].of];
+    for (int c = 0; c < WS_AUDIT_COLUMNS; c++) {
+        ws_text_appendf(out, "%s\n    \"%s\": {", c == 0 ? "" : ",", ws_audit_column_names[c]);
+        for (int k = 0; k < WS_AUDIT_PAIRS; k++) {
+            const ws_audit_overlap *overlap = &audit.overlap[c][k];
             ws_text_appendf(
-                out, "%s\n      \"%s\": {\"shared_%s\": %llu, \"rows\": %llu, \"share\": ", k == 0 ? "" : ",",
-                audit_pairs[k].name, columns[c].counted, (unsigned long long)values[k], (unsigned long long)rows[k]);
-            append_double(out, of == 0 ? 0 : (double)rows[k] / (double)of);
+                out, "%s\n      \"%s\": {\"shared_values\": %llu, \"rows\": %llu, \"share\": ", k == 0 ? "" : ",",
+                ws_audit_pair_names[k], (unsigned long long)overlap->values, (unsigned long long)overlap->rows);
+            append_double(out, overlap->of == 0 ? 0 : (double)overlap->rows / (double)overlap->of);
             ws_text_append(out, "}");
         }
         ws_text_append(out, "\n    }");

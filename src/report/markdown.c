@@ -118,6 +118,36 @@ static void write_counts(ws_text *out, const ws_report *report, size_t begin, si
         }
 }
 
+/* "Leakage: 3 to 5 of the test rows have an exact duplicate among the training rows, ...": over the finished trials. */
+static void write_audit(ws_text *out, const ws_report *report, size_t begin, size_t end)
+{
+    static const char *const keys[][2] = {{"result.audit.test_in_train.duplicates", "an exact duplicate"},
+                                          {"result.audit.test_in_train.sessions", "a flow of the same session"},
+                                          {"result.audit.test_in_train.hosts", "a flow of the same host"}};
+    bool any = false;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        double least = INFINITY, most = -INFINITY;
+        for (size_t c = begin; c < end; c++)
+            for (size_t t = 0; t < report->cells[c].count; t++) {
+                const cJSON *record = report->cells[c].trials[t].record;
+                double rows = cJSON_GetNumberValue(ws_json_find(record, keys[k][0])),
+                       of = cJSON_GetNumberValue(ws_json_find(record, "result.counts.test"));
+                if (isnan(rows) || !(of > 0))
+                    continue;
+                least = rows / of < least ? rows / of : least;
+                most = rows / of > most ? rows / of : most;
+            }
+        if (least > most)
+            continue;
+        ws_text_appendf(out, "%s %s %.1f", any ? ";" : "Leakage: test rows with", keys[k][1], 100 * least);
+        if (most > least)
+            ws_text_appendf(out, " to %.1f", 100 * most);
+        ws_text_append(out, " %");
+        any = true;
+    }
+    ws_text_append(out, any ? " (in the training rows).\n" : "");
+}
+
 static size_t distinct_seeds(const ws_report *report, size_t begin, size_t end, bool of_protocol)
 {
     double seen[64];
@@ -207,6 +237,7 @@ static ws_err write_section(ws_text *out, const ws_report *report, size_t begin,
     }
     ws_text_append(out, "\n");
     write_counts(out, report, begin, end);
+    write_audit(out, report, begin, end);
     write_seeds(out, report, begin, end);
     WS_TRY(write_hashes(out, report, begin, end));
     write_failures(out, report, begin, end);

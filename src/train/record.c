@@ -20,6 +20,18 @@ static bool add_counts(cJSON *result, const ws_rows *rows)
            cJSON_AddNumberToObject(counts, "rows_left_out", (double)rows->rows_left_out);
 }
 
+/* How many test rows stand in the training rows too, in what they are, by session and by host. */
+static bool add_audit(cJSON *result, const ws_rows *rows)
+{
+    cJSON *audit = cJSON_AddObjectToObject(result, "audit");
+    cJSON *overlap = audit ? cJSON_AddObjectToObject(audit, ws_audit_pair_names[WS_AUDIT_TEST_IN_TRAIN]) : NULL;
+    for (int c = 0; overlap && c < WS_AUDIT_COLUMNS; c++)
+        if (!cJSON_AddNumberToObject(overlap, ws_audit_column_names[c],
+                                     (double)rows->audit.overlap[c][WS_AUDIT_TEST_IN_TRAIN].rows))
+            return false;
+    return overlap != NULL;
+}
+
 static bool add_names(cJSON *result, const ws_rows *rows)
 {
     cJSON *names = cJSON_CreateStringArray(rows->class_names, rows->classes);
@@ -49,7 +61,7 @@ static bool fill_result(const ws_trial_record *r, cJSON *result, cJSON *config, 
            cJSON_AddStringToObject(result, "precision", "fp32") &&
            cJSON_AddStringToObject(result, "parameter_hash", r->parameter_hash) &&
            cJSON_AddStringToObject(result, "score_hash", r->score_hash) && add_counts(result, r->rows) &&
-           add_names(result, r->rows);
+           add_audit(result, r->rows) && add_names(result, r->rows);
     if (made && cJSON_AddItemToObject(result, "scores", scores))
         return true;
     cJSON_Delete(scores);

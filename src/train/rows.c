@@ -264,6 +264,16 @@ static ws_err forget_seen_rows(loading *l)
     return WS_OK;
 }
 
+/* What the rows that are used share across the parts: the split's own audit would count training rows of other classes. */
+static ws_err audit_parts(const loading *l)
+{
+    ws_split used = {.rows = l->split.rows};
+    WS_TRY(ws_arena_alloc(l->out->arena, &used.part, used.rows, sizeof *used.part));
+    for (uint64_t i = 0; i < used.rows; i++)
+        used.part[i] = (uint8_t)part_of(l, i);
+    return ws_split_audit_make(&l->out->audit, &used, l->store);
+}
+
 /* ---- all together ---- */
 
 static ws_err check_columns(const loading *l)
@@ -320,6 +330,7 @@ static ws_err load(loading *l)
     WS_TRY(make_parts(l, parts));
     WS_TRY(check_parts(l));
     WS_TRY(fill_parts(l, parts));
+    WS_TRY(audit_parts(l));
     WS_TRY(normalise(l, parts));
     WS_TRY(gather_normal_validation(l));
     return WS_OK;
