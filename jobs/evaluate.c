@@ -45,6 +45,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     const evaluate_arguments *arguments = values;
     cJSON *result = NULL;
     WS_CHECK(positional->count == 1, ARGUMENT, "wiresweep evaluate takes one run folder, not %zu", positional->count);
+    if (arguments->output)
+        WS_AGREE(world, world->rank == 0 ? ws_output_check(arguments->output, WS_OUTPUT_TEXT) : WS_OK);
     ws_evaluate_run evaluation = {positional->items[0], arguments->store, arguments->protocol};
     WS_TRY(ws_evaluate_run_all(world, &evaluation, arena, &result));
     ws_err error = world->rank == 0 ? print_result(arguments, result) : WS_OK;

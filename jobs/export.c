@@ -23,6 +23,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     const export_options *options = values;
     ws_store store;
     WS_CHECK(positional->count == 1, ARGUMENT, "export takes one store: wiresweep export STORE.h5 -o FILE.csv");
+    if (options->output != NULL)
+        WS_TRY(ws_output_check(options->output, WS_OUTPUT_TEXT));
     WS_TRY(ws_store_open(&store, positional->items[0]));
     ws_err error = ws_store_export_csv(&store, options->output);
     if (error == WS_OK && options->output != NULL)

@@ -20,7 +20,7 @@ static const ws_option fields[] = {
 static const ws_option_table table = {"", sizeof(inspect_options), fields, ""};
 
 /* All ranks share the reading. The hash that the store carries must agree. */
-static ws_err print_hash(const ws_comm *world, const char *path)
+static ws_err print_hash(const ws_comm *world, const char *path, bool json)
 {
     ws_store store;
     char hex[65], stored[65];
@@ -34,7 +34,7 @@ static ws_err print_hash(const ws_comm *world, const char *path)
         return error;
     }
     if (world->rank == 0)
-        printf("%s\n", hex);
+        printf(json ? "{\"content_hash\": \"%s\"}\n" : "%s\n", hex);
     return WS_OK;
 }
 
@@ -104,7 +104,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(positional->count == 1, ARGUMENT, "inspect takes one file: wiresweep inspect FILE");
     const char *path = positional->items[0];
     if (options->hash)
-        return print_hash(world, path);
+        return print_hash(world, path, options->common.json);
     if (world->rank != 0)
         return WS_OK;
     ws_text text = {0};

@@ -22,6 +22,8 @@ const char *ws_executable = "/proc/self/exe";
 
 static void print_overview(FILE *out)
 {
+    if (!ws_is_first_rank())
+        return;
     fprintf(out,
             "wiresweep %s: network captures to result tables that can be believed\n\n"
             "usage: wiresweep SUBCOMMAND [OPTIONS]        (also under mpirun or srun)\n\n",
@@ -40,7 +42,8 @@ static ws_err print_help(const ws_job *job)
         WS_TRY(job->more_help(&text));
     ws_text_appendf(&text, "\nexample:\n%s\n", job->example);
     WS_TRY(ws_text_check(&text));
-    fputs(ws_text_string(&text), stdout);
+    if (ws_is_first_rank())
+        fputs(ws_text_string(&text), stdout);
     ws_text_destroy(&text);
     return WS_OK;
 }
@@ -55,6 +58,8 @@ static const ws_job *find_job(const char *name)
         names[count++] = (*job)->name;
     }
     const char *closest = ws_closest_name(name, names, count);
+    if (!ws_is_first_rank())
+        return NULL;
     fprintf(stderr, "error: wrong usage: %s is no subcommand\nhint: ", name);
     if (closest)
         fprintf(stderr, "did you mean wiresweep %s? ", closest);
@@ -124,7 +129,8 @@ int main(int argc, char **argv)
         return argc < 2 ? 2 : 0;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("wiresweep %s\n", ws_version());
+        if (ws_is_first_rank())
+            printf("wiresweep %s\n", ws_version());
         return 0;
     }
     const ws_job *job = find_job(argv[1]);

@@ -51,10 +51,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 {
     (void)world;
     (void)arena;
+    const split_options *options = values;
     ws_store store;
     WS_CHECK(positional->count == 1, ARGUMENT, "split takes one store: wiresweep split STORE.h5 --protocol temporal");
+    if (options->output != NULL)
+        WS_TRY(ws_output_check(options->output, WS_OUTPUT_TEXT));
     WS_TRY(ws_store_open(&store, positional->items[0]));
-    ws_err error = write_manifest(&store, values);
+    ws_err error = write_manifest(&store, options);
     ws_store_close(&store);
     WS_TRY(error);
     return WS_OK;

@@ -37,6 +37,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(positional->count == 1, ARGUMENT, "table takes one sweep folder, and was given %zu", positional->count);
     ws_report *report = NULL;
     ws_text text = {0};
+    if (given->output)
+        WS_TRY(ws_output_check(given->output, WS_OUTPUT_TEXT));
     WS_TRY(ws_report_load(&report, positional->items[0]));
     ws_err error = WS_OK;
     for (size_t i = 0; i < given->format.count && error == WS_OK; i++)

@@ -18,7 +18,7 @@
     S(network_truncated, "captured bytes end inside the IP header")                                                    \
     S(network_malformed, "IP header contradicts itself")                                                               \
     S(fragment_later, "later fragment of an IP packet (carries no ports)")                                             \
-    S(protocol_other, "neither TCP nor UDP (counted; --protocols keeps them)")                                         \
+    S(protocol_other, "neither TCP nor UDP")                                                                           \
     S(transport_truncated, "captured bytes end inside the TCP or UDP header")                                          \
     S(transport_malformed, "TCP or UDP header contradicts itself")                                                     \
     S(filtered, "left out by --filter")

@@ -40,6 +40,7 @@ static ws_err choose_rules(extraction *x)
 static ws_err prepare_all(extraction *x)
 {
     WS_TRY(choose_rules(x));
+    WS_AGREE(x->comm, x->comm->rank == 0 ? ws_output_check(x->options->output, WS_OUTPUT_STORE) : WS_OK);
     ws_err local = ws_arena_create(&x->arena, 1 << 16);
     if (local == WS_OK && x->options->filter != NULL)
         local = ws_packet_filter_create(&x->filter, x->options->filter);

@@ -29,6 +29,7 @@ ws_err ws_directory_create(const char *path)
 {
     if (ws_directory_exists(path))
         return WS_OK;
+    WS_CHECK(path[0] != '\0', ARGUMENT, "the folder to make has no name");
     char *prefix = ws_format("%s", path);
     WS_CHECK(prefix != NULL, MEMORY, "no memory for the path %s", path);
     ws_err error = WS_OK;

@@ -66,6 +66,12 @@ WS_MUST ws_err ws_file_read(const char *path, char **data /* malloc'ed, NUL adde
 WS_MUST ws_err ws_file_rename(const char *from, const char *to);        /* and fsync of the directory */
 WS_MUST ws_err ws_file_append_line(const char *path, const char *line); /* one write, fsync; for journals */
 bool ws_file_exists(const char *path);
+
+/* Whether a result may go to `path`, for the start of a run: its folder is there and can be written, and what has that
+ * name already, if anything, is a file of the kind to be written (any HDF5 file for a store; no binary file for text). */
+typedef enum ws_output { WS_OUTPUT_TEXT, WS_OUTPUT_STORE } ws_output;
+WS_MUST ws_err ws_output_check(const char *path, ws_output output);
+
 bool ws_directory_exists(const char *path);
 WS_MUST ws_err ws_directory_create(const char *path); /* with parents; existing is fine */
 WS_MUST ws_err ws_directory_remove(const char *path); /* with content */

@@ -1,0 +1,68 @@
+#!/bin/bash
+# No subcommand replaces a file of another kind, a folder or a device by its output, and an output that cannot be written is
+# refused before the work: one line, the right status, nothing left behind.
+# ctest: timeout=60
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+failures=0
+
+fail() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+
+# refuse STATUS PATTERN ARGUMENT...: ends with the status and one error line that says the pattern.
+refuse() {
+    local want=$1 pattern=$2 got=0
+    shift 2
+    "$WIRESWEEP" "$@" >out.log 2>err.log </dev/null || got=$?
+    [ "$got" = "$want" ] || fail "wiresweep $*: status $got, must be $want: $(cat err.log)"
+    grep '^error: ' err.log | grep -q -- "$pattern" || fail "wiresweep $*: '$pattern' is not in: $(cat err.log)"
+    [ "$(grep -c '^error: ' err.log)" = 1 ] || fail "wiresweep $*: more than one error line: $(cat err.log)"
+    ! grep -q 'H5F' err.log || fail "wiresweep $*: HDF5's own words: $(cat err.log)"
+}
+
+"$WIRESWEEP_TOOLS/make_capture" --flows 60 -o one.pcap --labels labels.csv >/dev/null
+cp one.pcap two.pcap
+"$WIRESWEEP" extract -q --dataset synthetic --labels labels.csv -o store.h5 one.pcap
+cp store.h5 kept.h5
+mkdir taken
+ln -s two.pcap link.pcap
+ln -s /dev/null device
+
+# The name of the store forgotten: the first capture of a glob must not be lost.
+refuse 2 'one.pcap is there and is no store' extract -o one.pcap one.pcap
+refuse 2 'one.pcap is there and is no store' extract -o one.pcap two.pcap
+refuse 2 'link.pcap is there and is no store' extract -o link.pcap one.pcap
+refuse 2 'labels.csv is there and is no store' extract --labels labels.csv -o labels.csv one.pcap
+cmp -s one.pcap two.pcap || fail "a capture was changed"
+for output in taken new/ ""; do
+    refuse 2 'the output' extract -o "$output" one.pcap
+    refuse 2 'the output' export store.h5 -o "$output"
+done
+for output in device /dev/full; do
+    refuse 2 'is no regular file' extract -o $output one.pcap
+    refuse 2 'is no regular file' export store.h5 -o $output
+    refuse 2 'is no regular file' split store.h5 -o $output
+done
+[ -c /dev/full ] || fail "a device was replaced"
+refuse 1 'there is no folder nowhere' extract -o nowhere/store.h5 one.pcap
+refuse 1 'there is no folder nowhere' export store.h5 -o nowhere/flows.csv
+refuse 1 'there is no folder nowhere' split store.h5 -o nowhere/split.json
+refuse 2 'store.h5 is there and is no text file' export store.h5 -o store.h5
+refuse 2 'store.h5 is there and is no text file' split store.h5 -o store.h5
+cmp -s store.h5 kept.h5 || fail "the store was changed"
+
+# What may be replaced is replaced.
+"$WIRESWEEP" extract -q -o store.h5 two.pcap
+"$WIRESWEEP" export -q store.h5 -o labels.csv
+[ "$(head -c 8 labels.csv)" = row_hash ] || fail "a text file was not replaced by an export"
+
+[ "$("$WIRESWEEP" inspect --hash --json kept.h5)" = "{\"content_hash\": \"$("$WIRESWEEP" inspect --hash kept.h5)\"}" ] ||
+    fail "inspect --hash --json is not JSON"
+
+left=$(ls -A | grep -vE '^(one.pcap|two.pcap|link.pcap|labels.csv|store.h5|kept.h5|taken|device|(out|err).log)$' || true)
+[ -z "$left" ] || fail "left behind: $left"
+[ $failures = 0 ]
