@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-enum { ROUND_BYTES_A_RANK = 32 << 20, ROUND_BYTES_LEAST = 4096 };
+/* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. */
+enum { ROUND_BYTES_A_RANK = 32 << 20, ROUND_BYTES_ALONE = 1 << 20, ROUND_BYTES_LEAST = 4096 };
 
 static ws_err choose_rules(extraction *x)
 {
@@ -75,7 +76,7 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
 {
     uint64_t step = (uint64_t)x->options->round_bytes;
     if (step == 0)
-        step = (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size;
+        step = x->comm->size > 1 ? (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size : ROUND_BYTES_ALONE;
     if (step < ROUND_BYTES_LEAST)
         step = ROUND_BYTES_LEAST;
     while (x->round_begin < x->total_bytes) {

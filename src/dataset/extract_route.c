@@ -55,7 +55,20 @@ static ws_err to_rows(void *context, const ws_flow *flow)
 {
     extraction *x = context;
     WS_TRY(extract_rows_add(&x->rows, flow));
+    if (x->comm->size == 1) /* alone, a rank need not wait for the others: rows leave while the cache still has them */
+        WS_TRY(extract_rows_write_all(x, false));
     return WS_OK;
+}
+
+/* The end of the stream's packets of an input with ordinals below `before`. */
+static const ws_packet *end_of_run(const packet_stream *stream, uint32_t input, uint64_t before)
+{
+    if (stream->next < stream->end && stream->end[-1].input == input && stream->end[-1].ordinal < before)
+        return stream->end; /* mostly; ordinals ascend within an input, and inputs do */
+    const ws_packet *at = stream->next;
+    while (at < stream->end && at->input == input && at->ordinal < before)
+        at++;
+    return at;
 }
 
 static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_count)
@@ -65,10 +78,11 @@ static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_c
         for (bool more = true; more; point++) {
             more = point < x->point_count && x->points[point].input == i;
             uint64_t before = more ? x->points[point].ordinal : UINT64_MAX;
-            for (size_t r = 0; r < stream_count; r++)
-                for (packet_stream *s = &streams[r];
-                     s->next < s->end && s->next->input == i && s->next->ordinal < before; s->next++)
-                    WS_TRY(ws_flow_table_add(x->table, s->next));
+            for (size_t r = 0; r < stream_count; r++) {
+                const ws_packet *end = end_of_run(&streams[r], (uint32_t)i, before);
+                WS_TRY(ws_flow_table_add(x->table, streams[r].next, (size_t)(end - streams[r].next)));
+                streams[r].next = end;
+            }
             if (!more)
                 break;
             const closing_point *at = &x->points[point];

@@ -9,8 +9,9 @@
 
 #include <stdlib.h>
 
-/* Waiting bytes a rank, on average over the ranks, from which a write pays. */
-enum { WRITE_BYTES = 48 << 20 };
+/* Waiting bytes a rank, on average over the ranks, from which a write pays. Alone, a rank has no one to wait for, and gains by
+ * what stays in its cache. */
+enum { WRITE_BYTES = 48 << 20, WRITE_BYTES_ALONE = 2 << 20 };
 
 typedef struct row_key {
     uint64_t input, left_at, first_ordinal;
@@ -202,10 +203,11 @@ static void count_rows(extraction *x, const extract_rows *rows)
 
 ws_err extract_rows_write_all(extraction *x, bool all)
 {
+    const uint64_t enough = x->comm->size > 1 ? (uint64_t)WRITE_BYTES * (uint64_t)x->comm->size : WRITE_BYTES_ALONE;
     uint64_t waiting[2] = {x->rows.count,
                            x->rows.count * sizeof *x->rows.flows + x->rows.packet_count * sizeof *x->rows.packets};
     WS_TRY(ws_sum_u64_all(x->comm, waiting, 2));
-    if (waiting[0] == 0 || (!all && waiting[1] < (uint64_t)WRITE_BYTES * (uint64_t)x->comm->size))
+    if (waiting[0] == 0 || (!all && waiting[1] < enough))
         return WS_OK;
     WS_TRY(sort_rows_all(x->comm, &x->rows));
     int32_t *labels = NULL;

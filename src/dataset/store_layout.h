@@ -46,7 +46,6 @@ typedef struct ws_identity {
 
 /* A flow as the writer holds it until it is in the file. */
 typedef struct ws_store_row {
-    uint64_t number; /* row in the store */
     int64_t first_ns, last_ns;
     uint64_t packets[2], bytes[2], payload[2];
     uint64_t first_ordinal, key_hash, input_hash, row_hash, packet_start;

@@ -8,12 +8,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WINDOW_BYTES = 48 << 20 };
+/* Alone, a rank makes no collective calls, and gains by what stays in its cache. */
+enum { WINDOW_BYTES = 48 << 20, WINDOW_BYTES_ALONE = 4 << 20 };
 
-typedef struct numbered_packet {
-    uint64_t number; /* in /packets */
-    ws_flow_packet packet;
-} numbered_packet;
+/* Records with consecutive numbers, of those a rank holds. */
+typedef struct number_run {
+    uint64_t number, count;
+} number_run;
+
+/* Rows or packets of this rank's part of the window, ascending. */
+typedef struct held {
+    void *records;
+    size_t count, capacity, record_bytes;
+    number_run *runs;
+    size_t run_count, run_capacity;
+} held;
 
 struct ws_store_writer {
     ws_comm comm;
@@ -27,11 +36,13 @@ struct ws_store_writer {
     ws_store_column *columns; /* of ws_store_row; the first column_count of `datasets` */
     hid_t *datasets;
     size_t column_count, dataset_count;
-    char **names;       /* of label columns, owned */
-    ws_store_row *rows; /* this rank's part of the window, ascending */
-    size_t row_count, row_capacity;
-    numbered_packet *packets;
-    size_t packet_count, packet_capacity;
+    char **names;          /* of label columns, owned */
+    held rows, packets;    /* of ws_store_row, of ws_flow_packet */
+    unsigned char *buffer; /* a column on its way to the file */
+    size_t buffer_capacity;
+    ws_identity *identities; /* of the window's rows, and their numbers */
+    uint32_t *numbers;
+    size_t identity_capacity, number_capacity;
     uint64_t total_rows, total_packets, written_rows, written_packets; /* the same on every rank */
     bool sealed;
 };
@@ -73,7 +84,11 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     writer->partial = ws_format("%s.partial", options->path);
     WS_CHECK(writer->path != NULL && writer->partial != NULL, MEMORY, "no memory to write %s", options->path);
     writer->inputs = *options->inputs;
-    writer->window_bytes = options->window_bytes == 0 ? WINDOW_BYTES : options->window_bytes;
+    writer->window_bytes = options->window_bytes;
+    if (writer->window_bytes == 0)
+        writer->window_bytes = writer->comm.size > 1 ? WINDOW_BYTES : WINDOW_BYTES_ALONE;
+    writer->rows.record_bytes = sizeof(ws_store_row);
+    writer->packets.record_bytes = sizeof(ws_flow_packet);
     WS_TRY(ws_row_maker_create(&writer->maker, options->endpoints, options->key_file));
     WS_TRY(ws_dense_ids_create(&writer->sessions));
     WS_TRY(ws_dense_ids_create(&writer->hosts));
@@ -123,43 +138,87 @@ ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, co
 }
 
 /* ---------------------------------------------------------------- a window */
-/* Sends every record to the rank that holds its number's share of [begin, begin + total), in order. Records begin with
- * their uint64 number. *out malloc'ed, *first the number of its first record. */
-static ws_err spread(const ws_comm *comm, const void *records, size_t count, size_t record_bytes, uint64_t begin,
-                     uint64_t total, void **out, uint64_t *first, uint64_t *out_count)
+/* Records of one share of the window, in order. */
+typedef struct share {
+    const void *records;
+    uint64_t begin, count; /* numbers */
+    void *owned;           /* the same memory where it is to be freed */
+} share;
+
+/* Cuts the runs where shares end: pieces in order of number, and how many pieces and records go to each rank. */
+static ws_err cut_runs(const held *from, uint64_t begin, uint64_t total, int size, number_run **out, size_t *pieces,
+                       size_t *records)
 {
-    size_t *send = NULL, *received = NULL;
-    unsigned char *arrived = NULL, *ordered = NULL;
-    uint64_t share_begin, share_end, low, high, number;
-    ws_even_split(total, comm->size, comm->rank, &share_begin, &share_end);
-    *first = begin + share_begin;
-    *out_count = share_end - share_begin;
-    ws_err error = WS_NEW_ARRAY(send, (size_t)comm->size);
-    if (error == WS_OK)
-        error = WS_NEW_ARRAY(received, (size_t)comm->size);
-    if (error == WS_OK)
-        error = ws_alloc(&ordered, (size_t)*out_count, record_bytes);
-    WS_TRY_GOTO(out, ws_agree_all(comm, error));
+    number_run *cut;
+    size_t count = 0;
+    uint64_t low, high;
     int rank = 0;
-    ws_even_split(total, comm->size, 0, &low, &high);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(&number, (const unsigned char *)records + i * record_bytes, sizeof number);
-        while (number - begin >= high)
-            ws_even_split(total, comm->size, ++rank, &low, &high);
-        send[rank]++;
+    WS_TRY(WS_NEW_ARRAY(cut, from->run_count + (size_t)size));
+    *out = cut;
+    ws_even_split(total, size, 0, &low, &high);
+    for (size_t i = 0; i < from->run_count; i++) {
+        number_run run = from->runs[i];
+        while (run.count > 0) {
+            while (run.number - begin >= high)
+                ws_even_split(total, size, ++rank, &low, &high);
+            uint64_t here = run.number + run.count - begin > high ? begin + high - run.number : run.count;
+            cut[count++] = (number_run){run.number, here};
+            pieces[rank]++;
+            records[rank] += here;
+            run.number += here;
+            run.count -= here;
+        }
     }
-    WS_TRY_GOTO(out, ws_exchange_all(comm, records, send, record_bytes, (void **)&arrived, received));
-    for (uint64_t i = 0; i < *out_count; i++) {
-        memcpy(&number, arrived + i * record_bytes, sizeof number);
-        memcpy(ordered + (number - *first) * record_bytes, arrived + i * record_bytes, record_bytes);
+    return WS_OK;
+}
+
+/* Received pieces, rank by rank, each in its place. */
+static ws_err place_pieces(const number_run *pieces, size_t piece_count, const unsigned char *arrived,
+                           size_t record_bytes, uint64_t begin, uint64_t count, void *ordered)
+{
+    for (size_t i = 0; i < piece_count; i++) {
+        WS_CHECK(pieces[i].number >= begin && pieces[i].number + pieces[i].count <= begin + count, INTERNAL,
+                 "rows of another rank's share arrived");
+        size_t bytes = (size_t)pieces[i].count * record_bytes;
+        memcpy((unsigned char *)ordered + (pieces[i].number - begin) * record_bytes, arrived, bytes);
+        arrived += bytes;
     }
-out:
-    free(send);
-    free(received);
+    return WS_OK;
+}
+
+/* Gives every rank its even share of [begin, begin + total), in order. */
+static ws_err spread(const ws_comm *comm, const held *from, uint64_t begin, uint64_t total, share *out)
+{
+    *out = (share){from->records, begin, total, NULL};
+    if (comm->size == 1)
+        return WS_OK;
+    const size_t size = (size_t)comm->size;
+    size_t *counts = NULL, piece_count = 0;
+    number_run *cut = NULL, *pieces = NULL;
+    unsigned char *arrived = NULL;
+    uint64_t low, high;
+    ws_even_split(total, comm->size, comm->rank, &low, &high);
+    out->begin = begin + low;
+    out->count = high - low;
+    ws_err error = WS_NEW_ARRAY(counts, 3 * size);
+    if (error == WS_OK)
+        error = cut_runs(from, begin, total, comm->size, &cut, counts, counts + size);
+    if (error == WS_OK)
+        error = ws_alloc(&out->owned, (size_t)out->count, from->record_bytes);
+    WS_TRY_GOTO(done, ws_agree_all(comm, error));
+    WS_TRY_GOTO(done, ws_exchange_all(comm, cut, counts, sizeof *cut, (void **)&pieces, counts + 2 * size));
+    for (size_t r = 0; r < size; r++)
+        piece_count += counts[2 * size + r];
+    WS_TRY_GOTO(done, ws_exchange_all(comm, from->records, counts + size, from->record_bytes, (void **)&arrived,
+                                      counts + 2 * size));
+    WS_TRY_GOTO(done, ws_agree_all(comm, place_pieces(pieces, piece_count, arrived, from->record_bytes, out->begin,
+                                                      out->count, out->owned)));
+done:
+    free(counts);
+    free(cut);
+    free(pieces);
     free(arrived);
-    if (error != WS_OK)
-        free(ordered);
-    *out = error == WS_OK ? ordered : NULL;
+    out->records = out->owned;
     return error;
 }
 
@@ -189,16 +248,40 @@ out:
     return error;
 }
 
-/* One member of `count` records, packed, to a dataset. */
-static ws_err write_member(const ws_store_writer *writer, hid_t dataset, ws_stored_type type, size_t columns,
-                           const void *records, size_t record_bytes, size_t offset, uint64_t total, uint64_t begin,
-                           uint64_t count, unsigned char *buffer)
+/* The member at `offset` of each record, packed; its size is known to the compiler, or this would be a call a value. */
+#define PACK(size)                                                                                                     \
+    for (uint64_t i = 0; i < count; i++)                                                                               \
+    memcpy(out + i * (size), records + i * record_bytes, (size))
+static void pack(const unsigned char *records, size_t record_bytes, uint64_t count, size_t bytes, unsigned char *out)
+{
+    switch (bytes) {
+    case 1:
+        PACK(1);
+        break;
+    case 2:
+        PACK(2);
+        break;
+    case 4:
+        PACK(4);
+        break;
+    case 8:
+        PACK(8);
+        break;
+    default:
+        PACK(bytes);
+    }
+}
+#undef PACK
+
+/* One member of the share's records to a dataset that then has `total` rows. */
+static ws_err write_member(ws_store_writer *writer, hid_t dataset, ws_stored_type type, size_t columns,
+                           const share *from, size_t record_bytes, size_t offset, uint64_t total)
 {
     size_t bytes = ws_stored_size(type) * columns;
-    for (uint64_t i = 0; i < count; i++)
-        memcpy(buffer + i * bytes, (const unsigned char *)records + i * record_bytes + offset, bytes);
+    if (from->count > 0)
+        pack((const unsigned char *)from->records + offset, record_bytes, from->count, bytes, writer->buffer);
     hid_t memory_type = ws_stored_memory_type(type);
-    ws_err error = write_values(writer, dataset, memory_type, columns, total, begin, count, buffer);
+    ws_err error = write_values(writer, dataset, memory_type, columns, total, from->begin, from->count, writer->buffer);
     ws_stored_release(type, memory_type);
     return error;
 }
@@ -210,54 +293,41 @@ static void keep_first(ws_err *error, ws_err next)
         *error = next;
 }
 
-static ws_err write_rows(ws_store_writer *writer, const ws_store_row *rows, uint64_t begin, uint64_t count,
-                         unsigned char *buffer)
+static ws_err write_rows(ws_store_writer *writer, const share *rows)
 {
     ws_err error = WS_OK;
     for (size_t c = 0; c < writer->column_count; c++)
-        keep_first(&error, write_member(writer, writer->datasets[c], writer->columns[c].type, 1, rows, sizeof *rows,
-                                        writer->columns[c].offset, writer->total_rows, begin, count, buffer));
-    keep_first(&error,
-               write_member(writer, writer->datasets[writer->column_count], WS_STORED_F32, WS_FLOW20_COLUMNS, rows,
-                            sizeof *rows, offsetof(ws_store_row, features), writer->total_rows, begin, count, buffer));
+        keep_first(&error, write_member(writer, writer->datasets[c], writer->columns[c].type, 1, rows,
+                                        sizeof(ws_store_row), writer->columns[c].offset, writer->total_rows));
+    keep_first(&error, write_member(writer, writer->datasets[writer->column_count], WS_STORED_F32, WS_FLOW20_COLUMNS,
+                                    rows, sizeof(ws_store_row), offsetof(ws_store_row, features), writer->total_rows));
     return error;
 }
 
-static ws_err write_packets(ws_store_writer *writer, const numbered_packet *packets, uint64_t begin, uint64_t count,
-                            unsigned char *buffer)
+static ws_err write_packets(ws_store_writer *writer, const share *packets)
 {
     ws_err error = WS_OK;
     const hid_t *datasets = writer->datasets + writer->column_count + 1;
     for (size_t c = 0; ws_packet_columns[c].path != NULL; c++)
-        keep_first(&error, write_member(writer, datasets[c], ws_packet_columns[c].type, 1, packets, sizeof *packets,
-                                        offsetof(numbered_packet, packet) + ws_packet_columns[c].offset,
-                                        writer->total_packets, begin, count, buffer));
+        keep_first(&error, write_member(writer, datasets[c], ws_packet_columns[c].type, 1, packets,
+                                        sizeof(ws_flow_packet), ws_packet_columns[c].offset, writer->total_packets));
     return error;
 }
 
 /* Sessions and hosts of the rank's share get their numbers. */
 static ws_err number_rows(ws_store_writer *writer, ws_store_row *rows, uint64_t begin, uint64_t count)
 {
-    ws_identity *identities = NULL;
-    uint32_t *numbers = NULL;
-    ws_err error = WS_NEW_ARRAY(identities, count);
-    if (error == WS_OK)
-        error = WS_NEW_ARRAY(numbers, count);
-    WS_TRY_GOTO(out, ws_agree_all(&writer->comm, error));
     for (uint64_t i = 0; i < count; i++)
-        identities[i] = rows[i].session;
-    WS_TRY_GOTO(out, ws_dense_ids_assign_all(&writer->comm, writer->sessions, identities, begin, count, numbers));
+        writer->identities[i] = rows[i].session;
+    WS_TRY(ws_dense_ids_assign_all(&writer->comm, writer->sessions, writer->identities, begin, count, writer->numbers));
     for (uint64_t i = 0; i < count; i++) {
-        rows[i].session_id = numbers[i];
-        identities[i] = rows[i].host;
+        rows[i].session_id = writer->numbers[i];
+        writer->identities[i] = rows[i].host;
     }
-    WS_TRY_GOTO(out, ws_dense_ids_assign_all(&writer->comm, writer->hosts, identities, begin, count, numbers));
+    WS_TRY(ws_dense_ids_assign_all(&writer->comm, writer->hosts, writer->identities, begin, count, writer->numbers));
     for (uint64_t i = 0; i < count; i++)
-        rows[i].host_id = numbers[i];
-out:
-    free(identities);
-    free(numbers);
-    return error;
+        rows[i].host_id = writer->numbers[i];
+    return WS_OK;
 }
 
 static uint64_t chunked_bytes(uint64_t rows, uint64_t chunk_rows, size_t value_bytes)
@@ -279,39 +349,55 @@ static uint64_t expected_bytes(const ws_store_writer *writer)
     return bytes;
 }
 
+/* Room for what a window of so many rows and packets needs on the way. */
+static ws_err grow_buffers(ws_store_writer *writer, uint64_t rows, uint64_t packets)
+{
+    size_t row_bytes = (size_t)rows * WS_FLOW20_COLUMNS * sizeof(float), packet_bytes = (size_t)packets * 8;
+    WS_TRY(WS_GROW(writer->buffer, writer->buffer_capacity, row_bytes > packet_bytes ? row_bytes : packet_bytes));
+    WS_TRY(WS_GROW(writer->identities, writer->identity_capacity, rows));
+    WS_TRY(WS_GROW(writer->numbers, writer->number_capacity, rows));
+    return WS_OK;
+}
+
 static ws_err write_window_all(ws_store_writer *writer)
 {
-    ws_store_row *rows = NULL;
-    numbered_packet *packets = NULL;
-    unsigned char *buffer = NULL;
-    uint64_t begin, count, packet_begin, packet_count;
+    share rows = {0}, packets = {0};
     ws_err error;
-    WS_TRY_GOTO(out, spread(&writer->comm, writer->rows, writer->row_count, sizeof *rows, writer->written_rows,
-                            writer->total_rows - writer->written_rows, (void **)&rows, &begin, &count));
-    WS_TRY_GOTO(out, spread(&writer->comm, writer->packets, writer->packet_count, sizeof *packets,
-                            writer->written_packets, writer->total_packets - writer->written_packets, (void **)&packets,
-                            &packet_begin, &packet_count));
-    writer->row_count = writer->packet_count = 0;
-    WS_TRY_GOTO(out, number_rows(writer, rows, begin, count));
-    size_t row_bytes = (size_t)count * WS_FLOW20_COLUMNS * sizeof(float), packet_bytes = (size_t)packet_count * 8;
-    WS_TRY_GOTO(out,
-                ws_agree_all(&writer->comm, ws_alloc(&buffer, 1, row_bytes > packet_bytes ? row_bytes : packet_bytes)));
+    WS_TRY_GOTO(out, spread(&writer->comm, &writer->rows, writer->written_rows,
+                            writer->total_rows - writer->written_rows, &rows));
+    WS_TRY_GOTO(out, spread(&writer->comm, &writer->packets, writer->written_packets,
+                            writer->total_packets - writer->written_packets, &packets));
+    WS_TRY_GOTO(out, ws_agree_all(&writer->comm, grow_buffers(writer, rows.count, packets.count)));
+    /* The rows are the writer's own, held or received. */
+    ws_store_row *own_rows = rows.owned != NULL ? rows.owned : writer->rows.records;
+    WS_TRY_GOTO(out, number_rows(writer, own_rows, rows.begin, rows.count));
     WS_TRY_GOTO(out, ws_agree_all(&writer->comm, writer->comm.rank == 0
                                                      ? ws_store_reserve(writer->partial, expected_bytes(writer))
                                                      : WS_OK));
-    error = write_rows(writer, rows, begin, count, buffer);
-    keep_first(&error, write_packets(writer, packets, packet_begin, packet_count, buffer));
+    error = write_rows(writer, &rows);
+    keep_first(&error, write_packets(writer, &packets));
     WS_TRY_GOTO(out, ws_agree_all(&writer->comm, error));
     writer->written_rows = writer->total_rows;
     writer->written_packets = writer->total_packets;
+    writer->rows.count = writer->rows.run_count = writer->packets.count = writer->packets.run_count = 0;
 out:
-    free(rows);
-    free(packets);
-    free(buffer);
+    free(rows.owned);
+    free(packets.owned);
     return error;
 }
 
 /* ---------------------------------------------------------------- batches */
+static ws_err hold(held *held_records, uint64_t more)
+{
+    if (held_records->count + more > held_records->capacity) {
+        unsigned char *records = held_records->records;
+        WS_TRY(ws_grow(&records, &held_records->capacity, held_records->count + more, held_records->record_bytes));
+        held_records->records = records;
+    }
+    WS_TRY(WS_GROW(held_records->runs, held_records->run_capacity, held_records->run_count + 1));
+    return WS_OK;
+}
+
 static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, uint64_t *packet_total)
 {
     uint64_t packets = 0;
@@ -320,40 +406,53 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
                  "flow of input %u, but the store has %zu inputs", block->flows[i].input, writer->inputs.count);
         packets += block->flows[i].packet_count;
     }
-    WS_TRY(WS_GROW(writer->rows, writer->row_capacity, writer->row_count + block->count));
-    WS_TRY(WS_GROW(writer->packets, writer->packet_capacity, writer->packet_count + packets));
+    WS_TRY(hold(&writer->rows, block->count));
+    WS_TRY(hold(&writer->packets, packets));
     *packet_total = packets;
     return WS_OK;
 }
 
-static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint64_t number, uint64_t packet_number)
+static void number_held(held *held_records, uint64_t number, uint64_t count)
+{
+    if (count > 0)
+        held_records->runs[held_records->run_count++] = (number_run){number, count};
+    held_records->count += count;
+}
+
+static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint64_t number, uint64_t packet_number,
+                     uint64_t packet_total)
 {
     const ws_flow_packet *packets = block->packets;
-    for (uint64_t i = 0; i < block->count; i++) {
+    ws_store_row *row = (ws_store_row *)writer->rows.records + writer->rows.count;
+    uint64_t packet_start = packet_number;
+    for (uint64_t i = 0; i < block->count; i++, row++) {
         const ws_flow *flow = &block->flows[i];
-        ws_store_row *row = &writer->rows[writer->row_count++];
         ws_row_make(&writer->maker, flow, packets, writer->inputs.items[flow->input], row);
-        row->number = number + i;
-        row->packet_start = packet_number;
+        row->packet_start = packet_start;
         for (size_t l = 0; l < writer->level_count; l++)
             row->labels[l] = block->labels[l * block->count + i];
-        for (uint32_t k = 0; k < flow->packet_count; k++)
-            writer->packets[writer->packet_count++] = (numbered_packet){packet_number++, packets[k]};
         packets += flow->packet_count;
+        packet_start += flow->packet_count;
     }
+    if (packet_total > 0)
+        memcpy((ws_flow_packet *)writer->packets.records + writer->packets.count, block->packets,
+               packet_total * sizeof(ws_flow_packet));
+    number_held(&writer->rows, number, block->count);
+    number_held(&writer->packets, packet_number, packet_total);
 }
 
 ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block)
 {
-    uint64_t counts[2] = {block->count, 0}, totals[2];
-    WS_AGREE(&writer->comm, take_block(writer, block, &counts[1]));
+    uint64_t counts[2] = {block->count, 0}, totals[2], packets = 0;
+    WS_AGREE(&writer->comm, take_block(writer, block, &packets));
+    counts[1] = packets;
     WS_TRY(ws_prefix_sum_u64_all(&writer->comm, counts, totals, 2));
-    add_rows(writer, block, writer->total_rows + counts[0], writer->total_packets + counts[1]);
+    add_rows(writer, block, writer->total_rows + counts[0], writer->total_packets + counts[1], packets);
     writer->total_rows += totals[0];
     writer->total_packets += totals[1];
-    uint64_t held = (writer->total_rows - writer->written_rows) * sizeof(ws_store_row) +
-                    (writer->total_packets - writer->written_packets) * sizeof(numbered_packet);
-    if (held >= writer->window_bytes * (uint64_t)writer->comm.size)
+    uint64_t held_bytes = (writer->total_rows - writer->written_rows) * sizeof(ws_store_row) +
+                          (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
+    if (held_bytes >= writer->window_bytes * (uint64_t)writer->comm.size)
         WS_TRY(write_window_all(writer));
     return WS_OK;
 }
@@ -421,8 +520,13 @@ void ws_store_writer_destroy(ws_store_writer **out)
     free(writer->names);
     free(writer->columns);
     free(writer->datasets);
-    free(writer->rows);
-    free(writer->packets);
+    free(writer->rows.records);
+    free(writer->rows.runs);
+    free(writer->packets.records);
+    free(writer->packets.runs);
+    free(writer->buffer);
+    free(writer->identities);
+    free(writer->numbers);
     free(writer->path);
     free(writer->partial);
     free(writer);

@@ -121,7 +121,7 @@ static ws_err go(ws_walk *walk, const ws_capture *capture, ws_depth depth, ws_fl
         newest = packet.time_ns;
         packet.ordinal = ordinal;
         if (depth == TABLE)
-            WS_TRY(ws_flow_table_add(table, &packet));
+            WS_TRY(ws_flow_table_add(table, &packet, 1));
     }
     WS_CHECK(ordinal == RECORDS, INTERNAL, "%llu records read of %d", (unsigned long long)ordinal, RECORDS);
     if (depth == TABLE)

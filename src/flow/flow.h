@@ -77,8 +77,9 @@ void ws_flow_table_destroy(ws_flow_table **table);
 /* Called for every finished flow, in the order of first_ordinal within one closing point. The flow is borrowed. */
 typedef ws_err (*ws_flow_sink)(void *context, const ws_flow *flow);
 
-/* Appends a packet; packets of an input come in ordinal order. */
-WS_MUST ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packet);
+/* Appends packets; packets of an input come in ordinal order. Many in one call are faster: what they touch is fetched
+ * ahead of them. */
+WS_MUST ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packets, size_t count);
 /* A closing point: `ordinal` is the first ordinal after it, newest_ns the newest time of any packet of the input so far
  * (of all ranks). Hands out finished flows and those idle against newest_ns; with input_ends all. */
 WS_MUST ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newest_ns, bool input_ends,

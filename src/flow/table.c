@@ -286,7 +286,14 @@ static ws_err flow_start(ws_flow_table *table, slot *at, const ws_flow_key *key,
     return WS_OK;
 }
 
-ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packet)
+/* A packet on its way into the table. */
+typedef struct arrival {
+    ws_flow_key key;
+    uint64_t hash;
+    bool source_is_low;
+} arrival;
+
+static ws_err check_order(ws_flow_table *table, const ws_packet *packet)
 {
     if (!table->started || packet->input != table->input) {
         WS_CHECK(table->order_count == 0, INTERNAL, "packets of input %u came before input %u was closed",
@@ -298,20 +305,64 @@ ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packet)
     WS_CHECK(packet->ordinal >= table->next_ordinal, INTERNAL, "packet %llu of input %u came after packet %llu",
              (unsigned long long)packet->ordinal, packet->input, (unsigned long long)table->next_ordinal - 1);
     table->next_ordinal = packet->ordinal + 1;
+    return WS_OK;
+}
 
+/* Fetches what a packet will touch: first its slot, some packets later what the slot points at. */
+static void fetch_slot(const ws_flow_table *table, const ws_packet *packet, arrival *next)
+{
+    ws_flow_key_of(packet, &next->key, &next->source_is_low);
+    next->hash = ws_flow_key_hash(&next->key);
+    __builtin_prefetch(&table->slots[home_of(table, next->hash)]);
+}
+
+static void fetch_flow(const ws_flow_table *table, const arrival *next)
+{
+    const slot *at = &table->slots[home_of(table, next->hash)];
+    if (at->flow == NULL || at->hash != next->hash)
+        return; /* a new flow, or one behind another in its run: met without help */
+    const char *flow = (const char *)at->flow;
+    for (size_t line = 0; line < sizeof(live_flow); line += 64)
+        __builtin_prefetch(flow + line, 1);
+}
+
+static void fetch_chunk(const ws_flow_table *table, const arrival *next)
+{
+    const slot *at = &table->slots[home_of(table, next->hash)];
+    if (at->flow != NULL && at->hash == next->hash && at->flow->last_chunk != NULL)
+        __builtin_prefetch(&at->flow->last_chunk->packets[at->flow->stored % CHUNK_PACKETS], 1);
+}
+
+static ws_err add_packet(ws_flow_table *table, const ws_packet *packet, const arrival *from)
+{
+    WS_TRY(check_order(table, packet));
     if ((table->slots_used + 1) * 2 > table->slot_count)
         WS_TRY(slots_double(table));
-    ws_flow_key key;
-    bool source_is_low;
-    ws_flow_key_of(packet, &key, &source_is_low);
-    uint64_t hash = ws_flow_key_hash(&key);
-    int sender = source_is_low ? 0 : 1;
-    slot *at = slot_find(table, &key, hash);
+    int sender = from->source_is_low ? 0 : 1;
+    slot *at = slot_find(table, &from->key, from->hash);
     if (at->flow == NULL || !flow_takes(&table->rules, at->flow, packet))
-        WS_TRY(flow_start(table, at, &key, hash, packet, sender));
+        WS_TRY(flow_start(table, at, &from->key, from->hash, packet, sender));
     WS_TRY(flow_append(table, at->flow, packet, sender));
     table->counters.packets++;
     table->counters.bytes += packet->ip_length;
+    return WS_OK;
+}
+
+ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packets, size_t count)
+{
+    enum { BATCH = 32 };
+    arrival batch[BATCH];
+    for (size_t begin = 0; begin < count; begin += BATCH) {
+        size_t size = count - begin < BATCH ? count - begin : BATCH;
+        for (size_t i = 0; i < size; i++)
+            fetch_slot(table, &packets[begin + i], &batch[i]);
+        for (size_t i = 0; i < size; i++)
+            fetch_flow(table, &batch[i]);
+        for (size_t i = 0; i < size; i++)
+            fetch_chunk(table, &batch[i]);
+        for (size_t i = 0; i < size; i++)
+            WS_TRY(add_packet(table, &packets[begin + i], &batch[i]));
+    }
     return WS_OK;
 }
 
@@ -336,11 +387,13 @@ static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_
     if (table->rules.direction_by_syn && live->syn_sender != UNDECIDED)
         forward = live->syn_sender;
     uint32_t filled = 0;
-    for (const packet_chunk *chunk = live->first_chunk; chunk != NULL; chunk = chunk->next)
+    for (const packet_chunk *chunk = live->first_chunk; chunk != NULL; chunk = chunk->next) {
+        __builtin_prefetch(chunk->next);
         for (uint32_t i = 0; i < CHUNK_PACKETS && filled < live->stored; i++, filled++) {
             table->stored[filled] = chunk->packets[i];
             table->stored[filled].direction = chunk->packets[i].direction == forward ? 1 : -1;
         }
+    }
     ws_flow flow = {.key = live->key,
                     .forward_is_low = forward == 0,
                     .end = live->end,
@@ -377,6 +430,17 @@ static void flow_release(ws_flow_table *table, live_flow *flow)
     table->counters.live--;
 }
 
+/* Flows that come up soon, and the first packets of one that comes up sooner. */
+enum { FETCH_AHEAD = 8 };
+static void fetch_leaving(const live_flow *later, const live_flow *sooner)
+{
+    for (size_t line = 0; line < sizeof *later; line += 64)
+        __builtin_prefetch((const char *)later + line);
+    if (sooner->first_chunk != NULL)
+        for (size_t line = 0; line < sizeof(packet_chunk); line += 64)
+            __builtin_prefetch((const char *)sooner->first_chunk + line);
+}
+
 ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newest_ns, bool input_ends,
                            ws_flow_sink sink, void *context)
 {
@@ -384,6 +448,8 @@ ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newes
     ws_err error = WS_OK;
     for (; i < table->order_count && error == WS_OK; i++) {
         live_flow *flow = table->order[i];
+        if (i + FETCH_AHEAD < table->order_count)
+            fetch_leaving(table->order[i + FETCH_AHEAD], table->order[i + FETCH_AHEAD / 2]);
         if (!flow_leaves(&table->rules, flow, newest_ns, input_ends)) {
             table->order[kept++] = flow;
             continue;

@@ -254,7 +254,7 @@ static void run_table(const ws_packet *packets, kept_flows *kept)
     for (uint64_t i = 0; i < PACKETS; i++) {
         if (i > 0 && i % CLOSE_EVERY == 0)
             assert_int_equal(ws_flow_table_close(table, i, newest, false, keep_flow, kept), WS_OK);
-        assert_int_equal(ws_flow_table_add(table, &packets[i]), WS_OK);
+        assert_int_equal(ws_flow_table_add(table, &packets[i], 1), WS_OK);
         if (packets[i].time_ns > newest)
             newest = packets[i].time_ns;
     }

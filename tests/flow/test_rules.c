@@ -23,7 +23,7 @@ static void bench_start(bench *b, const ws_flow_rules *rules)
 
 static void put(bench *b, const ws_packet *packet)
 {
-    assert_int_equal(ws_flow_table_add(b->table, packet), WS_OK);
+    assert_int_equal(ws_flow_table_add(b->table, packet, 1), WS_OK);
 }
 
 static void send(bench *b, double seconds, bool from_client, uint8_t protocol, uint8_t flags)
@@ -332,7 +332,7 @@ static void a_flow_never_spans_two_inputs(void **state)
     put(&b, &packet);
     packet = packet_make(0, SECONDS(1), true, UDP, 0, 0);
     packet.input = 1;
-    assert_int_equal(ws_flow_table_add(b.table, &packet), WS_E_INTERNAL); /* input 0 was not closed */
+    assert_int_equal(ws_flow_table_add(b.table, &packet, 1), WS_E_INTERNAL); /* input 0 was not closed */
     b.ordinal = 8;
     close_at(&b, 0, true);
     put(&b, &packet);
