@@ -94,8 +94,9 @@ WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_li
 WS_MUST ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash);
 
 /* ---------------------------------------------------------------- store_space.c: room on the disk */
-/* Reserves the first `bytes` of the file; an error that names file, need and remedy where the disk has no room. */
-WS_MUST ws_err ws_store_reserve(const char *partial, uint64_t bytes);
+/* Reserves the first `bytes` of the file, of which *reserved are so already, and some more where there is room; an error that
+ * names file, need and remedy where the disk has none. */
+WS_MUST ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved);
 /* Gives back what is reserved behind the file's end, with `content` the content as well. */
 void ws_store_release(const char *partial, bool content);
 

@@ -10,6 +10,7 @@
 #include "dataset/store_layout.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,11 +53,25 @@ void ws_row_maker_destroy(ws_row_maker *maker)
     memset(maker, 0, sizeof *maker);
 }
 
-static uint8_t *put(uint8_t *out, uint64_t value, int bytes)
+static uint8_t *put16(uint8_t *out, uint16_t value)
 {
-    for (int i = bytes - 1; i >= 0; i--)
-        *out++ = (uint8_t)(value >> (8 * i));
-    return out;
+    value = htobe16(value);
+    memcpy(out, &value, sizeof value);
+    return out + sizeof value;
+}
+
+static uint8_t *put32(uint8_t *out, uint32_t value)
+{
+    value = htobe32(value);
+    memcpy(out, &value, sizeof value);
+    return out + sizeof value;
+}
+
+static uint8_t *put64(uint8_t *out, uint64_t value)
+{
+    value = htobe64(value);
+    memcpy(out, &value, sizeof value);
+    return out + sizeof value;
 }
 
 static uint64_t first_u64(const uint8_t *bytes)
@@ -76,10 +91,10 @@ static ws_digest hash_key(ws_row_maker *maker, const ws_flow_key *key)
 {
     uint8_t bytes[2 * 18 + 1], *at = bytes;
     memcpy(at, key->low_address, 16);
-    at = put(at + 16, key->low_port, 2);
+    at = put16(at + 16, key->low_port);
     memcpy(at, key->high_address, 16);
-    at = put(at + 16, key->high_port, 2);
-    put(at, key->protocol, 1);
+    at = put16(at + 16, key->high_port);
+    *at = key->protocol;
     ws_sha256_update(maker->hash, "wiresweep key\n", 14);
     if (maker->key != NULL)
         ws_sha256_update(maker->hash, maker->key, maker->key_bytes);
@@ -104,21 +119,21 @@ static ws_digest hash_input(ws_row_maker *maker, const ws_flow *flow, const ws_f
     for (int i = 0; i < WS_FLOW20_COLUMNS; i++) {
         uint32_t bits;
         memcpy(&bits, &flow->features[i], 4);
-        at = put(at, bits, 4);
+        at = put32(at, bits);
     }
     for (uint32_t k = 0; k < flow->packet_count; k++) {
         if (at + PACKET_BYTES > bytes + sizeof bytes) {
             ws_sha256_update(maker->hash, bytes, (size_t)(at - bytes));
             at = bytes;
         }
-        at = put(at, (uint64_t)packets[k].offset_ns, 8);
-        at = put(at, packets[k].wire_length, 4);
-        at = put(at, packets[k].ip_length, 4);
-        at = put(at, packets[k].payload_length, 4);
-        at = put(at, packets[k].header_length, 2);
-        at = put(at, packets[k].window, 2);
-        at = put(at, packets[k].tcp_flags, 1);
-        at = put(at, (uint8_t)packets[k].direction, 1);
+        at = put64(at, (uint64_t)packets[k].offset_ns);
+        at = put32(at, packets[k].wire_length);
+        at = put32(at, packets[k].ip_length);
+        at = put32(at, packets[k].payload_length);
+        at = put16(at, packets[k].header_length);
+        at = put16(at, packets[k].window);
+        *at++ = packets[k].tcp_flags;
+        *at++ = (uint8_t)packets[k].direction;
     }
     ws_sha256_update(maker->hash, bytes, (size_t)(at - bytes));
     return ws_sha256_finish(maker->hash);
@@ -127,7 +142,7 @@ static ws_digest hash_input(ws_row_maker *maker, const ws_flow *flow, const ws_f
 static ws_digest hash_row(ws_row_maker *maker, const char *input_name, uint64_t first_ordinal, uint64_t key_hash)
 {
     uint8_t bytes[16];
-    put(put(bytes, first_ordinal, 8), key_hash, 8);
+    put64(put64(bytes, first_ordinal), key_hash);
     ws_sha256_update(maker->hash, "wiresweep row\n", 14);
     ws_sha256_update(maker->hash, input_name, strlen(input_name) + 1);
     ws_sha256_update(maker->hash, bytes, sizeof bytes);

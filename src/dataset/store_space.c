@@ -33,12 +33,21 @@ static ws_err check_free(int descriptor, const char *partial, uint64_t bytes)
     return bytes <= held || bytes - held <= available ? WS_OK : no_room(partial, bytes, ENOSPC);
 }
 
-ws_err ws_store_reserve(const char *partial, uint64_t bytes)
+ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
 {
+    enum {
+        AHEAD = 64 << 20
+    }; /* going through what is reserved already costs time, so it is not done for every window */
+    if (bytes <= *reserved)
+        return WS_OK;
     int descriptor = open(partial, O_RDWR | O_CLOEXEC);
     WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
     ws_err error = WS_OK;
-    if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) != 0) {
+    const off_t begin = (off_t)*reserved, more = (off_t)(bytes - *reserved);
+    *reserved = bytes;
+    if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, more + AHEAD) == 0) {
+        *reserved += AHEAD;
+    } else if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, more) != 0) {
         bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
         error = full ? no_room(partial, bytes, errno) : check_free(descriptor, partial, bytes);
     }

@@ -44,6 +44,7 @@ struct ws_store_writer {
     uint32_t *numbers;
     size_t identity_capacity, number_capacity;
     uint64_t total_rows, total_packets, written_rows, written_packets; /* the same on every rank */
+    uint64_t reserved;                                                 /* of the file, by rank 0 */
     bool sealed;
 };
 
@@ -371,9 +372,10 @@ static ws_err write_window_all(ws_store_writer *writer)
     /* The rows are the writer's own, held or received. */
     ws_store_row *own_rows = rows.owned != NULL ? rows.owned : writer->rows.records;
     WS_TRY_GOTO(out, number_rows(writer, own_rows, rows.begin, rows.count));
-    WS_TRY_GOTO(out, ws_agree_all(&writer->comm, writer->comm.rank == 0
-                                                     ? ws_store_reserve(writer->partial, expected_bytes(writer))
-                                                     : WS_OK));
+    WS_TRY_GOTO(out, ws_agree_all(&writer->comm,
+                                  writer->comm.rank == 0
+                                      ? ws_store_reserve(writer->partial, expected_bytes(writer), &writer->reserved)
+                                      : WS_OK));
     error = write_rows(writer, &rows);
     keep_first(&error, write_packets(writer, &packets));
     WS_TRY_GOTO(out, ws_agree_all(&writer->comm, error));

@@ -270,7 +270,8 @@ static ws_err flow_start(ws_flow_table *table, slot *at, const ws_flow_key *key,
     WS_TRY(WS_GROW(table->order, table->order_capacity, table->order_count + 1));
     live_flow *flow = NULL;
     WS_TRY(ws_slab_take(&table->flows, &flow));
-    memset(flow, 0, sizeof *flow);
+    static const live_flow empty;
+    *flow = empty;
     flow->key = *key;
     flow->hash = hash;
     flow->first_ordinal = packet->ordinal;
@@ -432,10 +433,11 @@ static void flow_release(ws_flow_table *table, live_flow *flow)
 
 /* Flows that come up soon, and the first packets of one that comes up sooner. */
 enum { FETCH_AHEAD = 8 };
-static void fetch_leaving(const live_flow *later, const live_flow *sooner)
+static void fetch_leaving(const ws_flow_table *table, const live_flow *later, const live_flow *sooner)
 {
     for (size_t line = 0; line < sizeof *later; line += 64)
         __builtin_prefetch((const char *)later + line);
+    __builtin_prefetch(&table->slots[home_of(table, sooner->hash)]);
     if (sooner->first_chunk != NULL)
         for (size_t line = 0; line < sizeof(packet_chunk); line += 64)
             __builtin_prefetch((const char *)sooner->first_chunk + line);
@@ -449,7 +451,7 @@ ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newes
     for (; i < table->order_count && error == WS_OK; i++) {
         live_flow *flow = table->order[i];
         if (i + FETCH_AHEAD < table->order_count)
-            fetch_leaving(table->order[i + FETCH_AHEAD], table->order[i + FETCH_AHEAD / 2]);
+            fetch_leaving(table, table->order[i + FETCH_AHEAD], table->order[i + FETCH_AHEAD / 2]);
         if (!flow_leaves(&table->rules, flow, newest_ns, input_ends)) {
             table->order[kept++] = flow;
             continue;
