@@ -49,6 +49,27 @@ static ws_err look_at_folder(const trial *t, bool *finished)
     return error;
 }
 
+/* First rank. What is finished must be what is asked for, not another configuration, store or split. */
+static ws_err check_finished(const trial *t)
+{
+    char *path = path_in(t, "record.json");
+    ws_json *record = NULL;
+    ws_train_identity identity;
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    ws_err error = ws_json_read_file(&record, path);
+    free(path);
+    WS_TRY(error);
+    const cJSON *id = ws_json_find(ws_json_root(record), "id");
+    error = ws_trial_identity(t->config, NULL, &identity);
+    if (error == WS_OK && !(cJSON_IsString(id) && strcmp(id->valuestring, identity.id) == 0)) {
+        error = WS_ERROR(CONFIG, "%s: holds the finished run %s; this configuration and store make %s",
+                         t->run->directory, cJSON_IsString(id) ? id->valuestring : "without an id", identity.id);
+        WS_HINT("choose another folder with -o");
+    }
+    ws_json_destroy(&record);
+    return error;
+}
+
 /* Lines of metrics.jsonl after the step that is resumed would come twice. */
 static ws_err cut_log(const trial *t)
 {
@@ -250,6 +271,7 @@ static ws_err run_trial(trial *t, ws_text *summary)
     WS_AGREE(t->comm, t->comm->rank == 0 ? look_at_folder(t, &finished) : WS_OK);
     WS_TRY(ws_any_all(t->comm, finished, &finished));
     if (finished) {
+        WS_AGREE(t->comm, t->comm->rank == 0 ? check_finished(t) : WS_OK);
         ws_info("%s: finished already", t->run->directory);
         return WS_OK;
     }

@@ -56,6 +56,10 @@ status=0
 before=$(cat whole/record.json)
 train 1 cfm.json whole $long --resume
 [ "$before" = "$(cat whole/record.json)" ] || fail "a finished run was changed"
+status=0
+"$WIRESWEEP" train cfm.json -q $long --set model.sigma=0.3 --resume -o whole >/dev/null 2>message.txt || status=$?
+[ $status = 2 ] && grep -q "finished run" message.txt || fail "a finished run passed for another one: $(cat message.txt)"
+[ "$before" = "$(cat whole/record.json)" ] || fail "a finished run was changed"
 rm whole/record.json
 status=0
 "$WIRESWEEP" train cfm.json -q $long --set model.sigma=0.3 --resume -o whole >/dev/null 2>message.txt || status=$?
