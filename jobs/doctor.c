@@ -107,8 +107,9 @@ static void look_at_cpu(findings *f)
         ws_text_appendf(&features, "%s%s", features.length > 0 ? " " : "", name);
     __builtin_cpu_init();
     FEATURE("sse4.2")
-    FEATURE("avx") FEATURE("avx2") FEATURE("fma") FEATURE("bmi2") FEATURE("avx512f") FEATURE("avx512bw")
-        FEATURE("avx512dq") FEATURE("avx512vl") FEATURE("avx512vnni")
+    FEATURE("avx")
+    FEATURE("avx2") FEATURE("fma") FEATURE("bmi2") FEATURE("avx512f") FEATURE("avx512bw") FEATURE("avx512dq")
+        FEATURE("avx512vl") FEATURE("avx512vnni")
 #undef FEATURE
             found(f, "CPU features", "%s", ws_text_string(&features));
     ws_text_destroy(&features);

@@ -40,9 +40,9 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     if (given->output)
         WS_TRY(ws_output_check(given->output, WS_OUTPUT_TEXT));
     WS_TRY(ws_report_load(&report, positional->items[0]));
-    ws_err error = WS_OK;
-    for (size_t i = 0; i < given->format.count && error == WS_OK; i++)
-        error = add_table(report, given->common.json ? "csv" : given->format.items[i], &text);
+    ws_err error = given->common.json ? ws_report_json(report, &text) : WS_OK;
+    for (size_t i = 0; i < given->format.count && error == WS_OK && !given->common.json; i++)
+        error = add_table(report, given->format.items[i], &text);
     if (error == WS_OK && given->output)
         error = ws_file_write(given->output, text.data, text.length);
     else if (error == WS_OK)

@@ -61,7 +61,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     ws_train_config config;
     ws_text summary = {0};
     WS_CHECK(positional->count == 1, ARGUMENT, "wiresweep train takes one configuration, not %zu", positional->count);
-    WS_CHECK(arguments->output || arguments->print_config, ARGUMENT, "wiresweep train needs a run folder: -o RUN_DIR");
+    WS_CHECK((arguments->output && arguments->output[0]) || arguments->print_config, ARGUMENT,
+             "wiresweep train needs a run folder: -o RUN_DIR");
     WS_TRY(ws_train_config_read_all(world, positional->items[0], &arguments->set, arguments->seed, arena, &config));
     if (arguments->print_config)
         return world->rank == 0 ? print_config(&config) : WS_OK;

@@ -31,6 +31,7 @@ void ws_report_destroy(ws_report **report);
 
 WS_MUST ws_err ws_report_markdown(const ws_report *report, ws_text *out);   /* for people */
 WS_MUST ws_err ws_report_csv(const ws_report *report, ws_text *out);        /* a line for each cell, score, metric */
+WS_MUST ws_err ws_report_json(const ws_report *report, ws_text *out);       /* the same as an array of objects */
 WS_MUST ws_err ws_report_trials_csv(const ws_report *report, ws_text *out); /* a line for each trial, score, metric */
 WS_MUST ws_err ws_report_cost_csv(const ws_report *report, ws_text *out);   /* a line for each trial: seconds, memory */
 

@@ -183,12 +183,15 @@ static void check_train(const reader *r)
 {
     const ws_train_options *train = &r->config->train;
     const ws_train_keys *keys = &r->config->keys;
-    if (train->batch % train->gradient_shards != 0) {
+    if (train->batch < train->gradient_shards) {
+        ws_problems_add(r->problems, r->document, at(r, "train", "batch"),
+                        "train.batch: %lld rows are fewer than train.gradient_shards = %lld", (long long)train->batch,
+                        (long long)train->gradient_shards);
+    } else if (train->batch % train->gradient_shards != 0) {
         int64_t below = train->batch / train->gradient_shards * train->gradient_shards;
         ws_problems_add(r->problems, r->document, at(r, "train", "batch"),
                         "train.batch: %lld is no multiple of train.gradient_shards = %lld (nearest: %lld, %lld)",
-                        (long long)train->batch, (long long)train->gradient_shards,
-                        (long long)(below ? below : train->gradient_shards),
+                        (long long)train->batch, (long long)train->gradient_shards, (long long)below,
                         (long long)(below + train->gradient_shards));
     }
     if (train->reduction != 0)
@@ -319,6 +322,11 @@ static ws_err check_store(const reader *r)
     ws_store store;
     if (!path)
         return WS_OK;
+    if (!ws_file_exists(path) && ws_directory_exists(path)) {
+        ws_problems_add(r->problems, r->document, at(r, NULL, "store"),
+                        "store: %s is a folder; name the file NAME.h5 that `wiresweep extract` wrote", path);
+        return WS_OK;
+    }
     if (!ws_file_exists(path)) {
         ws_problems_add(r->problems, r->document, at(r, NULL, "store"),
                         "store: %s does not exist; make it with: wiresweep extract --dataset FAMILY -o %s INPUT...",

@@ -36,6 +36,14 @@ done
 grep -qi synthetic table.md || fail "the table does not say that its data are synthetic"
 [ "$(grep -c '^|.*\(flow_cfm\|logistic\).*±' table.md)" -ge 2 ] || fail "not every model has mean ± deviation: $(cat table.md)"
 
+# The table for programs: JSON with the numbers of the CSV.
+"$WIRESWEEP" table out --json >table.json
+"$WIRESWEEP" table out --format csv >table.csv
+mean=$(jq -r '.[] | select(.model == "logistic" and .metric == "macro_f1") | .mean | . * 1e9 | round' table.json)
+awk -F, -v mean="$mean" '$8 == "logistic" && $13 == "macro_f1" && int($18 * 1e9 + 0.5) == mean { found = 1 }
+    END { exit !found }' table.csv || fail "table --json says $mean, table.csv: $(grep macro_f1 table.csv)"
+[ "$(jq length table.json)" = "$(($(wc -l <table.csv) - 1))" ] || fail "table --json has not the lines of table.csv"
+
 # Nothing is run twice, and the table does not change.
 touch marker
 "$WIRESWEEP" sweep -q sweep.json --workers 2 -o out
