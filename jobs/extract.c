@@ -16,7 +16,7 @@ typedef struct extract_job {
 static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(extract_job),
     WS_OPTION_STRING(extract_job, dataset, "generic", "data set family (wiresweep list datasets)"),
-    WS_OPTION_PATH(extract_job, config, NULL, "JSON file with the settings below"),
+    WS_OPTION_PATH(extract_job, config, NULL, "JSON file: the settings below, label rules (as in configs/datasets)"),
     WS_OPTION_PATH(extract_job, labels, NULL, "label file or directory of the data set"),
     WS_OPTION_LIST(extract_job, set, NULL, "KEY=VALUE: one of the settings below; may be repeated"),
     WS_OPTION_STRING(extract_job, filter, NULL, "only packets that match (pcap-filter(7)), e.g. 'tcp port 443'"),
@@ -33,6 +33,7 @@ typedef struct extract_settings {
     double idle_timeout, active_timeout;
     int64_t round_bytes;
     int direction;
+    bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
 /* Time-outs up to 1e6 s keep the sums of squared gaps within 128 bits. */
@@ -59,13 +60,16 @@ static ws_err read_settings(const extract_job *job, ws_arena *arena, extract_set
 {
     ws_json *document = NULL;
     ws_problems problems = {0};
+    /* label rules; read where the labels are */
+    static const char *const extra[] = {"description", "levels", "attempted_level", "rules", "otherwise", NULL};
     ws_err error = WS_OK;
     WS_TRY(job->config != NULL ? ws_json_read_file(&document, job->config)
                                : ws_json_read_text(&document, "{}", "--set"));
     for (size_t i = 0; i < job->set.count; i++)
         WS_TRY_GOTO(done, ws_json_set(document, job->set.items[i]));
     WS_TRY_GOTO(done,
-                ws_options_read(&settings_table, document, ws_json_root(document), "", NULL, arena, out, &problems));
+                ws_options_read(&settings_table, document, ws_json_root(document), "", extra, arena, out, &problems));
+    out->has_rules = cJSON_GetObjectItemCaseSensitive(ws_json_root(document), "rules") != NULL;
     error = ws_problems_error(&problems);
 done:
     ws_json_destroy(&document);
@@ -152,7 +156,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .endpoints = endpoints[job->endpoints],
                                         .key_file = job->key,
                                         .direction_by_syn = settings.direction == 1,
-                                        .filter = job->filter};
+                                        .filter = job->filter,
+                                        .label_rules = settings.has_rules ? job->config : NULL};
     ws_extract_report report;
     ws_err error = ws_extract_all(world, &options, &report);
     if (error != WS_OK && error != WS_E_PARTIAL)

@@ -138,4 +138,6 @@ ws_err ws_labels_read_generic(ws_label_source *source, const char *labels, const
 }
 
 const ws_dataset_adapter ws_dataset_generic = {
-    "generic", "any captures; labels from a CSV file of 5-tuples (--labels FILE.csv)", NULL, ws_labels_read_generic};
+    .name = "generic",
+    .help = "any captures; labels from a CSV file of 5-tuples (--labels FILE.csv)",
+    .open_labels = ws_labels_read_generic};

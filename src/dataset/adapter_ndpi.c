@@ -185,5 +185,6 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
 }
 
 const ws_dataset_adapter ws_dataset_ndpi = {
-    "ndpi", "captures with nDPI's expected results (--labels DIR of NAME.pcap.out; default: ../result of each capture)",
-    NULL, open_labels};
+    .name = "ndpi",
+    .help = "captures with nDPI's expected results (--labels DIR of NAME.pcap.out; default: ../result of each capture)",
+    .open_labels = open_labels};

@@ -2,5 +2,7 @@
  * A family of its own so that records and tables made from such a store say that no real traffic was used. */
 #include "dataset/labels.h"
 
-const ws_dataset_adapter ws_dataset_synthetic = {
-    "synthetic", "captures made by make_capture; tables say so (--labels FILE.csv)", NULL, ws_labels_read_generic};
+const ws_dataset_adapter ws_dataset_synthetic = {.name = "synthetic",
+                                                 .help =
+                                                     "captures made by make_capture; tables say so (--labels FILE.csv)",
+                                                 .open_labels = ws_labels_read_generic};

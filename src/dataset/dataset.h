@@ -26,7 +26,8 @@
  *            window uint16, flags uint8, direction int8                each [m]
  *   /features/flow20      float32 [n,20]  attributes: columns, units (texts)
  *   /labels/<level>       int32 [n]     class index, -1 without label; attribute `names` (texts, sorted bytewise)
- *   /labels/attempted     uint8 [n]     only where the data set has it
+ *   /labels/attempted     uint8 [n]     only where the data set has it: 0, or 1 + category of an attack that was only
+ *                                       attempted (label_rules.h)
  *   /provenance           attributes: options (JSON), version, counters (JSON: records read, packets in flows,
  *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check)
  *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]
@@ -62,6 +63,7 @@ typedef struct ws_extract_options {
     const char *key_file;
     bool direction_by_syn;               /* or the data set's rules say so */
     const char *filter;                  /* pcap-filter(7) expression; NULL: none */
+    const char *label_rules;             /* a file like those of configs/datasets; NULL: the data set's own, if any */
 } ws_extract_options;
 
 typedef struct ws_extract_report {
@@ -82,6 +84,8 @@ typedef struct ws_dataset_adapter {
     const ws_flow_rules *rules; /* defaults of this data set; NULL: ws_flow_rules_default */
     /* NULL: no labels. `labels` is the --labels argument (may be NULL), inputs the expanded names. */
     ws_err (*open_labels)(ws_label_source *source, const char *labels, const ws_string_list *inputs);
+    /* Without --labels: label and flow rules from configs/datasets/NAME.json (label_rules.h). */
+    bool has_label_rules;
 } ws_dataset_adapter;
 extern const ws_dataset_adapter *const ws_dataset_adapters[]; /* NULL-terminated */
 const ws_dataset_adapter *ws_dataset_find(const char *name);

@@ -3,6 +3,7 @@
  * Memory is bounded by one round of input, the live flows, and the rows that wait to be written.
  */
 #include "dataset/extract.h"
+#include "dataset/label_rules.h"
 
 #include <stdlib.h>
 
@@ -29,6 +30,10 @@ static ws_err choose_rules(extraction *x)
         return error;
     }
     x->rules = x->adapter->rules != NULL ? *x->adapter->rules : ws_flow_rules_default;
+    if (options->label_rules != NULL || x->adapter->has_label_rules) {
+        WS_TRY(ws_label_rules_read(&x->label_rules, x->adapter->name, options->label_rules));
+        ws_label_rules_flow(x->label_rules, &x->rules);
+    }
     if (options->idle_timeout > 0)
         x->rules.idle_timeout_ns = (int64_t)(options->idle_timeout * 1e9 + 0.5);
     if (options->active_timeout > 0)
@@ -38,9 +43,17 @@ static ws_err choose_rules(extraction *x)
     return WS_OK;
 }
 
+/* A label file that is named comes before rules. */
+static ws_err open_labels(extraction *x)
+{
+    if (x->label_rules != NULL && x->options->labels == NULL)
+        return ws_labels_open_rules(&x->labels, &x->label_rules, &x->paths);
+    return ws_labels_open(&x->labels, x->adapter, x->options->labels, &x->paths);
+}
+
 static ws_err prepare_all(extraction *x)
 {
-    WS_TRY(choose_rules(x));
+    WS_AGREE(x->comm, choose_rules(x));
     WS_AGREE(x->comm, x->comm->rank == 0 ? ws_output_check(x->options->output, WS_OUTPUT_STORE) : WS_OK);
     ws_err local = ws_arena_create(&x->arena, 1 << 16);
     if (local == WS_OK && x->options->filter != NULL)
@@ -50,13 +63,14 @@ static ws_err prepare_all(extraction *x)
     WS_AGREE(x->comm, local);
     WS_TRY(extract_inputs_open_all(x));
     WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x));
-    WS_AGREE(x->comm, ws_labels_open(&x->labels, x->adapter, x->options->labels, &x->paths));
+    WS_AGREE(x->comm, open_labels(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,
                                        .inputs = &x->names,
                                        .endpoints = x->options->endpoints,
                                        .key_file = x->options->key_file};
     options.levels = ws_labels_levels(x->labels, &options.level_count);
+    options.tells_attempts = ws_labels_tell_attempts(x->labels);
     WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));
     return WS_OK;
 }
@@ -116,6 +130,7 @@ static void extraction_destroy(extraction *x)
         extract_input_release(&x->inputs[i]);
     ws_store_writer_destroy(&x->writer);
     ws_labels_destroy(&x->labels);
+    ws_label_rules_destroy(&x->label_rules);
     ws_flow_table_destroy(&x->table);
     ws_packet_filter_destroy(&x->filter);
     extract_rows_destroy(&x->rows);

@@ -117,6 +117,7 @@ typedef struct extraction {
     /* the run */
     extract_hasher *hasher;
     ws_flow_table *table;
+    ws_label_rules *label_rules; /* until `labels` takes them over */
     ws_label_source *labels;
     ws_store_writer *writer;
     extract_rows rows;

@@ -172,17 +172,19 @@ static ws_err sort_rows_all(const ws_comm *comm, extract_rows *rows)
 }
 
 /* ---------------------------------------------------------------- labels, counts, the store */
-static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out)
+static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out, uint8_t **attempted)
 {
     *out = NULL;
+    *attempted = NULL;
     size_t levels = 0;
     if (ws_labels_levels(x->labels, &levels) == NULL || levels == 0)
         return WS_OK;
     WS_CHECK(levels <= WS_LABEL_LEVELS_MAX, INTERNAL, "%zu label levels", levels);
     int32_t classes[WS_LABEL_LEVELS_MAX];
     WS_TRY(WS_NEW_ARRAY(*out, levels * rows->count));
+    WS_TRY(WS_NEW_ARRAY(*attempted, rows->count));
     for (size_t i = 0; i < rows->count; i++) {
-        x->labelled += ws_labels_find(x->labels, &rows->flows[i], classes);
+        x->labelled += ws_labels_find(x->labels, &rows->flows[i], classes, &(*attempted)[i]);
         for (size_t level = 0; level < levels; level++)
             (*out)[level * rows->count + i] = classes[level];
     }
@@ -211,13 +213,18 @@ ws_err extract_rows_write_all(extraction *x, bool all)
         return WS_OK;
     WS_TRY(sort_rows_all(x->comm, &x->rows));
     int32_t *labels = NULL;
+    uint8_t *attempted = NULL;
     count_rows(x, &x->rows);
-    ws_err error = ws_agree_all(x->comm, label_rows(x, &x->rows, &labels));
-    ws_store_block block = {
-        .flows = x->rows.flows, .packets = x->rows.packets, .count = x->rows.count, .labels = labels};
+    ws_err error = ws_agree_all(x->comm, label_rows(x, &x->rows, &labels, &attempted));
+    ws_store_block block = {.flows = x->rows.flows,
+                            .packets = x->rows.packets,
+                            .count = x->rows.count,
+                            .labels = labels,
+                            .attempted = attempted};
     if (error == WS_OK)
         error = ws_store_writer_append_all(x->writer, &block);
     free(labels);
+    free(attempted);
     x->rows.count = x->rows.packet_count = 0;
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
 }

@@ -1,5 +1,5 @@
 /* labels: rows of label files, sorted once, found by binary search. Knows no file format: adapters hand rows in. */
-#include "dataset/labels.h"
+#include "dataset/label_rules.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -40,6 +40,7 @@ struct ws_label_source {
     size_t input_count;
     uint64_t malformed;
     char *first_malformed;
+    ws_label_rules *rules; /* NULL: labels come from rows */
 };
 
 /* ---------------------------------------------------------------- scopes */
@@ -275,8 +276,7 @@ static ws_err finish_source(ws_label_source *source)
     return WS_OK;
 }
 
-ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
-                      const ws_string_list *inputs)
+static ws_err create_source(ws_label_source **out, const ws_string_list *inputs)
 {
     ws_label_source *source;
     WS_TRY(WS_NEW(source));
@@ -286,6 +286,22 @@ ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, 
     WS_TRY(WS_NEW_ARRAY(source->scope_of_input, inputs->count));
     for (size_t i = 0; i < inputs->count; i++)
         source->scope_of_input[i] = UINT32_MAX;
+    return WS_OK;
+}
+
+ws_err ws_labels_open_rules(ws_label_source **out, ws_label_rules **rules, const ws_string_list *inputs)
+{
+    WS_TRY(create_source(out, inputs));
+    (*out)->rules = *rules;
+    *rules = NULL;
+    return ws_label_rules_bind((*out)->rules, inputs);
+}
+
+ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
+                      const ws_string_list *inputs)
+{
+    WS_TRY(create_source(out, inputs));
+    ws_label_source *source = *out;
     WS_CHECK(adapter->open_labels != NULL || labels == NULL, ARGUMENT, "data set %s takes no --labels", adapter->name);
     if (adapter->open_labels != NULL)
         WS_TRY(adapter->open_labels(source, labels, inputs));
@@ -318,6 +334,7 @@ void ws_labels_destroy(ws_label_source **out)
     free(source->by_input);
     free(source->by_scope);
     free(source->first_malformed);
+    ws_label_rules_destroy(&source->rules);
     free(source);
     *out = NULL;
 }
@@ -325,8 +342,15 @@ void ws_labels_destroy(ws_label_source **out)
 /* ---------------------------------------------------------------- asking */
 const ws_label_level *ws_labels_levels(const ws_label_source *source, size_t *count)
 {
+    if (source->rules != NULL)
+        return ws_label_rules_levels(source->rules, count);
     *count = source->level_count;
     return source->levels;
+}
+
+bool ws_labels_tell_attempts(const ws_label_source *source)
+{
+    return source->rules != NULL && ws_label_rules_attempted(source->rules);
 }
 
 /* First entry not before `wanted`. */
@@ -361,11 +385,17 @@ static const label_entry *find_entry(const ws_label_source *source, label_entry 
     return at < source->count && compare_places(&source->entries[at], wanted) == 0 ? &source->entries[at] : NULL;
 }
 
-bool ws_labels_find(ws_label_source *source, const ws_flow *flow, int32_t *classes)
+bool ws_labels_find(ws_label_source *source, const ws_flow *flow, int32_t *classes, uint8_t *attempted)
 {
+    *attempted = 0;
+    source->by_input[flow->input].flows++;
+    if (source->rules != NULL) {
+        bool matched = ws_label_rules_find(source->rules, flow, classes, attempted) != WS_RULE_NONE;
+        source->by_input[flow->input].matched += matched;
+        return matched;
+    }
     for (size_t l = 0; l < source->level_count; l++)
         classes[l] = -1;
-    source->by_input[flow->input].flows++;
     label_entry wanted;
     memset(&wanted, 0, sizeof wanted);
     wanted.scope = source->scope_of_input[flow->input];
@@ -416,13 +446,22 @@ ws_err ws_labels_report_all(const ws_comm *comm, const ws_label_source *source, 
     if (source->first_malformed != NULL && comm->rank == 0)
         ws_warn("lines of the label files that cannot be read: %llu, the first one: %s",
                 (unsigned long long)source->malformed, source->first_malformed);
+    if (source->rules != NULL && comm->rank == 0 && total->flows > total->matched)
+        ws_info("  %llu of %llu flows match no label rule", (unsigned long long)(total->flows - total->matched),
+                (unsigned long long)total->flows);
+    ws_text rules = {0};
+    if (error == WS_OK && source->rules != NULL)
+        error = ws_label_rules_report_all(comm, source->rules, &rules);
     if (out != NULL)
-        ws_text_appendf(
-            out,
-            "{\"flows\":%llu,\"matched\":%llu,\"rows\":%llu,\"ambiguous\":%llu,\"malformed\":%llu,\"inputs\":[%s]}",
-            (unsigned long long)total->flows, (unsigned long long)total->matched, (unsigned long long)total->rows,
-            (unsigned long long)total->ambiguous, (unsigned long long)total->malformed, ws_text_string(&inputs));
+        ws_text_appendf(out,
+                        "{\"flows\":%llu,\"matched\":%llu,\"rows\":%llu,\"ambiguous\":%llu,\"malformed\":%llu,"
+                        "\"inputs\":[%s]%s%s}",
+                        (unsigned long long)total->flows, (unsigned long long)total->matched,
+                        (unsigned long long)total->rows, (unsigned long long)total->ambiguous,
+                        (unsigned long long)total->malformed, ws_text_string(&inputs),
+                        rules.length > 0 ? ",\"rules\":" : "", ws_text_string(&rules));
     ws_text_destroy(&inputs);
+    ws_text_destroy(&rules);
     WS_TRY(error);
     return WS_OK;
 }

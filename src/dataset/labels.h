@@ -13,6 +13,8 @@
 
 #include "dataset/dataset.h"
 
+typedef struct ws_label_rules ws_label_rules; /* label_rules.h */
+
 /* Reads the labels of `inputs` (expanded paths, as extraction numbers them) with the adapter's reader. A data set
  * without labels gives a source without levels. Classes are those of the rows that speak of the inputs, sorted
  * bytewise. */
@@ -23,9 +25,14 @@ void ws_labels_destroy(ws_label_source **source);
 /* The levels; borrowed. What ws_store_writer_options.levels takes. */
 const ws_label_level *ws_labels_levels(const ws_label_source *source, size_t *count);
 
+/* The same from label rules (label_rules.h), which the source takes over. */
+WS_MUST ws_err ws_labels_open_rules(ws_label_source **out, ws_label_rules **rules, const ws_string_list *inputs);
+/* Whether the source tells attempts: then the store has /labels/attempted. */
+bool ws_labels_tell_attempts(const ws_label_source *source);
+
 /* classes[level count]: the class index a level, -1 where the row has none or no row speaks of the flow (then false).
- * Counts the flow. */
-bool ws_labels_find(ws_label_source *source, const ws_flow *flow, int32_t *classes);
+ * *attempted: what /labels/attempted holds. Counts the flow. */
+bool ws_labels_find(ws_label_source *source, const ws_flow *flow, int32_t *classes, uint8_t *attempted);
 
 typedef struct ws_label_counters {
     uint64_t flows, matched;             /* flows asked for, by ws_labels_find */

@@ -51,7 +51,7 @@ typedef struct ws_store_row {
     uint64_t first_ordinal, key_hash, input_hash, row_hash, packet_start;
     ws_identity session, host;
     uint32_t session_id, host_id, input_id;
-    uint8_t protocol, end;
+    uint8_t protocol, end, attempted;
     float features[WS_FLOW20_COLUMNS];
     int32_t labels[WS_LABEL_LEVELS_MAX];
     char source[WS_ENDPOINT_TEXT], destination[WS_ENDPOINT_TEXT];

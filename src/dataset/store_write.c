@@ -62,7 +62,7 @@ static ws_err list_columns(ws_store_writer *writer, const ws_store_writer_option
 {
     size_t flows = count_columns(ws_flow_columns);
     size_t endpoints = writer->maker.endpoints == WS_ENDPOINTS_DROP ? 0 : count_columns(ws_endpoint_columns);
-    WS_TRY(WS_NEW_ARRAY(writer->columns, flows + endpoints + options->level_count));
+    WS_TRY(WS_NEW_ARRAY(writer->columns, flows + endpoints + options->level_count + 1));
     WS_TRY(WS_NEW_ARRAY(writer->names, options->level_count));
     writer->level_count = options->level_count;
     memcpy(writer->columns, ws_flow_columns, flows * sizeof *writer->columns);
@@ -74,6 +74,9 @@ static ws_err list_columns(ws_store_writer *writer, const ws_store_writer_option
         writer->columns[writer->column_count++] =
             (ws_store_column){writer->names[l], WS_STORED_I32, offsetof(ws_store_row, labels) + l * sizeof(int32_t)};
     }
+    if (options->tells_attempts)
+        writer->columns[writer->column_count++] =
+            (ws_store_column){"/labels/attempted", WS_STORED_U8, offsetof(ws_store_row, attempted)};
     return WS_OK;
 }
 
@@ -433,6 +436,7 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
         row->packet_start = packet_start;
         for (size_t l = 0; l < writer->level_count; l++)
             row->labels[l] = block->labels[l * block->count + i];
+        row->attempted = block->attempted == NULL ? 0 : block->attempted[i];
         packets += flow->packet_count;
         packet_start += flow->packet_count;
     }

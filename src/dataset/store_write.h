@@ -21,6 +21,7 @@ typedef struct ws_store_writer_options {
     const char *key_file;         /* NULL: unkeyed */
     const ws_label_level *levels; /* borrowed; class names sorted bytewise */
     size_t level_count;
+    bool tells_attempts;   /* /labels/attempted is written */
     uint64_t window_bytes; /* held by a rank before it is written; 0: 48 MiB */
 } ws_store_writer_options;
 
@@ -29,7 +30,8 @@ typedef struct ws_store_block {
     const ws_flow *flows;          /* [count]; `stored` is not used */
     const ws_flow_packet *packets; /* packets of flow 0, then 1, ...; flows[i].packet_count each */
     uint64_t count;
-    const int32_t *labels; /* [level_count][count], level by level; NULL where there are no levels */
+    const int32_t *labels;    /* [level_count][count], level by level; NULL where there are no levels */
+    const uint8_t *attempted; /* [count]; may be NULL where the store has no such column */
 } ws_store_block;
 
 WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm,

@@ -63,7 +63,8 @@ static const char *class_of(ws_label_source *source, const char *level, ws_flow 
     size_t count;
     int32_t classes[WS_LABEL_LEVELS_MAX];
     const ws_label_level *levels = ws_labels_levels(source, &count);
-    bool matched = ws_labels_find(source, &flow, classes);
+    uint8_t attempted;
+    bool matched = ws_labels_find(source, &flow, classes, &attempted);
     for (size_t l = 0; l < count; l++) {
         assert_in_range(classes[l] + 1, 0, levels[l].classes);
         if (strcmp(levels[l].name, level) == 0)
