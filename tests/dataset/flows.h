@@ -140,7 +140,8 @@ static inline ws_err write_store(const ws_comm *comm, const made_store *store, c
         made_flows made = make_flows(store->seed, begin, end, store->count, store->max_packets);
         if (store->change != NULL)
             store->change(&made, begin);
-        const ws_store_block block = {made.flows, made.packets, made.count, made.labels};
+        const ws_store_block block = {
+            .flows = made.flows, .packets = made.packets, .count = made.count, .labels = made.labels};
         error = ws_store_writer_append_all(writer, &block);
         free_flows(&made);
     }
