@@ -76,7 +76,7 @@ done:
     return error;
 }
 
-static void print_summary(const ws_extract_report *report, const char *output)
+static void print_summary(const ws_extract_report *report, const char *output, const char *labels)
 {
     char bytes[32], seconds[32];
     ws_format_seconds(report->seconds, seconds);
@@ -95,7 +95,9 @@ static void print_summary(const ws_extract_report *report, const char *output)
     if (report->boundary_repairs > 0)
         ws_info("  %" PRIu64 " stripe starts were guessed wrong and repaired", report->boundary_repairs);
     if (report->labelled > 0)
-        ws_info("  %" PRIu64 " flows labelled", report->labelled);
+        ws_info("  %" PRIu64 " of %" PRIu64 " flows labelled", report->labelled, report->flows);
+    else if (labels != NULL && report->flows > 0)
+        ws_warn("no flow is labelled: none of %s matches one of these inputs by file name and endpoints", labels);
     ws_info("  every record and byte is accounted for; content hash %s", report->content_hash);
 }
 
@@ -163,7 +165,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     if (error != WS_OK && error != WS_E_PARTIAL)
         return ws_error_pass(error, __FILE__, __LINE__, __func__);
     if (world->rank == 0) {
-        print_summary(&report, job->output);
+        print_summary(&report, job->output, job->labels);
         if (job->common.json)
             WS_TRY(print_json(&report, job->output));
     }

@@ -28,6 +28,8 @@ refuse() {
 cp one.pcap two.pcap
 "$WIRESWEEP" extract -q --dataset synthetic --labels labels.csv -o store.h5 one.pcap
 cp store.h5 kept.h5
+cp labels.csv both.csv
+sed 's/^one.pcap/three.pcap/' labels.csv >other.csv
 mkdir taken
 ln -s two.pcap link.pcap
 ln -s /dev/null device
@@ -60,9 +62,15 @@ cmp -s store.h5 kept.h5 || fail "the store was changed"
 "$WIRESWEEP" export -q store.h5 -o labels.csv
 [ "$(head -c 8 labels.csv)" = row_hash ] || fail "a text file was not replaced by an export"
 
+# Labels that belong to other captures are not passed over in silence.
+"$WIRESWEEP" extract --dataset synthetic --labels other.csv -o store.h5 two.pcap 2>err.log
+grep -q '^warning: no flow is labelled: none of other.csv' err.log || fail "no warning: $(cat err.log)"
+"$WIRESWEEP" extract --dataset synthetic --labels both.csv -o store.h5 one.pcap 2>err.log
+grep -q '60 of 60 flows labelled' err.log || fail "the labelled flows are not counted: $(cat err.log)"
+
 [ "$("$WIRESWEEP" inspect --hash --json kept.h5)" = "{\"content_hash\": \"$("$WIRESWEEP" inspect --hash kept.h5)\"}" ] ||
     fail "inspect --hash --json is not JSON"
 
-left=$(ls -A | grep -vE '^(one.pcap|two.pcap|link.pcap|labels.csv|store.h5|kept.h5|taken|device|(out|err).log)$' || true)
+left=$(ls -A | grep -vE '^(one.pcap|two.pcap|link.pcap|(labels|both|other).csv|store.h5|kept.h5|taken|device|(out|err).log)$' || true)
 [ -z "$left" ] || fail "left behind: $left"
 [ $failures = 0 ]
