@@ -38,7 +38,7 @@ END
 mpirun -n 2 "$WIRESWEEP" extract -q --config own.json --packets 0 -o own.h5 in
 h5dump -d /labels/attempted own.h5 | grep -q '7, 7, 7'
 "$WIRESWEEP" split own.h5 --label side -o split.json 2>/dev/null
-parts=$(tr -d ' \n' <split.json | grep -o '"left":[0-9]*' | cut -d: -f2 | paste -sd+ | bc)
+parts=$(tr -d ' \n' <split.json | grep -o '"left":[0-9]*' | awk -F: '{ sum += $2 } END { print sum }')
 left=$("$WIRESWEEP" inspect own.h5 | grep -A9 side | grep -o 'left *[0-9]*' | grep -o '[0-9]*$')
 [ "$parts" = "$left" ]
 
