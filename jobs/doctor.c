@@ -1,6 +1,8 @@
 /* wiresweep doctor: what this build and this machine can do, what is missing, and how to get it. */
+#include <bzlib.h>
 #include <cblas.h>
 #include <hdf5.h>
+#include <lzma.h>
 #include <openssl/crypto.h>
 #include <pcap/pcap.h>
 #include <sched.h>
@@ -11,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "cluster/cluster.h"
 #include "jobs/job.h"
@@ -69,6 +72,9 @@ static void look_at_build(findings *f)
     found(f, "OpenBLAS", "%s, kernels for %s, %d thread%s", openblas_get_config(), openblas_get_corename(),
           openblas_get_num_threads(), openblas_get_num_threads() == 1 ? "" : "s");
     found(f, "zlib", "%s", zlibVersion());
+    found(f, "zstd", "%s", ZSTD_versionString());
+    found(f, "liblzma", "%s", lzma_version_string());
+    found(f, "libbz2", "%s", BZ2_bzlibVersion());
     found(f, "libcrypto", "%s", OpenSSL_version(OPENSSL_VERSION));
 }
 

@@ -2,8 +2,8 @@
 # Does nothing by itself. Works for root and for an ordinary user with sudo; where neither can install, it says what to install.
 
 ws_build_packages="cmake ninja-build gcc libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-openmpi-dev libpcap-dev
-    libcjson-dev libopenblas-dev zlib1g-dev libssl-dev libcmocka-dev ca-certificates"
-ws_test_packages="g++ hdf5-tools tshark wireshark-common jq"
+    libcjson-dev libopenblas-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev libssl-dev libcmocka-dev ca-certificates"
+ws_test_packages="g++ hdf5-tools tshark wireshark-common jq zstd xz-utils bzip2"
 
 ws_say() {
     printf '%s\n' "$*" >&2

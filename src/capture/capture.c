@@ -29,14 +29,34 @@ static const struct {
     {"BZh", 3, "bzip2-compressed", "unpack it first: bunzip2 -k FILE"},
     {"\x04\x22\x4d\x18", 4, "lz4-compressed", "unpack it first: lz4 -dk FILE"},
     {"snoop\0\0\0", 8, "a snoop capture", "convert it: editcap -F pcap FILE OUT.pcap"},
-    {"\xa1\xb2\xcd\x34", 4, "a capture of the modified pcap format", "convert it: editcap -F pcap FILE OUT.pcap"},
-    {"\x34\xcd\xb2\xa1", 4, "a capture of the modified pcap format", "convert it: editcap -F pcap FILE OUT.pcap"},
     {"GMBU", 4, "a Network Monitor capture", "convert it: editcap -F pcap FILE OUT.pcap"},
     {"RTSS", 4, "a Network Monitor capture", "convert it: editcap -F pcap FILE OUT.pcap"},
 };
 
+ws_err ws_capture_reach(const ws_capture *capture, uint64_t begin, uint64_t end, uint64_t *reached)
+{
+    *reached = end < capture->bytes ? end : capture->bytes;
+    if (capture->stream)
+        WS_TRY(ws_stream_reach(capture->stream, begin, end, reached));
+    return WS_OK;
+}
+
+static ws_err read_stream(const ws_capture *capture, uint64_t offset, void *out, size_t bytes)
+{
+    uint64_t reached;
+    WS_TRY(ws_stream_reach(capture->stream, offset, offset + bytes, &reached));
+    WS_CHECK(reached >= offset + bytes, IO, "%s: its content ended at byte %" PRIu64 ", but was longer before",
+             capture->path, reached);
+    ws_stream_copy(capture->stream, offset, out, bytes);
+    return WS_OK;
+}
+
 ws_err ws_capture_read(const ws_capture *capture, uint64_t offset, void *out, size_t bytes)
 {
+    if (capture->stream) {
+        WS_TRY(read_stream(capture, offset, out, bytes));
+        return WS_OK;
+    }
     uint8_t *to = out;
     while (bytes > 0) {
         ssize_t got = pread(capture->file, to, bytes, (off_t)offset);
@@ -76,55 +96,114 @@ static ws_err refuse_other(const ws_capture *capture, const uint8_t *magic, size
     return error;
 }
 
-static ws_err check_pcap(ws_capture *capture)
+/* Which variants of classic pcap there are, by magic in this machine's byte order. */
+static const struct pcap_kind {
+    uint32_t magic;
+    bool nanoseconds;
+    uint32_t record_header, extra; /* extra: bytes of the file header behind the usual ones */
+} pcap_kinds[] = {
+    {0xa1b2c3d4, false, 16, 0}, {0xa1b23c4d, true, 16, 0}, {0xa1b2cd34, false, 24, 0}, /* Kuznetzov's */
+    {0x1c0001ac, true, 16, 4},  {0x1c0001ab, true, 16, 4},                             /* Ixia, hardware and software */
+};
+
+static const struct pcap_kind *pcap_kind_of(uint32_t magic)
 {
-    uint8_t header[WS_PCAP_FILE_HEADER + WS_PCAP_RECORD_HEADER];
-    WS_CHECK(capture->bytes >= WS_PCAP_FILE_HEADER, FORMAT,
-             "%s: byte %" PRIu64 ": the pcap file header is cut off (24 bytes wanted)", capture->path, capture->bytes);
-    size_t bytes = capture->bytes < sizeof header ? WS_PCAP_FILE_HEADER : sizeof header;
-    WS_TRY(ws_capture_read(capture, 0, header, bytes));
+    for (size_t i = 0; i < sizeof pcap_kinds / sizeof *pcap_kinds; i++)
+        if (pcap_kinds[i].magic == magic)
+            return &pcap_kinds[i];
+    return NULL;
+}
+
+static ws_err check_pcap_version(ws_capture *capture, const uint8_t *header)
+{
     unsigned major = ws_file16(header + 4, capture->swapped), minor = ws_file16(header + 6, capture->swapped);
-    WS_CHECK(major == 2 && minor >= 4, FORMAT, "%s: byte 4: unsupported pcap version %u.%u (2.4 is read)",
-             capture->path, major, minor);
+    const bool dg_ux = major == 543 && minor == 0; /* writes exchanged lengths under this number */
+    WS_CHECK((major == 2 && minor <= 4) || dg_ux, FORMAT,
+             "%s: byte 4: unsupported pcap version %u.%u (2.0 to 2.4 are read)", capture->path, major, minor);
+    capture->lengths = dg_ux || minor < 3 ? WS_LENGTHS_EXCHANGED : minor == 3 ? WS_LENGTHS_EITHER : WS_LENGTHS_USUAL;
+    return WS_OK;
+}
+
+static ws_err check_pcap(ws_capture *capture, const struct pcap_kind *kind)
+{
+    uint8_t header[WS_PCAP_FILE_HEADER + 4 + WS_PCAP_RECORD_HEADER];
+    const uint64_t file_header = WS_PCAP_FILE_HEADER + kind->extra;
+    uint64_t there;
+    WS_TRY(ws_capture_reach(capture, 0, file_header + WS_PCAP_RECORD_HEADER, &there));
+    WS_CHECK(there >= file_header, FORMAT,
+             "%s: byte %" PRIu64 ": the pcap file header is cut off (%" PRIu64 " bytes wanted)", capture->path, there,
+             file_header);
+    const bool has_record = there >= file_header + WS_PCAP_RECORD_HEADER;
+    WS_TRY(ws_capture_read(capture, 0, header, file_header + (has_record ? WS_PCAP_RECORD_HEADER : 0)));
+    WS_TRY(check_pcap_version(capture, header));
     capture->snap_length = ws_file32(header + 16, capture->swapped);
     capture->link_type = ws_file32(header + 20, capture->swapped) & 0xffff; /* above: FCS length and reserved bits */
-    capture->first_record = WS_PCAP_FILE_HEADER;
-    capture->splittable = true;
+    capture->first_record = file_header;
+    capture->record_header = kind->record_header;
+    capture->nanoseconds = kind->nanoseconds;
+    capture->splittable = capture->stream == NULL;
 
     const uint32_t usual = 262144, most = 1 << 20;
     capture->record_limit = capture->snap_length < usual  ? usual
                             : capture->snap_length > most ? most
                                                           : capture->snap_length;
     capture->fraction_limit = capture->nanoseconds ? 2000000000u : 2000000u;
-    if (bytes == sizeof header &&
-        ws_file32(header + WS_PCAP_FILE_HEADER + 4, capture->swapped) >= capture->fraction_limit)
+    if (has_record && ws_file32(header + file_header + 4, capture->swapped) >= capture->fraction_limit)
         capture->fraction_limit = UINT32_MAX;
+    return WS_OK;
+}
+
+/* The first bytes, and the kind of pcap that they say it is. */
+static ws_err read_magic(ws_capture *capture, uint8_t magic[8], uint64_t *bytes, const struct pcap_kind **kind)
+{
+    memset(magic, 0, 8);
+    WS_TRY(ws_capture_reach(capture, 0, 8, bytes));
+    *bytes = *bytes < 8 ? *bytes : 8;
+    const char *fault = capture->stream ? ws_stream_fault(capture->stream) : NULL;
+    WS_CHECK(*bytes >= 4 || fault == NULL, FORMAT, "%s: byte 0: nothing of it can be decompressed: %s", capture->path,
+             fault);
+    WS_CHECK(*bytes > 0, FORMAT, "%s: byte 0: the file is empty", capture->path);
+    WS_TRY(ws_capture_read(capture, 0, magic, *bytes));
+    const uint32_t word = ws_file32(magic, false);
+    *kind = pcap_kind_of(word);
+    if (*kind == NULL) {
+        *kind = pcap_kind_of(__builtin_bswap32(word));
+        capture->swapped = *kind != NULL;
+    }
     return WS_OK;
 }
 
 static ws_err recognise(ws_capture *capture)
 {
-    uint8_t magic[8] = {0};
-    size_t bytes = capture->bytes < sizeof magic ? (size_t)capture->bytes : sizeof magic;
-    WS_CHECK(bytes > 0, FORMAT, "%s: byte 0: the file is empty", capture->path);
-    WS_TRY(ws_capture_read(capture, 0, magic, bytes));
-    uint32_t word = bytes >= 4 ? ws_file32(magic, false) : 0;
-    switch (word) {
-    case 0xa1b2c3d4:
-    case 0xd4c3b2a1:
-    case 0xa1b23c4d:
-    case 0x4d3cb2a1:
+    uint8_t magic[8];
+    uint64_t bytes;
+    const struct pcap_kind *kind;
+    WS_TRY(read_magic(capture, magic, &bytes, &kind));
+    if (kind != NULL) {
         capture->format = WS_CAPTURE_PCAP;
-        capture->swapped = word == 0xd4c3b2a1 || word == 0x4d3cb2a1;
-        capture->nanoseconds = word == 0xa1b23c4d || word == 0x4d3cb2a1;
-        return check_pcap(capture);
-    case WS_PCAPNG_SECTION:
+        return check_pcap(capture, kind);
+    }
+    if (ws_file32(magic, false) == WS_PCAPNG_SECTION) {
         capture->format = WS_CAPTURE_PCAPNG;
         capture->link_type = -1;
         return ws_pcapng_check(capture);
-    default:
-        return refuse_other(capture, magic, bytes);
     }
+    return refuse_other(capture, magic, bytes);
+}
+
+/* A compressed file becomes a stream of its content. */
+static ws_err look_inside(ws_capture *capture)
+{
+    uint8_t magic[8];
+    const size_t bytes = capture->bytes < sizeof magic ? (size_t)capture->bytes : sizeof magic;
+    WS_TRY(ws_capture_read(capture, 0, magic, bytes));
+    capture->compression = ws_compression_of(magic, bytes);
+    if (capture->compression == WS_COMPRESSION_NONE)
+        return WS_OK;
+    WS_TRY(
+        ws_stream_create(&capture->stream, capture->compression, capture->path, capture->file, capture->stored_bytes));
+    capture->bytes = WS_CAPTURE_BYTES_UNKNOWN;
+    return WS_OK;
 }
 
 static ws_err open_file(ws_capture *capture)
@@ -135,16 +214,25 @@ static ws_err open_file(ws_capture *capture)
     struct stat status;
     WS_CHECK(fstat(capture->file, &status) == 0, IO, "%s: cannot be examined: %s", capture->path, strerror(errno));
     WS_CHECK(S_ISREG(status.st_mode), IO, "%s: byte 0: not a regular file", capture->path);
-    capture->bytes = (uint64_t)status.st_size;
-    return recognise(capture);
+    capture->bytes = capture->stored_bytes = (uint64_t)status.st_size;
+    WS_TRY(look_inside(capture));
+    return WS_OK;
+}
+
+static ws_err open_path(ws_capture *capture, const char *path)
+{
+    *capture = (ws_capture){.file = -1};
+    capture->path = strdup(path);
+    WS_CHECK(capture->path, MEMORY, "%s: out of memory", path);
+    WS_TRY(open_file(capture));
+    return WS_OK;
 }
 
 ws_err ws_capture_open(ws_capture *out, const char *path)
 {
-    *out = (ws_capture){.file = -1};
-    out->path = strdup(path);
-    WS_CHECK(out->path, MEMORY, "%s: out of memory", path);
-    ws_err error = open_file(out);
+    ws_err error = open_path(out, path);
+    if (error == WS_OK)
+        error = recognise(out);
     if (error != WS_OK) {
         ws_capture_close(out);
         WS_TRY(error);
@@ -152,10 +240,24 @@ ws_err ws_capture_open(ws_capture *out, const char *path)
     return WS_OK;
 }
 
+bool ws_capture_has_magic(const char *path)
+{
+    ws_capture capture;
+    uint8_t magic[8];
+    uint64_t bytes;
+    const struct pcap_kind *kind = NULL;
+    bool has = open_path(&capture, path) == WS_OK && read_magic(&capture, magic, &bytes, &kind) == WS_OK &&
+               (kind != NULL || ws_file32(magic, false) == WS_PCAPNG_SECTION);
+    ws_capture_close(&capture);
+    ws_error_clear();
+    return has;
+}
+
 void ws_capture_close(ws_capture *capture)
 {
     if (capture->file >= 0)
         close(capture->file);
+    ws_stream_destroy(&capture->stream);
     free(capture->path);
     *capture = (ws_capture){.file = -1};
 }

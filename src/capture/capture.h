@@ -8,6 +8,7 @@
 #ifndef WS_CAPTURE_H
 #define WS_CAPTURE_H
 
+#include "capture/stream.h"
 #include "core/core.h"
 
 /* Why a record did not become a packet of a flow. Every record read is counted once: as packet, or under one reason. */
@@ -88,24 +89,40 @@ ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_
 
 typedef enum ws_capture_format { WS_CAPTURE_PCAP, WS_CAPTURE_PCAPNG } ws_capture_format;
 
-/* An open capture. Opening reads and checks the header only: errors name file, byte offset and reason. */
+/* Old writers of classic pcap give captured and wire length in the other order (version 2.0 to 2.2), or in either order
+ * (2.3: the smaller one is the captured length). */
+typedef enum ws_pcap_lengths { WS_LENGTHS_USUAL, WS_LENGTHS_EXCHANGED, WS_LENGTHS_EITHER } ws_pcap_lengths;
+
+/* The size of a compressed capture, until it was read to its end. */
+#define WS_CAPTURE_BYTES_UNKNOWN ((uint64_t)INT64_MAX)
+
+/* An open capture. Opening reads and checks the header only: errors name file, byte offset and reason. Of a compressed
+ * file (gzip, zstd, xz, bzip2, by magic) all offsets are those of the bytes that it holds; it is read from its start
+ * on, through one stream, so by one walk at a time. */
 typedef struct ws_capture {
     char *path; /* owned */
     int file;   /* descriptor, -1 when closed */
     ws_capture_format format;
-    uint64_t bytes;   /* of the file when opened */
-    bool splittable;  /* stripes may begin in the middle (classic pcap; pcapng is read by one rank) */
-    bool swapped;     /* byte order differs from this machine's */
-    bool nanoseconds; /* pcap: resolution of the record stamps */
-    int link_type;    /* pcap; pcapng: -1, each interface has its own */
+    ws_compression compression;
+    struct ws_stream *stream; /* owned; NULL where the file is not compressed */
+    uint64_t stored_bytes;    /* of the file when opened */
+    uint64_t bytes;           /* the same; compressed: WS_CAPTURE_BYTES_UNKNOWN */
+    bool splittable;          /* stripes may begin in the middle (classic pcap that is not compressed) */
+    bool swapped;             /* byte order differs from this machine's */
+    bool nanoseconds;         /* pcap: resolution of the record stamps */
+    int link_type;            /* pcap; pcapng: -1, each interface has its own */
     uint32_t snap_length;
-    uint64_t first_record; /* offset of the first record (pcap 24; pcapng 0) */
+    uint64_t first_record;  /* offset of the first record (pcap 24, of the Ixia variant 28; pcapng 0) */
+    uint32_t record_header; /* pcap: bytes of a record's header: 16, of the modified format 24; pcapng 0 */
+    ws_pcap_lengths lengths;
     /* pcap: a record header is possible when captured length <= record_limit and stamp fraction < fraction_limit. */
     uint32_t record_limit;   /* max(snap_length, 262144), at most 1 MiB since the field may hold anything */
     uint32_t fraction_limit; /* 2 s, for writers that forget a carry; none where the first record already breaks it */
 } ws_capture;
 WS_MUST ws_err ws_capture_open(ws_capture *out, const char *path);
 void ws_capture_close(ws_capture *capture);
+/* Whether the file, or what is compressed in it, begins as a capture does; it may be no whole one. */
+bool ws_capture_has_magic(const char *path);
 
 /* One record as found in the file, before decoding. */
 typedef struct ws_record {
@@ -121,8 +138,10 @@ typedef struct ws_record {
  * skipped by one rule that is a pure function of file content and offset. pcap: at an impossible record header the walk
  * goes on at the first record of the longest chain, stamps within a day of each other, that leads to what
  * ws_capture_resync finds from there, so only the neighbourhood is lost. pcapng: at the next three sound blocks in a
- * row, or sound blocks up to the file's end. A record that the file's end cuts off is damage up to the end. Runs of
- * damage are reported once, by the walk in whose range they start. The capture is borrowed. */
+ * row, or sound blocks up to the file's end. A record that the file's end cuts off is damage up to the end. A compressed
+ * stream that breaks off is damage from the first byte that belongs to no whole record to the last that could be
+ * decompressed (perhaps none), and the walk ends there. Runs of damage are reported once, by the walk in whose range
+ * they start. The capture is borrowed. */
 typedef struct ws_walk ws_walk;
 WS_MUST ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input);
 void ws_walk_destroy(ws_walk **walk);
@@ -133,6 +152,8 @@ WS_MUST ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end);
  * end). */
 WS_MUST ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more);
 uint64_t ws_walk_offset(const ws_walk *walk);
+/* How far the walk is in the file as it is stored: compressed bytes taken in; stored_bytes only at the very end. */
+uint64_t ws_walk_position(const ws_walk *walk);
 /* Damage found by this walk since ws_walk_range; borrowed. */
 const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count);
 
@@ -146,6 +167,7 @@ WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uin
 
 /* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path
  * without compression suffix, duplicates removed. Strings in the arena. */
+size_t ws_input_name_length(const char *path); /* without the compression suffix */
 WS_MUST ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
 
 #endif

@@ -1,14 +1,13 @@
-/* Input lists: arguments to the paths of captures, in the one order in which inputs are processed. Opens no capture. */
+/* Input lists: arguments to the paths of captures, in the one order in which inputs are processed. Opens captures
+ * only to tell them from other files of a directory. */
 #include "capture.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { LIST_DEPTH = 8 }; /* list files that name list files */
 
@@ -34,7 +33,7 @@ static bool ends_with(const char *text, size_t length, const char *suffix)
     return length > bytes && strncasecmp(text + length - bytes, suffix, bytes) == 0;
 }
 
-static size_t key_length(const char *path)
+size_t ws_input_name_length(const char *path)
 {
     size_t length = strlen(path);
     for (size_t i = 0; i < sizeof compression_suffixes / sizeof *compression_suffixes; i++)
@@ -66,24 +65,18 @@ static ws_err add_file(input_list *list, const char *path, const struct stat *st
     WS_TRY(ws_arena_alloc(list->arena, &copy, strlen(path) + 1, 1));
     strcpy(copy, path);
     tidy(copy);
-    list->items[list->count++] = (input){copy, key_length(copy), status->st_dev, status->st_ino};
+    list->items[list->count++] = (input){copy, ws_input_name_length(copy), status->st_dev, status->st_ino};
     return WS_OK;
 }
 
-/* Files of a directory that are meant as captures: by name, or by the magic of pcap and pcapng. */
+/* Files of a directory that are meant as captures: by name, or by their magic. */
 static bool looks_like_capture(const char *path)
 {
-    size_t key = key_length(path);
+    size_t key = ws_input_name_length(path);
     for (size_t i = 0; i < sizeof capture_suffixes / sizeof *capture_suffixes; i++)
         if (ends_with(path, key, capture_suffixes[i]))
             return true;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    uint32_t magic = 0;
-    bool read_it = file >= 0 && read(file, &magic, sizeof magic) == sizeof magic;
-    if (file >= 0)
-        close(file);
-    return read_it && (magic == 0xa1b2c3d4 || magic == 0xd4c3b2a1 || magic == 0xa1b23c4d || magic == 0x4d3cb2a1 ||
-                       magic == 0x0a0d0d0a);
+    return ws_capture_has_magic(path);
 }
 
 static ws_err add_directory(input_list *list, const char *path);

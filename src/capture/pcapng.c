@@ -37,9 +37,10 @@ ws_err ws_pcapng_check(const ws_capture *capture)
 {
     uint8_t block[WS_PCAPNG_SECTION_MIN], tail[4];
     bool swapped;
-    WS_CHECK(capture->bytes >= sizeof block, FORMAT,
-             "%s: byte %" PRIu64 ": the pcapng section header is cut off (28 bytes wanted)", capture->path,
-             capture->bytes);
+    uint64_t there;
+    WS_TRY(ws_capture_reach(capture, 0, sizeof block, &there));
+    WS_CHECK(there >= sizeof block, FORMAT,
+             "%s: byte %" PRIu64 ": the pcapng section header is cut off (28 bytes wanted)", capture->path, there);
     WS_TRY(ws_capture_read(capture, 0, block, sizeof block));
     WS_CHECK(section_order(block, &swapped), FORMAT, "%s: byte 8: not a pcapng byte-order magic (%08" PRIx32 ")",
              capture->path, ws_be32(block + 8));
@@ -49,9 +50,10 @@ ws_err ws_pcapng_check(const ws_capture *capture)
     unsigned major = ws_file16(block + 12, swapped), minor = ws_file16(block + 14, swapped);
     WS_CHECK(major == 1, FORMAT, "%s: byte 12: unsupported pcapng version %u.%u (1.x is read)", capture->path, major,
              minor);
-    WS_CHECK(total <= capture->bytes, FORMAT,
+    WS_TRY(ws_capture_reach(capture, 0, total, &there));
+    WS_CHECK(total <= there, FORMAT,
              "%s: byte %" PRIu64 ": the pcapng section header is cut off (%" PRIu32 " bytes wanted)", capture->path,
-             capture->bytes, total);
+             there, total);
     WS_TRY(ws_capture_read(capture, total - 4, tail, sizeof tail));
     WS_CHECK(ws_file32(tail, swapped) == total, FORMAT,
              "%s: byte %" PRIu32 ": the two lengths of the pcapng section header differ (%" PRIu32 ", %" PRIu32 ")",
@@ -63,11 +65,12 @@ ws_err ws_pcapng_check(const ws_capture *capture)
  * but the file ends inside it. */
 static ws_err look_at(ws_walk *walk, uint64_t offset, uint32_t *type, uint32_t *total, bool *swapped, bool *cut)
 {
-    const uint64_t left = walk->capture->bytes - offset;
     const uint8_t *block;
+    bool has;
     *total = 0;
     *swapped = walk->section_swapped;
-    *cut = left < WS_PCAPNG_BLOCK_MIN;
+    WS_TRY(ws_walk_has(walk, offset + WS_PCAPNG_BLOCK_MIN, &has));
+    *cut = !has;
     if (*cut)
         return WS_OK;
     WS_TRY(ws_walk_need(walk, offset, WS_PCAPNG_BLOCK_MIN, &block));
@@ -77,7 +80,8 @@ static ws_err look_at(ws_walk *walk, uint64_t offset, uint32_t *type, uint32_t *
     const uint32_t length = ws_file32(block + 4, *swapped);
     if (!length_possible(*type, length))
         return WS_OK;
-    *cut = length > left;
+    WS_TRY(ws_walk_has(walk, offset + length, &has));
+    *cut = !has;
     if (*cut)
         return WS_OK;
     uint8_t tail[4];
@@ -117,9 +121,12 @@ static ws_err sound_from(ws_walk *walk, uint64_t offset, bool *sound)
     const bool section_swapped = walk->section_swapped;
     ws_err error = WS_OK;
     *sound = true;
-    for (int i = 0; i < SOUND_BLOCKS && *sound && offset < walk->capture->bytes && error == WS_OK; i++) {
+    for (int i = 0; i < SOUND_BLOCKS && *sound && error == WS_OK; i++) {
         uint32_t type, total;
-        bool cut;
+        bool cut, more;
+        error = ws_walk_has(walk, offset + 1, &more);
+        if (error != WS_OK || !more)
+            break;
         error = look_at(walk, offset, &type, &total, &walk->section_swapped, &cut);
         *sound = error == WS_OK && total > 0 && known_type(type);
         offset += total;
@@ -131,19 +138,19 @@ static ws_err sound_from(ws_walk *walk, uint64_t offset, bool *sound)
 /* The block at walk->offset cannot be read: goes on at the next sound blocks; blocks lie at multiples of 4 bytes. */
 static ws_err skip_damage(ws_walk *walk, bool cut)
 {
-    const uint64_t from = walk->offset, bytes = walk->capture->bytes;
-    uint64_t to = (from + 4) & ~(uint64_t)3;
-    for (bool sound = false; to < bytes; to += 4) {
-        WS_TRY(sound_from(walk, to, &sound));
-        if (sound)
+    const uint64_t from = walk->offset;
+    bool more = true, sound = false;
+    for (walk->offset = (from + 4) & ~(uint64_t)3;; walk->offset += 4) {
+        WS_TRY(ws_walk_has(walk, walk->offset + 1, &more));
+        if (more)
+            WS_TRY(sound_from(walk, walk->offset, &sound));
+        if (sound || !more)
             break;
     }
-    if (to > bytes)
-        to = bytes;
-    bool truncated = cut && to == bytes;
-    WS_TRY(
-        ws_walk_add_damage(walk, truncated ? WS_DAMAGE_block_truncated : WS_DAMAGE_block_impossible, from, to - from));
-    walk->offset = to;
+    if (!more)
+        walk->offset = walk->bytes;
+    WS_TRY(ws_walk_add_damage(walk, cut && !more ? WS_DAMAGE_block_truncated : WS_DAMAGE_block_impossible, from,
+                              walk->offset - from));
     return WS_OK;
 }
 
@@ -280,10 +287,16 @@ static ws_err read_block(ws_walk *walk, uint32_t type, uint32_t total, bool swap
 ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more)
 {
     *more = false;
-    while (!*more && walk->offset < walk->end && walk->offset < walk->capture->bytes) {
+    while (!*more && walk->offset < walk->end) {
         uint32_t type, total;
-        bool swapped, cut;
-        WS_TRY(look_at(walk, walk->offset, &type, &total, &swapped, &cut));
+        bool swapped, cut, has;
+        WS_TRY(ws_walk_has(walk, walk->offset + 1, &has));
+        if (has)
+            WS_TRY(look_at(walk, walk->offset, &type, &total, &swapped, &cut));
+        if (!has || (total == 0 && cut && walk->capture->stream && ws_stream_fault(walk->capture->stream))) {
+            WS_TRY(ws_walk_finish(walk, WS_DAMAGE_block_truncated));
+            break;
+        }
         if (total > 0)
             WS_TRY(read_block(walk, type, total, swapped, record, more));
         else

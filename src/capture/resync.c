@@ -15,7 +15,8 @@
 enum {
     READER_BYTES = 4096,
     CHAIN_STEPS =
-        1 << 15, /* bounds hostile files: then the chain furthest behind is taken, and a repair may be needed */
+        1 << 15,       /* bounds hostile files: then the chain furthest behind is taken, and a repair may be needed */
+    CHAIN_WINDOWS = 8, /* so does this, in windows: it also bounds what a stream must keep */
     NEAR_SECONDS = 86400, /* between neighbours of a chain that resumes */
 };
 #define NOWHERE UINT64_MAX
@@ -48,9 +49,9 @@ static ws_err step(header_reader *reader, uint64_t offset, uint64_t *next)
     *next = NOWHERE;
     if (offset == capture->bytes)
         *next = offset;
-    if (offset > capture->bytes || capture->bytes - offset < WS_PCAP_RECORD_HEADER)
+    if (offset > capture->bytes || capture->bytes - offset < capture->record_header)
         return WS_OK;
-    if (offset < reader->begin || offset + WS_PCAP_RECORD_HEADER > reader->begin + reader->bytes) {
+    if (offset < reader->begin || offset + capture->record_header > reader->begin + reader->bytes) {
         uint64_t left = capture->bytes - offset;
         size_t bytes = left < READER_BYTES ? (size_t)left : READER_BYTES;
         WS_TRY(ws_capture_read(capture, offset, reader->buffer, bytes));
@@ -103,43 +104,48 @@ typedef struct chain_window {
     uint8_t *bytes;
 } chain_window;
 
+static uint64_t largest_record(const ws_capture *capture)
+{
+    return (uint64_t)capture->record_limit + capture->record_header;
+}
+
 static ws_err window_create(chain_window *window, const ws_capture *capture)
 {
     *window = (chain_window){0};
-    WS_TRY(WS_NEW_ARRAY(window->bytes, (size_t)capture->record_limit + 2 * WS_PCAP_RECORD_HEADER));
+    WS_TRY(WS_NEW_ARRAY(window->bytes, (size_t)capture->record_limit + 2 * capture->record_header));
     return WS_OK;
 }
 
 static ws_err window_load(chain_window *window, const ws_capture *capture, uint64_t begin)
 {
-    const uint64_t left = capture->bytes - begin, largest = (uint64_t)capture->record_limit + WS_PCAP_RECORD_HEADER;
+    const uint64_t left = capture->bytes - begin, largest = largest_record(capture);
     window->begin = begin;
     window->count = (size_t)(left < largest ? left : largest);
     window->end = begin + window->count;
     window->loaded =
-        left < window->count + WS_PCAP_RECORD_HEADER ? (size_t)left : window->count + WS_PCAP_RECORD_HEADER;
+        left < window->count + capture->record_header ? (size_t)left : window->count + capture->record_header;
     WS_TRY(ws_capture_read(capture, begin, window->bytes, window->loaded));
     return WS_OK;
 }
 
 /* Starts a chain behind every possible record of the window that reaches to its end or over it. */
-static inline __attribute__((always_inline)) ws_err collect(const ws_capture *capture, const chain_window *window,
-                                                            bool swapped, chain_heap *heap)
+static ws_err collect(const ws_capture *capture, const chain_window *window, chain_heap *heap)
 {
     const uint32_t limit = capture->record_limit;
-    for (size_t x = 0; x + WS_PCAP_RECORD_HEADER <= window->loaded && x < window->count; x++) {
-        const uint32_t length = ws_file32(window->bytes + x + 8, swapped);
-        if (length > limit || x + WS_PCAP_RECORD_HEADER + length < window->count)
+    const size_t header = capture->record_header;
+    for (size_t x = 0; x + header <= window->loaded && x < window->count; x++) {
+        const uint32_t length = ws_pcap_captured(capture, window->bytes + x);
+        if (length > limit || x + header + length < window->count)
             continue;
-        const uint64_t next = window->begin + x + WS_PCAP_RECORD_HEADER + length;
+        const uint64_t next = window->begin + x + header + length;
         if (passable(capture, window->bytes + x) && next <= capture->bytes)
             WS_TRY(heap_push(heap, next));
     }
     return WS_OK;
 }
 
-/* Lets the chain furthest behind advance until one is left; NOWHERE when all die. */
-static ws_err run_chains(header_reader *reader, chain_heap *heap, uint64_t *found)
+/* Lets the chain furthest behind advance until one is left, or to `limit`; NOWHERE when all die. */
+static ws_err run_chains(header_reader *reader, chain_heap *heap, uint64_t limit, uint64_t *found)
 {
     *found = NOWHERE;
     while (heap->count > 0) {
@@ -149,7 +155,7 @@ static ws_err run_chains(header_reader *reader, chain_heap *heap, uint64_t *foun
         WS_TRY(step(reader, behind, &next));
         if (next == NOWHERE)
             continue;
-        if (heap->count == 0 || reader->steps_left == 0) {
+        if (heap->count == 0 || reader->steps_left == 0 || behind >= limit) {
             *found = behind;
             return WS_OK;
         }
@@ -164,13 +170,9 @@ static ws_err survivor(header_reader *reader, const chain_window *window, uint64
 {
     chain_heap heap = {0};
     reader->steps_left = CHAIN_STEPS;
-    ws_err error;
-    if (reader->capture->swapped)
-        error = collect(reader->capture, window, true, &heap);
-    else
-        error = collect(reader->capture, window, false, &heap);
+    ws_err error = collect(reader->capture, window, &heap);
     if (error == WS_OK)
-        error = run_chains(reader, &heap, found);
+        error = run_chains(reader, &heap, window->end + CHAIN_WINDOWS * largest_record(reader->capture), found);
     free(heap.offsets);
     WS_TRY(error);
     return WS_OK;
@@ -188,7 +190,7 @@ ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *f
     WS_TRY(window_create(&window, capture));
     ws_err error = WS_OK;
     /* A window without a survivor holds damage; one that reaches the file's end leaves nothing behind it. */
-    while (error == WS_OK && offset + capture->record_limit + WS_PCAP_RECORD_HEADER < capture->bytes) {
+    while (error == WS_OK && offset + largest_record(capture) < capture->bytes) {
         uint64_t current = NOWHERE;
         error = window_load(&window, capture, offset);
         if (error == WS_OK)
@@ -234,10 +236,10 @@ static ws_err longest_chain(header_reader *reader, const chain_window *window, u
     reader->steps_left = CHAIN_STEPS;
     for (size_t x = window->count; x-- > 0 && error == WS_OK;) {
         const uint8_t *header = window->bytes + x;
-        if (x + WS_PCAP_RECORD_HEADER > window->loaded || !passable(capture, header))
+        if (x + capture->record_header > window->loaded || !passable(capture, header))
             continue;
         const uint64_t next = ws_pcap_next(capture, window->begin + x, header);
-        if (next == window->begin + x + WS_PCAP_RECORD_HEADER)
+        if (next == window->begin + x + capture->record_header)
             continue;
         if (next < window->end) {
             const size_t to = (size_t)(next - window->begin);
@@ -287,21 +289,40 @@ static ws_err resume_in(header_reader *reader, const chain_window *window, bool 
     return WS_OK;
 }
 
+/* Nothing behind the returned capture's size is looked at by a window that begins at `begin`; that is the true size, or
+ * so far away that it does not matter. Of a compressed capture, whose size is not known before its end. */
+static ws_err capture_from(const ws_capture *capture, uint64_t begin, ws_capture *out)
+{
+    const uint64_t end = begin + (CHAIN_WINDOWS + 4) * largest_record(capture);
+    uint64_t reached;
+    if (capture->stream)
+        ws_stream_release(capture->stream, begin); /* the walk goes on here or behind it */
+    WS_TRY(ws_capture_reach(capture, begin, end, &reached));
+    *out = *capture;
+    if (capture->stream && reached < end)
+        out->bytes = reached;
+    return WS_OK;
+}
+
 ws_err ws_capture_resume(const ws_capture *capture, uint64_t offset, bool cut, uint64_t *found)
 {
-    header_reader reader = {.capture = capture};
+    ws_capture from;
+    header_reader reader = {.capture = &from};
     chain_window window;
     WS_TRY(window_create(&window, capture));
     ws_err error = WS_OK;
     *found = NOWHERE;
-    for (uint64_t begin = offset + 1; begin < capture->bytes && *found == NOWHERE && error == WS_OK;
-         begin = window.end) {
-        error = window_load(&window, capture, begin);
+    for (uint64_t begin = offset + 1; *found == NOWHERE && error == WS_OK; begin = window.end) {
+        error = capture_from(capture, begin, &from);
+        if (error == WS_OK && begin >= from.bytes) {
+            *found = from.bytes;
+            break;
+        }
+        if (error == WS_OK)
+            error = window_load(&window, &from, begin);
         if (error == WS_OK)
             error = resume_in(&reader, &window, cut, found);
     }
-    if (*found == NOWHERE)
-        *found = capture->bytes;
     free(window.bytes);
     WS_TRY(error);
     return WS_OK;

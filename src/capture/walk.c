@@ -18,6 +18,7 @@ ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input)
     walk->capture = capture;
     walk->input = input;
     walk->offset = walk->end = capture->first_record;
+    walk->bytes = capture->stream ? 0 : capture->bytes;
     *out = walk;
     return WS_OK;
 }
@@ -33,20 +34,35 @@ void ws_walk_destroy(ws_walk **walk)
     *walk = NULL;
 }
 
-ws_err ws_walk_fill(ws_walk *walk, uint64_t offset, size_t bytes, const uint8_t **at)
+ws_err ws_walk_reach(ws_walk *walk, uint64_t end, bool *has)
+{
+    const uint64_t behind = walk->offset; /* a walk does not go back behind its record */
+    ws_stream_release(walk->capture->stream, behind);
+    WS_TRY(ws_capture_reach(walk->capture, behind, end, &walk->bytes));
+    *has = end <= walk->bytes;
+    return WS_OK;
+}
+
+static ws_err widen_buffer(ws_walk *walk, size_t bytes)
 {
     size_t wanted =
-        walk->capture->bytes < WALK_BUFFER ? (size_t)walk->capture->bytes : WALK_BUFFER; /* many files are small */
+        walk->capture->bytes < WALK_BUFFER ? (size_t)walk->capture->bytes : WALK_BUFFER; /* many are small */
     wanted = bytes > wanted ? bytes : wanted;
-    if (wanted > walk->capacity) {
-        uint8_t *buffer;
-        WS_TRY(WS_NEW_ARRAY(buffer, wanted));
-        if (walk->buffer)
-            memcpy(buffer, walk->buffer, walk->buffer_bytes);
-        free(walk->buffer);
-        walk->buffer = buffer;
-        walk->capacity = wanted;
-    }
+    if (wanted <= walk->capacity)
+        return WS_OK;
+    uint8_t *buffer;
+    WS_TRY(WS_NEW_ARRAY(buffer, wanted));
+    if (walk->buffer)
+        memcpy(buffer, walk->buffer, walk->buffer_bytes);
+    free(walk->buffer);
+    walk->buffer = buffer;
+    walk->capacity = wanted;
+    return WS_OK;
+}
+
+ws_err ws_walk_fill(ws_walk *walk, uint64_t offset, size_t bytes, const uint8_t **at)
+{
+    WS_TRY(widen_buffer(walk, bytes));
 
     /* What is there already moves to the front. */
     size_t kept = 0;
@@ -59,10 +75,11 @@ ws_err ws_walk_fill(ws_walk *walk, uint64_t offset, size_t bytes, const uint8_t 
 
     /* A range of some rank needs no more than a little beyond its end. */
     uint64_t ahead = walk->end > offset + WALK_READ_AHEAD ? walk->end - offset : WALK_READ_AHEAD;
-    uint64_t in_file = walk->capture->bytes - offset;
     uint64_t read = ahead < bytes ? bytes : ahead;
     read = read < walk->capacity ? read : walk->capacity;
-    read = read < in_file ? read : in_file;
+    bool has;
+    WS_TRY(ws_walk_has(walk, offset + read, &has));
+    read = has ? read : walk->bytes - offset;
     if (read > kept)
         WS_TRY(ws_capture_read(walk->capture, offset + kept, walk->buffer + kept, (size_t)read - kept));
     walk->buffer_bytes = read > kept ? (size_t)read : kept;
@@ -77,50 +94,76 @@ ws_err ws_walk_add_damage(ws_walk *walk, ws_damage_reason reason, uint64_t offse
     return WS_OK;
 }
 
+ws_err ws_walk_finish(ws_walk *walk, ws_damage_reason cut)
+{
+    const uint64_t left = walk->bytes - walk->offset;
+    if (walk->finished)
+        return WS_OK;
+    if (walk->capture->stream && ws_stream_fault(walk->capture->stream))
+        WS_TRY(ws_walk_add_damage(walk, WS_DAMAGE_stream_broken, walk->offset, left));
+    else if (left > 0)
+        WS_TRY(ws_walk_add_damage(walk, cut, walk->offset, left));
+    walk->offset = walk->bytes;
+    walk->finished = true;
+    return WS_OK;
+}
+
 /* The record at walk->offset cannot be read: notes the damage and moves on to where reading resumes. */
 static ws_err skip_damage(ws_walk *walk, bool cut)
 {
     uint64_t from = walk->offset, to;
+    bool more;
     WS_TRY(ws_capture_resume(walk->capture, from, cut, &to));
-    bool truncated = cut && to == walk->capture->bytes;
-    WS_TRY(ws_walk_add_damage(walk, truncated ? WS_DAMAGE_record_truncated : WS_DAMAGE_record_impossible, from,
-                              to - from));
     walk->offset = to;
+    WS_TRY(ws_walk_has(walk, to + 1, &more));
+    WS_TRY(ws_walk_add_damage(walk, cut && !more ? WS_DAMAGE_record_truncated : WS_DAMAGE_record_impossible, from,
+                              to - from));
     return WS_OK;
+}
+
+/* A stream that breaks off inside a record says nothing about the record. */
+static bool broken_off(const ws_walk *walk, bool possible)
+{
+    return possible && walk->capture->stream && ws_stream_fault(walk->capture->stream);
 }
 
 static ws_err pcap_next(ws_walk *walk, ws_record *record, bool *more)
 {
     const ws_capture *capture = walk->capture;
-    const uint64_t bytes = capture->bytes;
-    while (walk->offset < walk->end && walk->offset < bytes) {
+    *more = false;
+    while (walk->offset < walk->end) {
         const uint64_t offset = walk->offset;
         const uint8_t *header;
-        if (bytes - offset < WS_PCAP_RECORD_HEADER) {
-            WS_TRY(ws_walk_add_damage(walk, WS_DAMAGE_record_truncated, offset, bytes - offset));
-            walk->offset = bytes;
+        bool has;
+        WS_TRY(ws_walk_has(walk, offset + capture->record_header, &has));
+        if (!has) {
+            WS_TRY(ws_walk_finish(walk, WS_DAMAGE_record_truncated));
             break;
         }
-        WS_TRY(ws_walk_need(walk, offset, WS_PCAP_RECORD_HEADER, &header));
+        WS_TRY(ws_walk_need(walk, offset, capture->record_header, &header));
         const bool possible = ws_pcap_possible(capture, header);
         const uint64_t next = ws_pcap_next(capture, offset, header);
-        if (__builtin_expect(!possible || next > bytes, 0)) {
-            WS_TRY(skip_damage(walk, possible));
+        if (possible)
+            WS_TRY(ws_walk_has(walk, next, &has));
+        if (__builtin_expect(!possible || !has, 0)) {
+            if (broken_off(walk, possible))
+                WS_TRY(ws_walk_finish(walk, WS_DAMAGE_record_truncated));
+            else
+                WS_TRY(skip_damage(walk, possible));
             continue;
         }
         WS_TRY(ws_walk_need(walk, offset, (size_t)(next - offset), &header));
         record->offset = offset;
         record->time_ns = (int64_t)ws_file32(header, capture->swapped) * 1000000000 +
                           (int64_t)ws_file32(header + 4, capture->swapped) * (capture->nanoseconds ? 1 : 1000);
-        record->captured_length = ws_file32(header + 8, capture->swapped);
-        record->wire_length = ws_file32(header + 12, capture->swapped);
+        record->captured_length = ws_pcap_captured(capture, header);
+        record->wire_length = ws_pcap_wire(capture, header);
         record->link_type = capture->link_type;
-        record->frame = header + WS_PCAP_RECORD_HEADER;
+        record->frame = header + capture->record_header;
         walk->offset = next;
         *more = true;
-        return WS_OK;
+        break;
     }
-    *more = false;
     return WS_OK;
 }
 
@@ -133,6 +176,10 @@ ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more)
 
 ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end)
 {
+    if (begin != walk->offset) {
+        walk->finished = false;
+        walk->bytes = walk->capture->stream ? 0 : walk->capture->bytes;
+    }
     if (walk->capture->format == WS_CAPTURE_PCAPNG && (begin != walk->offset || begin == walk->capture->first_record)) {
         walk->interface_count = 0;
         walk->offset = walk->capture->first_record;
@@ -151,6 +198,18 @@ ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end)
 uint64_t ws_walk_offset(const ws_walk *walk)
 {
     return walk->offset;
+}
+
+uint64_t ws_walk_position(const ws_walk *walk)
+{
+    const ws_capture *capture = walk->capture;
+    if (!capture->stream)
+        return walk->offset;
+    /* The stream runs ahead of the walk; it is at its end only when the walk has noticed. */
+    const uint64_t taken = ws_stream_consumed(capture->stream);
+    if (walk->finished)
+        return capture->stored_bytes;
+    return taken < capture->stored_bytes ? taken : capture->stored_bytes - 1;
 }
 
 const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count)

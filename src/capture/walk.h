@@ -40,7 +40,8 @@ static inline uint64_t ws_file64(const uint8_t *at, bool swapped)
 
 enum {
     WS_PCAP_FILE_HEADER = 24,
-    WS_PCAP_RECORD_HEADER = 16,
+    WS_PCAP_RECORD_HEADER = 16, /* the least */
+    WS_PCAP_RECORD_HEADER_MOST = 24,
     WS_PCAPNG_BLOCK_MIN = 12,
     WS_PCAPNG_SECTION_MIN = 28,
     WS_PCAPNG_BLOCK_MAX = 16 << 20, /* as other readers have it; bounds what a false length can make us allocate */
@@ -48,15 +49,34 @@ enum {
 #define WS_PCAPNG_SECTION 0x0A0D0D0Au /* the same in both byte orders */
 #define WS_PCAPNG_BYTE_ORDER 0x1A2B3C4Du
 
+/* Whether the second length field is the captured length. */
+static inline bool ws_pcap_exchanged(const ws_capture *capture, const uint8_t *header)
+{
+    if (__builtin_expect(capture->lengths == WS_LENGTHS_USUAL, 1))
+        return false;
+    return capture->lengths == WS_LENGTHS_EXCHANGED ||
+           ws_file32(header + 12, capture->swapped) < ws_file32(header + 8, capture->swapped);
+}
+
+static inline uint32_t ws_pcap_captured(const ws_capture *capture, const uint8_t *header)
+{
+    return ws_file32(header + (ws_pcap_exchanged(capture, header) ? 12 : 8), capture->swapped);
+}
+
+static inline uint32_t ws_pcap_wire(const ws_capture *capture, const uint8_t *header)
+{
+    return ws_file32(header + (ws_pcap_exchanged(capture, header) ? 8 : 12), capture->swapped);
+}
+
 static inline bool ws_pcap_possible(const ws_capture *capture, const uint8_t *header)
 {
-    return ws_file32(header + 8, capture->swapped) <= capture->record_limit &&
+    return ws_pcap_captured(capture, header) <= capture->record_limit &&
            ws_file32(header + 4, capture->swapped) < capture->fraction_limit;
 }
 
 static inline uint64_t ws_pcap_next(const ws_capture *capture, uint64_t offset, const uint8_t *header)
 {
-    return offset + WS_PCAP_RECORD_HEADER + ws_file32(header + 8, capture->swapped);
+    return offset + capture->record_header + ws_pcap_captured(capture, header);
 }
 
 /* A pcapng interface: what its packets need. */
@@ -71,6 +91,8 @@ struct ws_walk {
     const ws_capture *capture; /* borrowed */
     uint32_t input;
     uint64_t offset, end; /* of the next record; of the range */
+    uint64_t bytes;       /* of the capture; compressed: what is known to be there */
+    bool finished;        /* the end was met, and what it cuts off noted */
     uint8_t *buffer;      /* bytes [buffer_begin, buffer_begin + buffer_bytes) of the file */
     size_t capacity, buffer_bytes;
     uint64_t buffer_begin;
@@ -82,8 +104,24 @@ struct ws_walk {
     size_t interface_count, interface_capacity;
 };
 
-/* Reads exactly `bytes` bytes at `offset` (within the capture's size); a file that shrank meanwhile is an error. */
+/* *reached: `end`, or the capture's end where that comes first. Compressed: what lies at `begin` and behind it is there
+ * then. */
+WS_MUST ws_err ws_capture_reach(const ws_capture *capture, uint64_t begin, uint64_t end, uint64_t *reached);
+/* Reads exactly `bytes` bytes at `offset` (within what was reached); a file that shrank meanwhile is an error. */
 WS_MUST ws_err ws_capture_read(const ws_capture *capture, uint64_t offset, void *out, size_t bytes);
+
+/* *has: whether the capture has `end` bytes. The slow half of ws_walk_has. */
+WS_MUST ws_err ws_walk_reach(ws_walk *walk, uint64_t end, bool *has);
+
+static inline ws_err ws_walk_has(ws_walk *walk, uint64_t end, bool *has)
+{
+    *has = end <= walk->bytes;
+    return *has || !walk->capture->stream ? WS_OK : ws_walk_reach(walk, end, has);
+}
+
+/* At the end of the capture, with less than a record left: notes what cannot be read, with `cut` as its reason unless
+ * a compressed stream broke off here. */
+WS_MUST ws_err ws_walk_finish(ws_walk *walk, ws_damage_reason cut);
 
 /* Makes [offset, offset + bytes) of the file present in the buffer (it lies within the file); *at is valid until the
  * next call. The slow half of ws_walk_need. */

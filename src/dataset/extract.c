@@ -8,7 +8,12 @@
 #include <stdlib.h>
 
 /* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. */
-enum { ROUND_BYTES_A_RANK = 32 << 20, ROUND_BYTES_ALONE = 1 << 20, ROUND_BYTES_LEAST = 4096 };
+enum {
+    ROUND_BYTES_A_RANK = 32 << 20,
+    ROUND_BYTES_ALONE = 1 << 20,
+    ROUND_BYTES_LEAST = 4096,
+    ROUND_CONTENT = 8, /* times the round: how much a compressed input may hold in it */
+};
 
 static ws_err choose_rules(extraction *x)
 {
@@ -47,8 +52,8 @@ static ws_err choose_rules(extraction *x)
 static ws_err open_labels(extraction *x)
 {
     if (x->label_rules != NULL && x->options->labels == NULL)
-        return ws_labels_open_rules(&x->labels, &x->label_rules, &x->paths);
-    return ws_labels_open(&x->labels, x->adapter, x->options->labels, &x->paths);
+        return ws_labels_open_rules(&x->labels, &x->label_rules, &x->plain_paths);
+    return ws_labels_open(&x->labels, x->adapter, x->options->labels, &x->plain_paths);
 }
 
 static ws_err prepare_all(extraction *x)
@@ -93,6 +98,7 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
         step = x->comm->size > 1 ? (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size : ROUND_BYTES_ALONE;
     if (step < ROUND_BYTES_LEAST)
         step = ROUND_BYTES_LEAST;
+    x->content_limit = step * ROUND_CONTENT;
     while (x->round_begin < x->total_bytes) {
         WS_TRY(check_stop_all(x->comm, x->options->output));
         x->round_end = step < x->total_bytes - x->round_begin ? x->round_begin + step : x->total_bytes;

@@ -31,13 +31,15 @@ typedef struct extract_counts {
 enum { EXTRACT_COUNTS = sizeof(extract_counts) / sizeof(uint64_t) };
 
 typedef struct extract_input {
-    const char *path; /* in the arena */
-    uint64_t bytes, first_record;
-    bool splittable;
+    const char *path;             /* in the arena */
+    uint64_t bytes, first_record; /* bytes: as stored */
+    uint32_t record_header;
+    bool splittable, compressed;
     int reader; /* the rank that reads all of an input that cannot be split */
     int hasher; /* the rank that takes its SHA-256 */
     /* How far it is read; the same on all ranks. */
-    uint64_t next_offset; /* a true record start, or the end */
+    uint64_t next_offset;   /* a true record start, or the end */
+    uint64_t next_position; /* the same in the file as it is stored: differs where it is compressed */
     uint64_t records;
     int64_t newest_ns; /* of its packets */
     /* Of this rank. */
@@ -66,15 +68,18 @@ typedef struct closing_point {
     int64_t newest_ns; /* of the packets before it */
 } closing_point;
 
-/* A byte range of an input that one rank walks in one round: [begin, end), from a true record start. */
+/* A byte range of an input that one rank walks in one round: [begin, end), from a true record start. Of a compressed input
+ * the round takes a range of the compressed bytes; what it holds may be so much that the walk stops before its end. Then
+ * the round ends there. */
 typedef struct extract_piece {
     uint32_t input;
     int rank;
-    bool interior; /* its start is a guess until the walk before it proves it */
-    bool empty;    /* the record before it, or a guess, reaches over it */
-    bool walk;     /* to be walked (again) in this pass */
-    uint64_t begin, end;
+    bool interior;             /* its start is a guess until the walk before it proves it */
+    bool empty;                /* the record before it, or a guess, reaches over it */
+    bool walk;                 /* to be walked (again) in this pass */
+    uint64_t begin, end;       /* compressed: end is a position in the file as it is stored */
     uint64_t reached, records; /* after the walk: first record start at or after end */
+    uint64_t position;         /* compressed: how far the walk came in the file as it is stored */
     uint64_t first_ordinal;
     size_t first_packet, packet_count; /* on its rank: packets in extraction.packets */
     extract_counts counts;             /* on its rank */
@@ -89,7 +94,8 @@ typedef struct extraction {
     const ws_dataset_adapter *adapter;
     ws_flow_rules rules;
     ws_arena *arena;
-    ws_string_list paths, names; /* of the inputs: as opened, as stored */
+    ws_string_list paths, names; /* of the inputs: as opened; as stored, without compression suffix */
+    ws_string_list plain_paths;  /* as opened, without compression suffix: what labels are looked up by */
     extract_input *inputs;
     size_t input_count;
     skipped_input *skipped;
@@ -98,7 +104,8 @@ typedef struct extraction {
     ws_packet_filter *filter; /* NULL without --filter */
 
     /* the round */
-    uint64_t round_begin, round_end; /* in the concatenation of all inputs */
+    uint64_t round_begin, round_end; /* in the concatenation of all inputs as they are stored */
+    uint64_t content_limit;          /* of a compressed input in one round */
     extract_piece *pieces;
     size_t piece_count, piece_capacity;
     closing_point *points;

@@ -46,9 +46,9 @@ static ws_err list_paths_all(extraction *x)
 /* What the rank that looked at a file tells the others; followed by message and hint, each with its NUL. */
 typedef struct header_news {
     uint64_t bytes, first_record;
-    uint32_t index, message_bytes, hint_bytes;
+    uint32_t index, message_bytes, hint_bytes, record_header;
     uint16_t error; /* ws_err */
-    uint16_t splittable;
+    bool splittable, compressed;
 } header_news;
 
 static void look_at_header(const char *path, uint32_t index, ws_text *news)
@@ -61,9 +61,11 @@ static void look_at_header(const char *path, uint32_t index, ws_text *news)
                        .hint_bytes = (uint32_t)strlen(hint) + 1,
                        .error = (uint16_t)error};
     if (error == WS_OK) {
-        one.bytes = capture.bytes;
+        one.bytes = capture.stored_bytes;
         one.first_record = capture.first_record;
+        one.record_header = capture.record_header;
         one.splittable = capture.splittable;
+        one.compressed = capture.stream != NULL;
     }
     ws_text_append_bytes(news, &one, sizeof one);
     ws_text_append_bytes(news, message, one.message_bytes);
@@ -120,30 +122,52 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const input_name *)a)->name, ((const input_name *)b)->name);
 }
 
-/* Names as stored: base names, so that a store does not depend on where its inputs lay. Where some are alike, those get one
- * folder more, until no two are: rows are named by them (row_hash). */
+static ws_err strip_suffixes(extraction *x)
+{
+    const char **plain = NULL;
+    WS_TRY(ws_arena_alloc(x->arena, &plain, x->input_count, sizeof *plain));
+    for (size_t i = 0; i < x->input_count; i++) {
+        char *copy;
+        const size_t length = ws_input_name_length(x->inputs[i].path);
+        WS_TRY(ws_arena_alloc(x->arena, &copy, length + 1, 1));
+        memcpy(copy, x->inputs[i].path, length);
+        plain[i] = copy;
+    }
+    x->plain_paths = (ws_string_list){plain, x->input_count};
+    return WS_OK;
+}
+
+/* The name that the next round of comparing knows the input by: one folder more, and where there is none, with its
+ * compression suffix ("a.pcap" and "a.pcap.gz" side by side). */
+static void lengthen_name(const extraction *x, input_name *name)
+{
+    const char *path = x->plain_paths.items[name->input], *longer = path_tail(path, ++name->parts);
+    name->name = longer != name->name ? longer : x->inputs[name->input].path;
+}
+
+/* Names as stored: base names without compression suffix, so that a store does not depend on where its inputs lay nor on
+ * whether they were compressed. Where some are alike, those get one folder more, until no two are: rows are named by
+ * them (row_hash). */
 static ws_err name_inputs(extraction *x)
 {
     const size_t count = x->input_count;
     const char **names = NULL;
     input_name *sorted = NULL;
+    WS_TRY(strip_suffixes(x));
     WS_TRY(ws_arena_alloc(x->arena, &names, count, sizeof *names));
     WS_TRY(ws_arena_alloc(x->arena, &sorted, count, sizeof *sorted));
     for (size_t i = 0; i < count; i++)
-        sorted[i] = (input_name){.name = ws_path_base(x->inputs[i].path), .input = i, .parts = 1};
+        sorted[i] = (input_name){.name = ws_path_base(x->plain_paths.items[i]), .input = i, .parts = 1};
     for (bool alike = true; alike;) {
         alike = false;
         qsort(sorted, count, sizeof *sorted, compare_names);
         for (size_t first = 0, next = 0; first < count; first = next) {
             for (next = first + 1; next < count && compare_names(&sorted[first], &sorted[next]) == 0;)
                 next++;
-            for (size_t k = first; k < next && next - first > 1; k++) {
-                const char *path = x->inputs[sorted[k].input].path, *longer = path_tail(path, ++sorted[k].parts);
-                alike = alike || longer != path_tail(path, sorted[k].parts - 1);
-            }
+            alike = alike || next - first > 1;
+            for (size_t k = first; k < next && next - first > 1; k++)
+                lengthen_name(x, &sorted[k]);
         }
-        for (size_t k = 0; k < count; k++)
-            sorted[k].name = path_tail(x->inputs[sorted[k].input].path, sorted[k].parts);
     }
     for (size_t k = 0; k < count; k++)
         names[sorted[k].input] = sorted[k].name;
@@ -172,8 +196,11 @@ static ws_err take_news(extraction *x, const char *const *by_index)
         *input = (extract_input){.path = x->paths.items[i],
                                  .bytes = one.bytes,
                                  .first_record = one.first_record,
+                                 .record_header = one.record_header,
                                  .splittable = one.splittable,
+                                 .compressed = one.compressed,
                                  .next_offset = one.first_record,
+                                 .next_position = one.compressed ? 0 : one.first_record,
                                  .newest_ns = INT64_MIN,
                                  .capture = {.file = -1}};
         paths[x->input_count++] = input->path;
@@ -249,9 +276,15 @@ ws_err extract_input_use(extract_input *input, uint32_t index)
         return WS_OK;
     if (input->capture.file < 0)
         WS_TRY(ws_capture_open(&input->capture, input->path));
-    WS_CHECK(input->capture.bytes >= input->bytes, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes before",
-             input->path, input->capture.bytes, input->bytes);
-    input->capture.bytes = input->bytes; /* what was appended since the start is not part of this run */
+    WS_CHECK(input->capture.stored_bytes >= input->bytes, IO,
+             "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes before", input->path, input->capture.stored_bytes,
+             input->bytes);
+    /* What was appended since the start is not part of this run. */
+    WS_CHECK(!input->compressed || input->capture.stored_bytes == input->bytes, IO,
+             "%s: had %" PRIu64 " bytes before and has %" PRIu64 " now", input->path, input->bytes,
+             input->capture.stored_bytes);
+    if (!input->compressed)
+        input->capture.bytes = input->bytes;
     WS_TRY(ws_walk_create(&input->walk, &input->capture, index));
     return WS_OK;
 }

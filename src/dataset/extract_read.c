@@ -4,7 +4,8 @@
  * guess (ws_capture_resync) and the walks prove it: the first piece starts at a true record start, so where the walk of
  * each piece ends exactly at the next one's start, all starts are true. Where not, the next piece is walked again from
  * where the walk before it ended, and the repair is counted. A guess can cost time, never change a result. An input
- * that cannot be split is read by one rank, which keeps its walk from round to round.
+ * that cannot be split is read by one rank, which keeps its walk from round to round; a compressed one by its compressed
+ * bytes.
  *
  * Record numbers follow from the record counts of all pieces; with them the points where flows leave, and the newest
  * time before each. Packets stay in x->packets, piece by piece in the order of x->pieces.
@@ -20,7 +21,7 @@ static bool input_range(const extraction *x, const extract_input *input, uint64_
     uint64_t stop = x->round_end - base;
     *end = stop < input->bytes ? stop : input->bytes;
     *begin = input->next_offset;
-    return x->round_begin < base + input->bytes && *begin < *end;
+    return x->round_begin < base + input->bytes && input->next_position < *end;
 }
 
 static ws_err add_piece(extraction *x, uint32_t input, int rank, uint64_t begin, uint64_t end, bool interior)
@@ -76,8 +77,8 @@ static ws_err cut_round(extraction *x)
         x->last_input = i;
         if (!input_range(x, input, base, &begin, &end))
             continue;
-        *(input->splittable ? &splittable : &alone[input->reader]) += end - begin;
-        all += end - begin;
+        *(input->splittable ? &splittable : &alone[input->reader]) += end - input->next_position;
+        all += end - input->next_position;
     }
     share_bytes(alone, splittable, all, ranks, cut);
     base = x->first_base;
@@ -131,7 +132,7 @@ static ws_err place_starts_all(extraction *x)
             piece->end = next;
         if (piece->interior)
             piece->begin = guesses[piece->rank];
-        piece->empty = piece->begin >= piece->end;
+        piece->empty = !x->inputs[piece->input].compressed && piece->begin >= piece->end;
         next = piece->empty ? piece->end : piece->begin;
     }
     free(guesses);
@@ -186,16 +187,24 @@ static ws_err keep_damage(extraction *x, extract_piece *piece, const ws_walk *wa
     return WS_OK;
 }
 
+/* Whether the walk of a compressed input has had its part of the round. */
+static bool part_is_done(const extraction *x, const extract_piece *piece)
+{
+    const extract_input *input = &x->inputs[piece->input];
+    return input->compressed && (ws_walk_position(input->walk) >= piece->end ||
+                                 ws_walk_offset(input->walk) - piece->begin >= x->content_limit);
+}
+
 static ws_err walk_piece(extraction *x, extract_piece *piece)
 {
     extract_input *input = &x->inputs[piece->input];
     WS_TRY(extract_input_use(input, piece->input));
-    WS_TRY(ws_walk_range(input->walk, piece->begin, piece->end));
+    WS_TRY(ws_walk_range(input->walk, piece->begin, input->compressed ? WS_CAPTURE_BYTES_UNKNOWN : piece->end));
     memset(&piece->counts, 0, sizeof piece->counts);
     piece->first_packet = x->packet_count;
     ws_record record;
     bool more = true;
-    for (;;) {
+    while (!part_is_done(x, piece)) {
         WS_TRY(ws_walk_next(input->walk, &record, &more));
         if (!more)
             break;
@@ -204,14 +213,15 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
     WS_TRY(keep_damage(x, piece, input->walk));
     piece->packet_count = x->packet_count - piece->first_packet;
     piece->reached = ws_walk_offset(input->walk);
+    piece->position = ws_walk_position(input->walk);
     piece->records = piece->counts.records;
-    if (piece->end >= input->bytes) /* a round may hold more small files than a process may have open */
+    if (piece->position >= input->bytes) /* a round may hold more small files than a process may have open */
         extract_input_release(input);
     return WS_OK;
 }
 
 typedef struct walk_news {
-    uint64_t piece, reached, records;
+    uint64_t piece, reached, position, records;
 } walk_news;
 
 /* Walks this rank's pieces that are marked, and tells all ranks how far every walk came. */
@@ -225,13 +235,14 @@ static ws_err walk_marked_all(extraction *x)
         if (!piece->walk || piece->empty || piece->rank != x->comm->rank)
             continue;
         local = walk_piece(x, piece);
-        mine[count++] = (walk_news){k, piece->reached, piece->records};
+        mine[count++] = (walk_news){k, piece->reached, piece->position, piece->records};
     }
     ws_err error = ws_agree_all(x->comm, local);
     if (error == WS_OK)
         error = ws_gather_all(x->comm, mine, count * sizeof *mine, (void **)&news, &bytes, NULL);
     for (size_t i = 0; error == WS_OK && i < bytes / sizeof *news; i++) {
         x->pieces[news[i].piece].reached = news[i].reached;
+        x->pieces[news[i].piece].position = news[i].position;
         x->pieces[news[i].piece].records = news[i].records;
     }
     for (size_t k = 0; k < x->piece_count; k++)
@@ -265,6 +276,23 @@ static bool mark_repairs(extraction *x)
     return any;
 }
 
+/* Where a compressed input held more than a round may, the round ends there; what lies behind it is read in the next. */
+static void end_round_early(extraction *x)
+{
+    uint64_t base = x->first_base;
+    size_t input = x->first_input;
+    for (size_t k = 0; k < x->piece_count; k++) {
+        const extract_piece *piece = &x->pieces[k];
+        while (input < piece->input)
+            base += x->inputs[input++].bytes;
+        if (!x->inputs[input].compressed || piece->position >= piece->end)
+            continue;
+        x->round_end = base + piece->position;
+        x->last_input = input;
+        x->piece_count = k + 1;
+    }
+}
+
 /* ---------------------------------------------------------------- ordinals and closing points */
 /* Takes what the proved walks found into the inputs, and numbers the packets of this rank. */
 static ws_err settle_pieces(extraction *x)
@@ -274,6 +302,7 @@ static ws_err settle_pieces(extraction *x)
         extract_input *input = &x->inputs[piece->input];
         piece->first_ordinal = input->records;
         input->next_offset = piece->reached;
+        input->next_position = input->compressed ? piece->position : piece->reached;
         if (piece->empty)
             continue;
         input->records += piece->records;
@@ -373,6 +402,7 @@ ws_err extract_round_read_all(extraction *x)
     do
         WS_TRY(walk_marked_all(x));
     while (mark_repairs(x));
+    end_round_early(x);
 
     ws_err local = settle_pieces(x);
     if (local == WS_OK)

@@ -49,7 +49,8 @@ static ws_err append_description(const char *path, const cJSON *root, bool json,
 
 /* ---------------------------------------------------------------- captures */
 typedef struct capture_summary {
-    uint64_t records, packets, skipped[WS_SKIP_COUNT], wire_bytes, captured_bytes, damage_runs, damage_bytes;
+    uint64_t records, packets, skipped[WS_SKIP_COUNT], wire_bytes, captured_bytes, content_bytes;
+    uint64_t damage_runs, damage_bytes, damage_by_reason[WS_DAMAGE_COUNT];
     int64_t first_ns, last_ns;
     int link_types[16]; /* seen, in order of appearance */
     int link_type_count;
@@ -72,7 +73,7 @@ static ws_err walk_capture(const ws_capture *capture, capture_summary *summary)
     summary->last_ns = INT64_MIN;
     ws_err error = ws_walk_create(&walk, capture, 0);
     if (error == WS_OK)
-        error = ws_walk_range(walk, capture->first_record, capture->bytes);
+        error = ws_walk_range(walk, capture->first_record, capture->bytes); /* to the end, also where it is unknown */
     while (error == WS_OK && more) {
         ws_record record;
         ws_packet packet;
@@ -92,8 +93,11 @@ static ws_err walk_capture(const ws_capture *capture, capture_summary *summary)
     }
     if (error == WS_OK) {
         const ws_damage *damage = ws_walk_damage(walk, &summary->damage_runs);
-        for (size_t i = 0; i < summary->damage_runs; i++)
+        for (size_t i = 0; i < summary->damage_runs; i++) {
             summary->damage_bytes += damage[i].bytes;
+            summary->damage_by_reason[damage[i].reason]++;
+        }
+        summary->content_bytes = ws_walk_offset(walk);
     }
     ws_walk_destroy(&walk);
     return error;
@@ -115,7 +119,11 @@ static cJSON *capture_json(const ws_capture *capture, const capture_summary *sum
         cJSON_AddItemToArray(links, cJSON_CreateNumber(summary->link_types[i]));
     if (summary->link_type_count == 0 && capture->format == WS_CAPTURE_PCAP)
         cJSON_AddItemToArray(links, cJSON_CreateNumber(capture->link_type));
-    add_integer(root, "bytes", capture->bytes);
+    add_integer(root, "bytes", capture->stored_bytes);
+    if (capture->compression != WS_COMPRESSION_NONE) {
+        cJSON_AddStringToObject(root, "compression", ws_compression_names[capture->compression]);
+        add_integer(root, "content_bytes", summary->content_bytes);
+    }
     add_integer(root, "records", summary->records);
     add_integer(root, "packets", summary->packets);
     if (summary->records > 0) {
@@ -130,6 +138,10 @@ static cJSON *capture_json(const ws_capture *capture, const capture_summary *sum
             add_integer(skipped, ws_skip_names[s], summary->skipped[s]);
     add_integer(root, "damage_runs", summary->damage_runs);
     add_integer(root, "damage_bytes", summary->damage_bytes);
+    cJSON *reasons = cJSON_AddObjectToObject(root, "damage_by_reason");
+    for (int r = 0; r < WS_DAMAGE_COUNT; r++)
+        if (summary->damage_by_reason[r] > 0)
+            add_integer(reasons, ws_damage_names[r], summary->damage_by_reason[r]);
     return root;
 }
 

@@ -84,8 +84,8 @@ static void headers_that_are_not_understood(void **state)
     content.data[4] = 3;
     expect_refusal(&content, "byte 4: unsupported pcap version 3.4", NULL);
     content.data[4] = 2;
-    content.data[6] = 3;
-    expect_refusal(&content, "byte 4: unsupported pcap version 2.3", NULL);
+    content.data[6] = 5;
+    expect_refusal(&content, "byte 4: unsupported pcap version 2.5", NULL);
 
     static const struct {
         size_t at;
@@ -114,13 +114,13 @@ static void other_formats_are_named(void **state)
     static const struct {
         const char *hex, *reason, *hint;
     } cases[] = {
-        {"1f8b0800 00000000", "gzip", "gunzip"},
-        {"28b52ffd 04000000", "zstd", "zstd -d"},
-        {"fd377a58 5a000000", "xz", "xz -d"},
-        {"425a6839 31415926", "bzip2", "bunzip2"},
+        {"1f8b0800 00000000", "nothing of it can be decompressed: the compressed data is cut off", NULL},
+        {"28b52ffd 04000000", "nothing of it can be decompressed: the compressed data is cut off", NULL},
+        {"fd377a58 5a000000", "nothing of it can be decompressed: the compressed data is cut off", NULL},
+        {"425a6839 31415926", "nothing of it can be decompressed: the compressed data is cut off", NULL},
+        {"1f8b0000 00000000", "gzip", "gunzip"},
         {"04224d18 00000000", "lz4", "lz4 -d"},
         {"736e6f6f 70000000 00000002", "snoop", "editcap"},
-        {"34cdb2a1 02000400", "modified pcap", "editcap"},
         {"474d4255 00000000", "Network Monitor", "editcap"},
         {"7b226120 3a203122", "not a capture (begins with 7b226120)", "pcapng"},
     };
