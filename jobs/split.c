@@ -6,6 +6,7 @@
 typedef struct split_options {
     ws_job_common common;
     const char *protocol, *label, *output;
+    ws_string_list normal;
     int64_t protocol_seed, minimum_rows;
     double train_fraction, validation_fraction;
 } split_options;
@@ -18,30 +19,45 @@ static const ws_option fields[] = {
     WS_OPTION_DOUBLE(split_options, validation_fraction, 0.2, 0, 1, "share that validates; the rest is test"),
     WS_OPTION_STRING(split_options, label, NULL, "label level: only labelled rows take part, classes are stratified"),
     WS_OPTION_INT(split_options, minimum_rows, 0, 0, 1e15, "classes with fewer labelled rows are left out"),
-    WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (standard output without it)"),
+    WS_OPTION_LIST(split_options, normal, NULL, "classes that are normal, for protocols that tell them from anomalies"),
+    WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (JSON; --json writes it to standard output)"),
     WS_OPTION_END,
 };
 static const ws_option_table table = {"", sizeof(split_options), fields, ""};
 
-static ws_err write_manifest(const ws_store *store, const split_options *options)
+/* The manifest where it is asked for, the report otherwise. */
+static ws_err show(const ws_split *split, const ws_store *store, const split_options *options,
+                   const ws_split_options *wanted)
 {
-    const ws_split_options wanted = {options->protocol,       options->protocol_seed,
-                                     options->train_fraction, options->validation_fraction,
-                                     options->label,          options->minimum_rows};
-    ws_split split;
+    bool manifest = options->output != NULL || options->common.json;
     ws_text text = {0};
-    WS_TRY(ws_split_create(&split, store, &wanted));
-    ws_err error = ws_split_manifest(&split, store, &wanted, &text);
+    ws_err error =
+        manifest ? ws_split_manifest(split, store, wanted, &text) : ws_split_report(split, store, wanted, &text);
     if (error == WS_OK && options->output != NULL)
         error = ws_file_write(options->output, ws_text_string(&text), text.length);
     else if (error == WS_OK && fputs(ws_text_string(&text), stdout) < 0)
         error = WS_ERROR(IO, "cannot write to standard output");
+    ws_text_destroy(&text);
+    return error;
+}
+
+static ws_err make_split(const ws_store *store, const split_options *options)
+{
+    const ws_split_options wanted = {.protocol = options->protocol,
+                                     .protocol_seed = options->protocol_seed,
+                                     .train_fraction = options->train_fraction,
+                                     .validation_fraction = options->validation_fraction,
+                                     .label = options->label,
+                                     .minimum_rows = options->minimum_rows,
+                                     .normal = options->normal};
+    ws_split split;
+    WS_TRY(ws_split_create(&split, store, &wanted));
+    ws_err error = show(&split, store, options, &wanted);
     if (error == WS_OK)
         ws_info("split %.16s: %llu train, %llu validation, %llu test rows; %llu rows in %zu classes left out",
                 split.hash, (unsigned long long)split.counts[WS_PART_TRAIN],
                 (unsigned long long)split.counts[WS_PART_VALIDATION], (unsigned long long)split.counts[WS_PART_TEST],
                 (unsigned long long)split.rows_left_out, split.classes_left_out);
-    ws_text_destroy(&text);
     ws_split_destroy(&split);
     WS_TRY(error);
     return WS_OK;
@@ -57,7 +73,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     if (options->output != NULL)
         WS_TRY(ws_output_check(options->output, WS_OUTPUT_TEXT));
     WS_TRY(ws_store_open(&store, positional->items[0]));
-    ws_err error = write_manifest(&store, options);
+    ws_err error = make_split(&store, options);
     ws_store_close(&store);
     WS_TRY(error);
     return WS_OK;

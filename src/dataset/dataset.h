@@ -140,6 +140,7 @@ typedef struct ws_split_options {
     double train_fraction, validation_fraction; /* the rest is test */
     const char *label;    /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
     int64_t minimum_rows; /* classes with fewer labelled rows are left out, and reported */
+    ws_string_list normal; /* names of the classes that are normal, for protocols that tell them from anomalies */
 } ws_split_options;
 typedef struct ws_split {
     uint64_t rows;
@@ -156,12 +157,20 @@ typedef struct ws_protocol {
     /* Sets part[] of the rows in `chosen` (ascending row numbers). label[i] belongs to chosen[i]. */
     ws_err (*assign)(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
                      const int32_t *label, uint64_t count, uint8_t *part);
+    bool published; /* has fractions of its own, and may leave rows out */
 } ws_protocol;
 extern const ws_protocol *const ws_protocols[]; /* NULL-terminated */
 const ws_protocol *ws_protocol_find(const char *name);
 /* What parts share: for each kind of value, how many values stand in both parts, and how many rows of the first part have
  * such a value, of all its rows. */
-typedef enum ws_audit_column { WS_AUDIT_DUPLICATES, WS_AUDIT_SESSIONS, WS_AUDIT_HOSTS, WS_AUDIT_COLUMNS } ws_audit_column;
+typedef enum ws_audit_column {
+    WS_AUDIT_DUPLICATES,      /* input_hash: a model sees the same */
+    WS_AUDIT_SESSIONS,        /* 5-tuple */
+    WS_AUDIT_HOSTS,           /* forward sender */
+    WS_AUDIT_NEAR_DUPLICATES, /* features equal after rounding each to 4 binary digits behind the leading one (3 %) */
+    WS_AUDIT_SAME_BEGINNING,  /* direction and payload length of the first 16 packets, of flows with 8 or more */
+    WS_AUDIT_COLUMNS
+} ws_audit_column;
 typedef enum ws_audit_pair {
     WS_AUDIT_TEST_IN_TRAIN,
     WS_AUDIT_VALIDATION_IN_TRAIN,
@@ -177,10 +186,13 @@ typedef struct ws_split_audit {
 } ws_split_audit;
 /* Needs of `split` only rows and part. */
 WS_MUST ws_err ws_split_audit_make(ws_split_audit *out, const ws_split *split, const ws_store *store);
-/* The manifest: options, counts by part and class, checksums, row hashes of each part, and the leakage audit (exact
- * duplicates across parts by input_hash, shared sessions and hosts), as JSON text appended to out. */
+/* The manifest: options, counts by part and class, checksums, row hashes of each part, and the leakage audit: the
+ * overlaps, the best single feature of each class, and findings in words; as JSON text appended to out. */
 WS_MUST ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options,
                                  ws_text *out);
+/* Parts and audit as text for people. */
+WS_MUST ws_err ws_split_report(const ws_split *split, const ws_store *store, const ws_split_options *options,
+                               ws_text *out);
 
 /* ---------------------------------------------------------------- normalisation (normalise.c) */
 /* Column mean and population standard deviation over the chosen rows (std < 1e-6 becomes 1), clip to +-8.

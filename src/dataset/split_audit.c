@@ -1,11 +1,13 @@
-/* split_audit: what the parts of a split share that they should not: exact duplicates, sessions, hosts. */
+/* split_audit: what the parts of a split share that they should not: duplicates and near ones, sessions, hosts. */
 #include <stdlib.h>
-#include "dataset/dataset.h"
+#include "dataset/split_audit.h"
 
-const char *const ws_audit_column_names[WS_AUDIT_COLUMNS] = {"duplicates", "sessions", "hosts"};
+const char *const ws_audit_column_names[WS_AUDIT_COLUMNS] = {"duplicates", "sessions", "hosts", "near_duplicates",
+                                                             "same_beginning"};
 const char *const ws_audit_pair_names[WS_AUDIT_PAIRS] = {"test_in_train", "validation_in_train", "test_in_validation"};
 
-static const char *const paths[WS_AUDIT_COLUMNS] = {"/flows/input_hash", "/flows/session_id", "/flows/host_id"};
+static const char *const paths[WS_AUDIT_COLUMNS] = {"/flows/input_hash", "/flows/session_id", "/flows/host_id", NULL,
+                                                    NULL};
 static const struct {
     ws_part of, in;
 } pairs[WS_AUDIT_PAIRS] = {
@@ -31,7 +33,6 @@ static void count_overlaps(audited_row *rows, uint64_t count, ws_audit_overlap o
         for (end = begin; end < count && rows[end].value == rows[begin].value; end++)
             of_part[rows[end].part]++;
         for (int k = 0; k < WS_AUDIT_PAIRS; k++) {
-            overlap[k].of += of_part[pairs[k].of];
             if (of_part[pairs[k].of] > 0 && of_part[pairs[k].in] > 0) {
                 overlap[k].values++;
                 overlap[k].rows += of_part[pairs[k].of];
@@ -40,24 +41,110 @@ static void count_overlaps(audited_row *rows, uint64_t count, ws_audit_overlap o
     }
 }
 
+/* The store's first feature table by name. */
+ws_err ws_audit_table(const ws_store *store, ws_arena *arena, const char **out, ws_string_list *names)
+{
+    char name[256];
+    int columns;
+    ssize_t length =
+        H5Lget_name_by_idx(store->file, "/features", H5_INDEX_NAME, H5_ITER_INC, 0, name, sizeof name, H5P_DEFAULT);
+    WS_CHECK(length > 0 && length < (ssize_t)sizeof name, FORMAT, "%s: no feature table", store->path);
+    *out = ws_arena_strdup(arena, name);
+    WS_CHECK(*out != NULL, MEMORY, "no memory for the name of a feature table");
+    return ws_store_features_info(store, name, arena, &columns, names);
+}
+
+/* ---------------------------------------------------------------- keys of near duplicates */
+/* The number with 4 binary digits behind the leading one. */
+static uint32_t round_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits << 1 == 0 ? 0 : (bits + (1u << 18)) >> 19;
+}
+
+static ws_err rounded_keys(const ws_store *store, ws_arena *arena, uint64_t *keys)
+{
+    const char *table;
+    ws_string_list names;
+    float *block;
+    uint32_t *rounded;
+    WS_TRY(ws_audit_table(store, arena, &table, &names));
+    const size_t columns = names.count;
+    WS_TRY(ws_arena_alloc(arena, &block, columns * WS_HASH_BLOCK_ROWS, sizeof *block));
+    WS_TRY(ws_arena_alloc(arena, &rounded, columns, sizeof *rounded));
+    for (uint64_t begin = 0; begin < store->rows; begin += WS_HASH_BLOCK_ROWS) {
+        uint64_t count = store->rows - begin < WS_HASH_BLOCK_ROWS ? store->rows - begin : WS_HASH_BLOCK_ROWS;
+        WS_TRY(ws_store_read_features(store, table, begin, count, block));
+        for (uint64_t i = 0; i < count; i++) {
+            for (size_t c = 0; c < columns; c++)
+                rounded[c] = round_float(block[i * columns + c]);
+            keys[begin + i] = ws_hash64(rounded, columns * sizeof *rounded, 0);
+        }
+    }
+    return WS_OK;
+}
+
+/* without[i]: the flow is too short to say anything by its beginning. */
+static ws_err beginning_keys(const ws_store *store, uint64_t *keys, uint8_t *without)
+{
+    enum { BLOCK = 4096, BEGINNING = 16, LEAST = 8 };
+    uint64_t start[BLOCK + 1];
+    for (uint64_t begin = 0; begin < store->rows; begin += BLOCK) {
+        uint64_t count = store->rows - begin < BLOCK ? store->rows - begin : BLOCK;
+        ws_flow_packet *packets = NULL;
+        WS_TRY(ws_store_read_packets(store, begin, count, start, &packets));
+        for (uint64_t i = 0; i < count; i++) {
+            int64_t shape[BEGINNING];
+            uint64_t n = start[i + 1] - start[i];
+            without[begin + i] = n < LEAST;
+            n = n < BEGINNING ? n : BEGINNING;
+            for (uint64_t k = 0; k < n; k++) {
+                const ws_flow_packet *packet = &packets[start[i] + k];
+                shape[k] = (int64_t)packet->payload_length * 4 + packet->direction;
+            }
+            keys[begin + i] = ws_hash64(shape, n * sizeof *shape, n);
+        }
+        free(packets);
+    }
+    return WS_OK;
+}
+
+/* keys[rows] of one kind; without[i] where the row has none. */
+static ws_err read_keys(const ws_store *store, int kind, ws_arena *arena, uint64_t *keys, uint8_t *without)
+{
+    if (kind == WS_AUDIT_NEAR_DUPLICATES)
+        return rounded_keys(store, arena, keys);
+    if (kind == WS_AUDIT_SAME_BEGINNING)
+        return beginning_keys(store, keys, without);
+    return ws_store_read(store, paths[kind], H5T_NATIVE_UINT64, 0, store->rows, keys);
+}
+
 ws_err ws_split_audit_make(ws_split_audit *out, const ws_split *split, const ws_store *store)
 {
-    uint64_t *column = NULL;
-    audited_row *rows = NULL;
+    uint64_t *keys;
+    uint8_t *without;
+    audited_row *rows;
+    ws_arena *arena = NULL;
     ws_err error = WS_OK;
     memset(out, 0, sizeof *out);
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(column, split->rows));
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(rows, split->rows));
+    WS_TRY(ws_arena_create(&arena, 1 << 16));
+    WS_TRY_GOTO(done, ws_arena_alloc(arena, &keys, split->rows, sizeof *keys));
+    WS_TRY_GOTO(done, ws_arena_alloc(arena, &without, split->rows, 1));
+    WS_TRY_GOTO(done, ws_arena_alloc(arena, &rows, split->rows, sizeof *rows));
     for (int c = 0; c < WS_AUDIT_COLUMNS; c++) {
-        WS_TRY_GOTO(done, ws_store_read(store, paths[c], H5T_NATIVE_UINT64, 0, split->rows, column));
-        uint64_t count = 0;
-        for (uint64_t i = 0; i < split->rows; i++)
-            if (split->part[i] != WS_PART_NONE)
-                rows[count++] = (audited_row){column[i], split->part[i]};
+        WS_TRY_GOTO(done, read_keys(store, c, arena, keys, without));
+        uint64_t count = 0, of_part[WS_PART_COUNT] = {0};
+        for (uint64_t i = 0; i < split->rows; i++) {
+            of_part[split->part[i]]++;
+            if (split->part[i] != WS_PART_NONE && !without[i])
+                rows[count++] = (audited_row){keys[i], split->part[i]};
+        }
         count_overlaps(rows, count, out->overlap[c]);
+        for (int k = 0; k < WS_AUDIT_PAIRS; k++)
+            out->overlap[c][k].of = of_part[pairs[k].of];
     }
 done:
-    free(column);
-    free(rows);
+    ws_arena_destroy(&arena);
     return error;
 }

@@ -94,7 +94,7 @@ out:
         (void)label;                                                                                                   \
         return assign_groups(store, options, path, chosen, count, part);                                               \
     }                                                                                                                  \
-    const ws_protocol ws_protocol_##protocol = {#protocol, help, assign_##protocol};
+    const ws_protocol ws_protocol_##protocol = {#protocol, help, assign_##protocol, false};
 
 GROUP_PROTOCOL(session, "/flows/session_id", "no 5-tuple is in two parts")
 GROUP_PROTOCOL(host, "/flows/host_id", "no forward sender is in two parts")

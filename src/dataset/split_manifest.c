@@ -2,9 +2,11 @@
  * audit. The checksum of a part is the SHA-256 of its row hashes as lines, so `jq -r '.parts.test.row_hashes[]' |
  * sha256sum` checks it.
  */
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "dataset/split_order.h"
+#include "dataset/split_audit.h"
 
 static void append_string(ws_text *out, const char *text)
 {
@@ -26,24 +28,81 @@ static void append_double(ws_text *out, double value)
 }
 
 /* ---------------------------------------------------------------- audit */
-static ws_err append_audit(const ws_split *split, const ws_store *store, ws_text *out)
+static void append_overlaps(const ws_split_audit *audit, ws_text *out)
 {
-    ws_split_audit audit;
-    WS_TRY(ws_split_audit_make(&audit, split, store));
-    ws_text_append(out, "{");
     for (int c = 0; c < WS_AUDIT_COLUMNS; c++) {
         ws_text_appendf(out, "%s\n    \"%s\": {", c == 0 ? "" : ",", ws_audit_column_names[c]);
         for (int k = 0; k < WS_AUDIT_PAIRS; k++) {
-            const ws_audit_overlap *overlap = &audit.overlap[c][k];
+            const ws_audit_overlap *overlap = &audit->overlap[c][k];
             ws_text_appendf(
                 out, "%s\n      \"%s\": {\"shared_values\": %llu, \"rows\": %llu, \"share\": ", k == 0 ? "" : ",",
                 ws_audit_pair_names[k], (unsigned long long)overlap->values, (unsigned long long)overlap->rows);
-            append_double(out, overlap->of == 0 ? 0 : (double)overlap->rows / (double)overlap->of);
+            append_double(out, ws_overlap_share(overlap));
             ws_text_append(out, "}");
         }
         ws_text_append(out, "\n    }");
     }
+}
+
+static void append_single_features(const ws_separability *audit, ws_text *out)
+{
+    const char *comma = "";
+    ws_text_append(out, ",\n    \"single_feature\": {\"table\": ");
+    append_string(out, audit->table);
+    ws_text_appendf(out, ", \"decided_test_rows\": %llu, \"classes\": {", (unsigned long long)audit->decided_rows);
+    for (size_t k = 0; k < audit->level->classes; k++) {
+        const ws_separable_class *class = &audit->classes[k];
+        if (class->column < 0)
+            continue;
+        ws_text_appendf(out, "%s\n      ", comma);
+        append_string(out, audit->level->names[k]);
+        ws_text_append(out, ": {\"column\": ");
+        append_string(out, audit->columns.items[class->column]);
+        ws_text_appendf(out, ", \"above\": %s, \"threshold\": ", class->above ? "true" : "false");
+        append_double(out, isfinite(class->threshold) ? (double)class->threshold : -FLT_MAX);
+        ws_text_append(out, ", \"train_balanced_accuracy\": ");
+        append_double(out, class->train_balanced);
+        ws_text_append(out, ", \"balanced_accuracy\": ");
+        append_double(out, class->balanced_accuracy);
+        ws_text_append(out, ", \"auroc\": ");
+        append_double(out, class->auroc);
+        ws_text_append(out, "}");
+        comma = ",";
+    }
+    ws_text_append(out, "\n    }}");
+}
+
+static void append_findings(const ws_split_audit *audit, const ws_separability *separability, uint64_t test_rows,
+                            ws_text *out)
+{
+    ws_text findings = {0};
+    const char *comma = "";
+    char *save = NULL;
+    ws_audit_findings(audit, separability, test_rows, &findings);
+    ws_text_append(out, ",\n    \"findings\": [");
+    for (char *line = findings.data == NULL ? NULL : strtok_r(findings.data, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        ws_text_appendf(out, "%s\n      ", comma);
+        append_string(out, line);
+        comma = ",";
+    }
+    ws_text_append(out, "]");
+    ws_text_destroy(&findings);
+}
+
+static ws_err append_audit(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)
+{
+    ws_split_audit audit;
+    ws_separability separability;
+    WS_TRY(ws_split_audit_make(&audit, split, store));
+    WS_TRY(ws_separability_create(&separability, split, store, options->label));
+    ws_text_append(out, "{");
+    append_overlaps(&audit, out);
+    if (separability.level != NULL)
+        append_single_features(&separability, out);
+    append_findings(&audit, &separability, split->counts[WS_PART_TEST], out);
     ws_text_append(out, "\n  }");
+    ws_separability_destroy(&separability);
     return WS_OK;
 }
 
@@ -151,7 +210,7 @@ ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_
     WS_TRY_GOTO(out, ws_sha256_create(&hash));
     append_head(split, store, options, out);
     ws_text_append(out, "  \"audit\": ");
-    WS_TRY_GOTO(out, append_audit(split, store, out));
+    WS_TRY_GOTO(out, append_audit(split, store, options, out));
     ws_text_append(out, ",\n  \"parts\": {");
     for (int part = WS_PART_TRAIN; part < WS_PART_COUNT; part++) {
         if (part > WS_PART_TRAIN)

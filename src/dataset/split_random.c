@@ -23,4 +23,4 @@ static ws_err assign(const ws_store *store, const ws_split_options *options, con
 }
 
 const ws_protocol ws_protocol_random = {"random", "stratified: every class is cut in an order drawn from the seed",
-                                        assign};
+                                        assign, false};

@@ -37,6 +37,6 @@ static ws_err assign_per_class(const ws_store *store, const ws_split_options *op
 }
 
 const ws_protocol ws_protocol_temporal = {"temporal", "by time over all rows: the past trains, the future tests",
-                                          assign_over_all};
-const ws_protocol ws_protocol_temporal_per_class = {"temporal_per_class", "by time within each class",
-                                                    assign_per_class};
+                                          assign_over_all, false};
+const ws_protocol ws_protocol_temporal_per_class = {"temporal_per_class", "by time within each class", assign_per_class,
+                                                    false};

@@ -31,8 +31,16 @@ void ws_split_memo_destroy(ws_split_memo **memo)
 
 static char *memo_key(const ws_store *store, const ws_split_options *o)
 {
-    return ws_format("%s %s %lld %.17g %.17g %s %lld", store->content_hash, o->protocol, (long long)o->protocol_seed,
-                     o->train_fraction, o->validation_fraction, o->label ? o->label : "", (long long)o->minimum_rows);
+    ws_text normal = {0};
+    for (size_t i = 0; i < o->normal.count; i++)
+        ws_text_appendf(&normal, " %s", o->normal.items[i]);
+    char *key = normal.out_of_memory
+                    ? NULL
+                    : ws_format("%s %s %lld %.17g %.17g %s %lld%s", store->content_hash, o->protocol,
+                                (long long)o->protocol_seed, o->train_fraction, o->validation_fraction,
+                                o->label ? o->label : "", (long long)o->minimum_rows, ws_text_string(&normal));
+    ws_text_destroy(&normal);
+    return key;
 }
 
 static ws_err find_split_hash(const ws_train_config *config, const ws_store *store, ws_split_memo *memo, char hash[65])

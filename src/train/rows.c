@@ -14,7 +14,8 @@ void ws_split_options_of(const ws_train_config *config, ws_split_options *out)
                               .train_fraction = keys->train_fraction,
                               .validation_fraction = keys->validation_fraction,
                               .label = keys->label,
-                              .minimum_rows = keys->minimum_rows};
+                              .minimum_rows = keys->minimum_rows,
+                              .normal = keys->normal};
 }
 
 ws_err ws_store_is_synthetic(const ws_store *store, bool *out)

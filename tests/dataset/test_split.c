@@ -88,7 +88,12 @@ static int tear_down(void **state)
 
 static ws_split_options options_of(const char *protocol, int64_t seed)
 {
-    return (ws_split_options){protocol, seed, 0.6, 0.2, "colour", 10};
+    return (ws_split_options){.protocol = protocol,
+                              .protocol_seed = seed,
+                              .train_fraction = 0.6,
+                              .validation_fraction = 0.2,
+                              .label = "colour",
+                              .minimum_rows = 10};
 }
 
 static ws_split split_of(const char *protocol, int64_t seed)

@@ -1,0 +1,156 @@
+/* split_published: the splits of published evaluations, so that numbers can be compared. Parts are disjoint here even
+ * where the original's were not. Fractions are the publication's; those of the options do not enter.
+ *
+ *   shafir_10k   Shafir, Giryes, Wool (IEEE Trans. Networking 34, 2026): of the normal rows 10,000 train, 1,000 validate and
+ *                10,000 test; of the anomalous ones 1,000 validate and 10,000 test; drawn at random
+ *   netmamba     NetMamba+: at most 2,000 rows a class, cut 8:1:1 at random
+ *   leaderboard  the pcapML leaderboard's notebook: about 30,000 rows, at least 50 a class, cut 4:1 at random into train and
+ *                test
+ */
+#include "dataset/split_order.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static int compare_rows(const void *left, const void *right)
+{
+    const ws_ordered_row *a = left, *b = right;
+    if (a->class != b->class)
+        return a->class < b->class ? -1 : 1;
+    if (a->key != b->key)
+        return a->key < b->key ? -1 : 1;
+    return (a->row_hash > b->row_hash) - (a->row_hash < b->row_hash);
+}
+
+/* The rows by class, each class in an order drawn from the seed. */
+static ws_err draw(const ws_store *store, const ws_split_options *options, const uint64_t *chosen, const int32_t *class,
+                   uint64_t count, ws_ordered_row **out)
+{
+    uint64_t *hashes;
+    WS_TRY(ws_split_column(store, "/flows/row_hash", chosen, count, &hashes));
+    ws_err error = WS_NEW_ARRAY(*out, count);
+    for (uint64_t i = 0; error == WS_OK && i < count; i++)
+        (*out)[i] = (ws_ordered_row){ws_random_u64((uint64_t)options->protocol_seed, WS_RANDOM_SPLIT, 2, hashes[i]),
+                                     hashes[i], chosen[i], class[i]};
+    if (error == WS_OK)
+        qsort(*out, count, sizeof **out, compare_rows);
+    free(hashes);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static uint64_t run_end(const ws_ordered_row *rows, uint64_t begin, uint64_t count)
+{
+    uint64_t end = begin;
+    while (end < count && rows[end].class == rows[begin].class)
+        end++;
+    return end;
+}
+
+static void give(const ws_ordered_row *rows, uint64_t count, ws_part to, uint8_t *part)
+{
+    for (uint64_t i = 0; i < count; i++)
+        part[rows[i].row] = (uint8_t)to;
+}
+
+/* ---------------------------------------------------------------- shafir_10k */
+enum { SHAFIR_PART = 10000, SHAFIR_VALIDATION = 1000 };
+
+static ws_err mark_normal(const ws_store *store, const ws_split_options *options, const int32_t *label, uint64_t count,
+                          int32_t *normal, uint64_t *normal_count)
+{
+    const ws_label_level *level = options->label == NULL ? NULL : ws_store_level(store, options->label);
+    WS_CHECK(level != NULL && options->normal.count > 0, CONFIG,
+             "protocol shafir_10k needs a label level and the names of its normal classes");
+    *normal_count = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < options->normal.count; k++)
+            normal[i] |= strcmp(level->names[label[i]], options->normal.items[k]) == 0;
+        *normal_count += (uint64_t)normal[i];
+    }
+    return WS_OK;
+}
+
+static ws_err assign_shafir(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
+                            const int32_t *label, uint64_t count, uint8_t *part)
+{
+    int32_t *normal = NULL;
+    ws_ordered_row *rows = NULL;
+    uint64_t normal_count = 0;
+    WS_TRY(WS_NEW_ARRAY(normal, count));
+    ws_err error = mark_normal(store, options, label, count, normal, &normal_count);
+    if (error == WS_OK &&
+        (normal_count < 2 * SHAFIR_PART + SHAFIR_VALIDATION || count - normal_count < SHAFIR_PART + SHAFIR_VALIDATION))
+        error =
+            WS_ERROR(CONFIG, "%s: protocol shafir_10k needs %d normal and %d anomalous rows; there are %llu and %llu",
+                     store->path, 2 * SHAFIR_PART + SHAFIR_VALIDATION, SHAFIR_PART + SHAFIR_VALIDATION,
+                     (unsigned long long)normal_count, (unsigned long long)(count - normal_count));
+    if (error == WS_OK)
+        error = draw(store, options, chosen, normal, count, &rows);
+    if (error == WS_OK) {
+        const ws_ordered_row *anomalous = rows, *ordinary = rows + (count - normal_count);
+        give(anomalous, SHAFIR_VALIDATION, WS_PART_VALIDATION, part);
+        give(anomalous + SHAFIR_VALIDATION, SHAFIR_PART, WS_PART_TEST, part);
+        give(ordinary, SHAFIR_PART, WS_PART_TRAIN, part);
+        give(ordinary + SHAFIR_PART, SHAFIR_VALIDATION, WS_PART_VALIDATION, part);
+        give(ordinary + SHAFIR_PART + SHAFIR_VALIDATION, SHAFIR_PART, WS_PART_TEST, part);
+    }
+    free(normal);
+    free(rows);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- netmamba, leaderboard */
+/* train:validation:test in tenths, of `most(class size, all rows)` rows a class. */
+static ws_err assign_capped(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
+                            const int32_t *label, uint64_t count, uint64_t (*most)(uint64_t size, uint64_t all),
+                            double train, double validation, uint8_t *part)
+{
+    ws_ordered_row *rows;
+    const ws_split_options cut = {.train_fraction = train, .validation_fraction = validation};
+    WS_TRY(draw(store, options, chosen, label, count, &rows));
+    for (uint64_t begin = 0, end; begin < count; begin = end) {
+        end = run_end(rows, begin, count);
+        uint64_t size = most(end - begin, count), train_end, validation_end;
+        size = size < end - begin ? size : end - begin;
+        ws_split_ends(size, &cut, &train_end, &validation_end);
+        give(rows + begin, train_end, WS_PART_TRAIN, part);
+        give(rows + begin + train_end, validation_end - train_end, WS_PART_VALIDATION, part);
+        give(rows + begin + validation_end, size - validation_end, WS_PART_TEST, part);
+    }
+    free(rows);
+    return WS_OK;
+}
+
+static uint64_t netmamba_most(uint64_t size, uint64_t all)
+{
+    (void)size;
+    (void)all;
+    return 2000;
+}
+
+static ws_err assign_netmamba(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
+                              const int32_t *label, uint64_t count, uint8_t *part)
+{
+    return assign_capped(store, options, chosen, label, count, netmamba_most, 0.8, 0.1, part);
+}
+
+static uint64_t leaderboard_most(uint64_t size, uint64_t all)
+{
+    uint64_t share = (uint64_t)floor(30000.0 * (double)size / (double)all + 0.5);
+    return share < 50 ? 50 : share;
+}
+
+static ws_err assign_leaderboard(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
+                                 const int32_t *label, uint64_t count, uint8_t *part)
+{
+    return assign_capped(store, options, chosen, label, count, leaderboard_most, 0.8, 0, part);
+}
+
+const ws_protocol ws_protocol_shafir_10k = {
+    "shafir_10k", "published: 10,000 normal rows train, 10,000 of each kind test", assign_shafir, true};
+const ws_protocol ws_protocol_netmamba = {"netmamba", "published: at most 2,000 rows a class, 8:1:1", assign_netmamba,
+                                          true};
+const ws_protocol ws_protocol_leaderboard = {"leaderboard", "published: about 30,000 rows, 4:1, no validation",
+                                             assign_leaderboard, true};
