@@ -21,8 +21,9 @@ static const ws_option fields[] = {
     WS_OPTION_LIST(extract_job, set, NULL, "KEY=VALUE: one of the settings below; may be repeated"),
     WS_OPTION_STRING(extract_job, filter, NULL, "only packets that match (pcap-filter(7)), e.g. 'tcp port 443'"),
     WS_OPTION_INT(extract_job, packets, 128, 0, 65536, "packets stored per flow; counts and features use all"),
-    WS_OPTION_ENUM(extract_job, endpoints, "drop", "drop|keyed|prefix|plain", "what is stored of addresses"),
-    WS_OPTION_PATH(extract_job, key, NULL, "file with the secret for --endpoints keyed"),
+    WS_OPTION_ENUM(extract_job, endpoints, "drop", "drop|keyed|prefix|plain",
+                   "what is stored of addresses; prefix: Crypto-PAn"),
+    WS_OPTION_PATH(extract_job, key, NULL, "file with the secret for --endpoints keyed and prefix (32 bytes)"),
     WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that cannot be read"),
     WS_OPTION_REQUIRED_PATH(extract_job, output, "-o STORE.h5: the store"),
     WS_OPTION_END};

@@ -20,7 +20,8 @@
  *                                       row for ever. The texts behind the three hashes: store_row.c
  *   /flows/packet_start   uint64 [n+1]  CSR: packets of flow i are [packet_start[i], packet_start[i+1])
  *   /flows/source, destination          text of fixed length, only with --endpoints keyed|prefix|plain:
- *                                       "192.0.2.1:80", "[2001:db8::1]:80"; prefix: /24 and /48 are left; keyed:
+ *                                       "192.0.2.1:80", "[2001:db8::1]:80"; prefix: addresses by Crypto-PAn
+ *                                       with the first 32 bytes of the key file; keyed:
  *                                       32 hex digits of HMAC-SHA-256(key file, 16-byte address) and the port
  *   /packets/offset_ns int64, wire_length uint32, ip_length uint32, payload_length uint32, header_length uint16,
  *            window uint16, flags uint8, direction int8                each [m]

@@ -8,6 +8,7 @@
 #ifndef WS_DATASET_STORE_LAYOUT_H
 #define WS_DATASET_STORE_LAYOUT_H
 
+#include "dataset/crypto_pan.h"
 #include "dataset/labels.h"
 #include "dataset/store_write.h"
 
@@ -70,6 +71,7 @@ typedef struct ws_row_maker {
     ws_endpoint_mode endpoints;
     char *key; /* content of the key file, NULL: unkeyed */
     size_t key_bytes;
+    ws_crypto_pan *pan; /* prefix only */
 } ws_row_maker;
 WS_MUST ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char *key_file);
 void ws_row_maker_destroy(ws_row_maker *maker);

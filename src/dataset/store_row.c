@@ -36,10 +36,16 @@ ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char 
         WS_CHECK(out->key_bytes >= 16, ARGUMENT, "%s: a key file holds at least 16 bytes, this one %zu", key_file,
                  out->key_bytes);
     }
-    if (out->endpoints == WS_ENDPOINTS_KEYED && key_file == NULL) {
-        ws_err error = WS_ERROR(ARGUMENT, "keyed endpoints need a key file");
+    if ((out->endpoints == WS_ENDPOINTS_KEYED || out->endpoints == WS_ENDPOINTS_PREFIX) && key_file == NULL) {
+        ws_err error = WS_ERROR(ARGUMENT, "endpoints \"%s\" need a key file", endpoints);
         WS_HINT("make one with `head -c 32 /dev/urandom > KEY` and give --key KEY");
         return error;
+    }
+    if (out->endpoints == WS_ENDPOINTS_PREFIX) {
+        WS_CHECK(out->key_bytes >= WS_CRYPTO_PAN_KEY, ARGUMENT,
+                 "%s: prefix-preserving pseudonyms take a key of %d bytes, this file has %zu", key_file,
+                 WS_CRYPTO_PAN_KEY, out->key_bytes);
+        WS_TRY(ws_crypto_pan_create(&out->pan, (const uint8_t *)out->key));
     }
     return WS_OK;
 }
@@ -47,6 +53,7 @@ ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char 
 void ws_row_maker_destroy(ws_row_maker *maker)
 {
     ws_sha256_destroy(&maker->hash);
+    ws_crypto_pan_destroy(&maker->pan);
     if (maker->key != NULL)
         explicit_bzero(maker->key, maker->key_bytes);
     free(maker->key);
@@ -155,7 +162,7 @@ static bool is_ipv4(const uint8_t address[16])
     return memcmp(address, mapped, 12) == 0;
 }
 
-/* "192.0.2.1:80", "[2001:db8::1]:80"; keyed: 32 hex digits and the port. Ports name services, not people, and stay. */
+/* "192.0.2.1:80", "[2001:db8::1]:80"; keyed: 32 hex digits and the port; prefix: pseudonyms. Ports name services, not people, and stay. */
 static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16], uint16_t port,
                            char out[WS_ENDPOINT_TEXT])
 {
@@ -171,11 +178,14 @@ static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16],
         return;
     }
     bool four = is_ipv4(address);
-    uint8_t kept[16];
-    memcpy(kept, address, 16);
-    if (maker->endpoints == WS_ENDPOINTS_PREFIX)
-        memset(kept + (four ? 15 : 6), 0, four ? 1 : 10);
-    inet_ntop(four ? AF_INET : AF_INET6, four ? kept + 12 : kept, text, sizeof text);
+    const uint8_t *shown = four ? address + 12 : address;
+    uint8_t pseudonym[16];
+    if (maker->endpoints == WS_ENDPOINTS_PREFIX) {
+        if (!ws_crypto_pan_address(maker->pan, shown, four ? 4 : 16, pseudonym))
+            return; /* an empty text rather than an address */
+        shown = pseudonym;
+    }
+    inet_ntop(four ? AF_INET : AF_INET6, shown, text, sizeof text);
     snprintf(out, WS_ENDPOINT_TEXT, four ? "%.45s:%u" : "[%.45s]:%u", text, port);
 }
 

@@ -109,6 +109,9 @@ static void test_parses_back(void **state)
     free_flows(&made);
 }
 
+static uint8_t source_address[16] = {[10] = 0xFF, [11] = 0xFF, [12] = 192, [13] = 0, [14] = 2, [15] = 77};
+static uint8_t destination_address[16] = {0x20, 0x01, 0x0d, 0xb8, 0x12, 0x34, 0x56, [15] = 9};
+
 static void known_endpoints(made_flows *made, uint64_t first)
 {
     (void)first;
@@ -119,10 +122,8 @@ static void known_endpoints(made_flows *made, uint64_t first)
         packet.protocol = 6;
         packet.source_port = 4242;
         packet.destination_port = 443;
-        static const uint8_t four[16] = {[10] = 0xFF, [11] = 0xFF, [12] = 192, [13] = 0, [14] = 2, [15] = 77};
-        static const uint8_t six[16] = {0x20, 0x01, 0x0d, 0xb8, 0x12, 0x34, 0x56, [15] = 9};
-        memcpy(packet.source, four, 16);
-        memcpy(packet.destination, six, 16);
+        memcpy(packet.source, source_address, 16);
+        memcpy(packet.destination, destination_address, 16);
         ws_flow_key_of(&packet, &made->flows[i].key, &source_is_low);
         made->flows[i].forward_is_low = source_is_low;
     }
@@ -150,7 +151,6 @@ static void test_endpoints(void **state)
 {
     (void)state;
     check_endpoints("plain", NULL, "192.0.2.77:4242", "[2001:db8:1234:5600::9]:443");
-    check_endpoints("prefix", NULL, "192.0.2.0:4242", "[2001:db8:1234::]:443");
     char key_file[128], source[64], destination[64], hex[33];
     const char key[] = "0123456789abcdef0123456789abcdef";
     snprintf(key_file, sizeof key_file, "%s/key", folder);
@@ -165,6 +165,20 @@ static void test_endpoints(void **state)
         snprintf(e == 0 ? source : destination, 64, "%s:%d", hex, e == 0 ? 4242 : 443);
     }
     check_endpoints("keyed", key_file, source, destination);
+    /* prefix: the key and two of the pairs that test_crypto_pan.c has from others */
+    static const uint8_t published[32] = {21,  34,  23,  141, 51,  164, 207, 128, 19, 10, 91, 22, 73, 144, 125, 16,
+                                          216, 152, 143, 131, 121, 121, 101, 39,  98, 87, 76, 45, 42, 132, 34,  2};
+    ok(ws_file_write(key_file, published, sizeof published));
+    memcpy(source_address + 12, (const uint8_t[]){24, 0, 250, 221}, 4);
+    memset(destination_address + 4, 0, 12);
+    destination_address[15] = 1;
+    check_endpoints("prefix", key_file, "100.15.198.226:4242", "[4401:2bc:603f:d91d:27f:ff8e:e6f1:dc1e]:443");
+    char hash[65];
+    made_store refused = {.path = path, .seed = 7, .count = 3, .batch = 3, .max_packets = 2, .endpoints = "prefix"};
+    assert_int_equal(write_store(&world, &refused, hash), WS_E_ARGUMENT); /* no key */
+    ok(ws_file_write(key_file, published, 31));
+    refused.key_file = key_file;
+    assert_int_equal(write_store(&world, &refused, hash), WS_E_ARGUMENT);
     table t;
     const made_store dropped = {.path = path, .seed = 7, .count = 3, .batch = 3, .max_packets = 2, .endpoints = "drop"};
     open_table(&t, &dropped);
