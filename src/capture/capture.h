@@ -131,6 +131,9 @@ typedef struct ws_record {
     uint32_t captured_length, wire_length;
     int link_type;
     const uint8_t *frame; /* borrowed until the next call */
+    /* pcapng: the packet's first comment, NULL without one; borrowed likewise, no NUL behind it. */
+    const char *comment;
+    uint16_t comment_length;
 } ws_record;
 
 /* A walk over the records of the byte range [begin, end) of a capture: it yields every record that starts in the range,

@@ -12,6 +12,8 @@ enum {
     BLOCK_PACKET = 2, /* obsolete */
     BLOCK_SIMPLE_PACKET = 3,
     BLOCK_ENHANCED_PACKET = 6,
+    OPTION_END = 0,
+    OPTION_COMMENT = 1,
     OPTION_TIME_RESOLUTION = 9,
     OPTION_TIME_OFFSET = 14,
     RESOLUTION_MICROSECONDS = 6,
@@ -231,6 +233,25 @@ static bool read_packet(const ws_walk *walk, const uint8_t *block, uint32_t type
     return packet->captured <= packet->room;
 }
 
+/* The first comment among the options behind the frame of a packet block. */
+static void find_comment(const packet_fields *packet, bool swapped, ws_record *record)
+{
+    size_t at = ((size_t)packet->captured + 3) / 4 * 4;
+    while (at + 4 <= packet->room) {
+        const uint8_t *option = packet->frame + at;
+        const unsigned code = ws_file16(option, swapped), length = ws_file16(option + 2, swapped);
+        const size_t padded = 4 + ((size_t)length + 3) / 4 * 4;
+        if (code == OPTION_END || padded > packet->room - at)
+            return;
+        if (code == OPTION_COMMENT) {
+            record->comment = (const char *)option + 4;
+            record->comment_length = (uint16_t)length;
+            return;
+        }
+        at += padded;
+    }
+}
+
 /* The packet of the block at walk->offset, or damage of that block alone. */
 static ws_err take_packet(ws_walk *walk, const uint8_t *block, uint32_t type, uint32_t total, ws_record *record,
                           bool *taken)
@@ -248,6 +269,8 @@ static ws_err take_packet(ws_walk *walk, const uint8_t *block, uint32_t type, ui
                           .wire_length = packet.wire,
                           .link_type = interface->link_type,
                           .frame = packet.frame};
+    if (type != BLOCK_SIMPLE_PACKET)
+        find_comment(&packet, walk->section_swapped, record);
     *taken = true;
     return WS_OK;
 }
