@@ -54,10 +54,13 @@ static ws_err make_split(const ws_store *store, const split_options *options)
     WS_TRY(ws_split_create(&split, store, &wanted));
     ws_err error = show(&split, store, options, &wanted);
     if (error == WS_OK)
-        ws_info("split %.16s: %llu train, %llu validation, %llu test rows; %llu rows in %zu classes left out",
+        ws_info("split %.16s: %llu train, %llu validation, %llu test rows; left out: %llu rows without label, %llu in "
+                "%zu classes that are too "
+                "small",
                 split.hash, (unsigned long long)split.counts[WS_PART_TRAIN],
                 (unsigned long long)split.counts[WS_PART_VALIDATION], (unsigned long long)split.counts[WS_PART_TEST],
-                (unsigned long long)split.rows_left_out, split.classes_left_out);
+                (unsigned long long)split.rows_unlabelled, (unsigned long long)split.rows_left_out,
+                split.classes_left_out);
     ws_split_destroy(&split);
     WS_TRY(error);
     return WS_OK;

@@ -62,9 +62,9 @@ typedef struct ws_extract_options {
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
-    bool direction_by_syn;               /* or the data set's rules say so */
-    const char *filter;                  /* pcap-filter(7) expression; NULL: none */
-    const char *label_rules;             /* a file like those of configs/datasets; NULL: the data set's own, if any */
+    bool direction_by_syn;   /* or the data set's rules say so */
+    const char *filter;      /* pcap-filter(7) expression; NULL: none */
+    const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
 } ws_extract_options;
 
 typedef struct ws_extract_report {
@@ -149,7 +149,8 @@ typedef struct ws_split {
     uint64_t counts[WS_PART_COUNT];
     char hash[65]; /* SHA-256 over protocol, seed, fractions and the row hashes of each part in row order */
     size_t classes_left_out;
-    uint64_t rows_left_out;
+    uint64_t rows_left_out;   /* of these classes */
+    uint64_t rows_unlabelled; /* without a label of the level */
 } ws_split;
 WS_MUST ws_err ws_split_create(ws_split *out, const ws_store *store, const ws_split_options *options);
 void ws_split_destroy(ws_split *split);

@@ -184,9 +184,13 @@ static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out,
     WS_TRY(WS_NEW_ARRAY(*out, levels * rows->count));
     WS_TRY(WS_NEW_ARRAY(*attempted, rows->count));
     for (size_t i = 0; i < rows->count; i++) {
-        x->labelled += ws_labels_find(x->labels, &rows->flows[i], classes, &(*attempted)[i]);
-        for (size_t level = 0; level < levels; level++)
+        ws_labels_find(x->labels, &rows->flows[i], classes, &(*attempted)[i]);
+        bool labelled = false; /* a line may speak of a flow and give it no class */
+        for (size_t level = 0; level < levels; level++) {
             (*out)[level * rows->count + i] = classes[level];
+            labelled = labelled || classes[level] >= 0;
+        }
+        x->labelled += labelled;
     }
     return WS_OK;
 }

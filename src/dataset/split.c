@@ -126,6 +126,8 @@ static ws_err choose_labelled(const ws_store *store, const ws_split_options *opt
                              chosen->labels[i], (unsigned long long)i, level->name, level->classes);
         else if (chosen->labels[i] >= 0)
             counts[chosen->labels[i]]++;
+        else
+            split->rows_unlabelled++;
     }
     uint64_t minimum = options->minimum_rows > 0 ? (uint64_t)options->minimum_rows : 0;
     for (size_t c = 0; c < level->classes; c++)

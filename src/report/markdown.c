@@ -96,6 +96,16 @@ static void write_header(ws_text *out, const ws_metric **metrics, size_t metric_
     ws_text_append(out, " |\n");
 }
 
+/* Rows of the store that are in no part, so that nobody takes the parts for the whole. */
+static void write_left_out(ws_text *out, const cJSON *counts)
+{
+    double unlabelled = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_unlabelled"));
+    double small = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_left_out"));
+    if (unlabelled > 0 || small > 0)
+        ws_text_appendf(out, "; left out: %.0f without label, %.0f of classes too small",
+                        unlabelled > 0 ? unlabelled : 0, small > 0 ? small : 0);
+}
+
 /* "train 700, validation 100, test 200 rows, 2 classes" of the section's first finished trial. */
 static void write_counts(ws_text *out, const ws_report *report, size_t begin, size_t end)
 {
@@ -113,6 +123,7 @@ static void write_counts(ws_text *out, const ws_report *report, size_t begin, si
             double classes = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "classes"));
             if (!isnan(classes))
                 ws_text_appendf(out, "; %.0f classes", classes);
+            write_left_out(out, counts);
             ws_text_append(out, ".\n");
             return;
         }

@@ -17,7 +17,8 @@ static bool add_counts(cJSON *result, const ws_rows *rows)
            cJSON_AddNumberToObject(counts, "validation", (double)rows->part[WS_PART_VALIDATION].rows) &&
            cJSON_AddNumberToObject(counts, "test", (double)rows->part[WS_PART_TEST].rows) &&
            cJSON_AddNumberToObject(counts, "classes", rows->classes) &&
-           cJSON_AddNumberToObject(counts, "rows_left_out", (double)rows->rows_left_out);
+           cJSON_AddNumberToObject(counts, "rows_left_out", (double)rows->rows_left_out) &&
+           cJSON_AddNumberToObject(counts, "rows_unlabelled", (double)rows->rows_unlabelled);
 }
 
 /* How many test rows stand in the training rows too, in what they are, by session and by host. */

@@ -141,6 +141,7 @@ static ws_err make_parts(loading *l, part_arrays parts[WS_PART_COUNT])
     ws_rows *out = l->out;
     uint64_t counts[WS_PART_COUNT] = {0};
     out->rows_left_out = l->split.rows_left_out;
+    out->rows_unlabelled = l->split.rows_unlabelled;
     for (uint64_t i = 0; i < l->split.rows; i++) {
         counts[part_of(l, i)]++;
         out->rows_left_out += l->split.part[i] != WS_PART_NONE && l->dense[l->label[i]] < 0;

@@ -232,7 +232,10 @@ static void test_small_classes_and_wrong_options(void **state)
             of_class[labels[i]]++;
     uint64_t smallest = of_class[0] < of_class[1] ? of_class[0] : of_class[1];
     smallest = smallest < of_class[2] ? smallest : of_class[2];
-    uint64_t left_out = 0, classes = 0;
+    uint64_t left_out = 0, classes = 0, unlabelled = ROWS;
+    for (int c = 0; c < 3; c++)
+        unlabelled -= of_class[c];
+    assert_true(unlabelled > 0);
     for (int c = 0; c < 3; c++)
         if (of_class[c] < smallest + 1) {
             left_out += of_class[c];
@@ -244,6 +247,7 @@ static void test_small_classes_and_wrong_options(void **state)
     ok(ws_split_create(&split, &store, &options));
     assert_int_equal(split.classes_left_out, classes);
     assert_int_equal(split.rows_left_out, left_out);
+    assert_int_equal(split.rows_unlabelled, unlabelled);
     ws_split_destroy(&split);
     options.minimum_rows = ROWS + 1;
     assert_int_equal(ws_split_create(&split, &store, &options), WS_E_CONFIG);

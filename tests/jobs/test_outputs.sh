@@ -67,10 +67,13 @@ cmp -s store.h5 kept.h5 || fail "the store was changed"
 grep -q '^warning: no flow is labelled: none of other.csv' err.log || fail "no warning: $(cat err.log)"
 "$WIRESWEEP" extract --dataset synthetic --labels both.csv -o store.h5 one.pcap 2>err.log
 grep -q '60 of 60 flows labelled' err.log || fail "the labelled flows are not counted: $(cat err.log)"
+awk -F, -v OFS=, 'NR > 1 && NR < 12 { $8 = ""; $9 = "" } 1' both.csv >some.csv
+"$WIRESWEEP" extract --dataset synthetic --labels some.csv -o store.h5 one.pcap 2>err.log
+grep -q '50 of 60 flows labelled' err.log || fail "a line without a class counts as a label: $(cat err.log)"
 
 [ "$("$WIRESWEEP" inspect --hash --json kept.h5)" = "{\"content_hash\": \"$("$WIRESWEEP" inspect --hash kept.h5)\"}" ] ||
     fail "inspect --hash --json is not JSON"
 
-left=$(ls -A | grep -vE '^(one.pcap|two.pcap|link.pcap|(labels|both|other).csv|store.h5|kept.h5|taken|device|(out|err).log)$' || true)
+left=$(ls -A | grep -vE '^(one.pcap|two.pcap|link.pcap|(labels|both|other|some).csv|store.h5|kept.h5|taken|device|(out|err).log)$' || true)
 [ -z "$left" ] || fail "left behind: $left"
 [ $failures = 0 ]

@@ -32,7 +32,8 @@ static void record(const char *id, const char *program, const char *scores)
     name = ws_format("trials/%s/record.json", id);
     char *text =
         ws_format("{\"schema\":1,\"id\":\"%s\",\"status\":\"done\",\"result\":{\"isa\":\"avx2\",\"device\":\"cpu\","
-                  "\"counts\":{\"train\":60,\"validation\":20,\"test\":20,\"classes\":2},\"parameter_hash\":\"p\","
+                  "\"counts\":{\"train\":60,\"validation\":20,\"test\":20,\"classes\":2,\"rows_left_out\":3,\"rows_"
+                  "unlabelled\":7},\"parameter_hash\":\"p\","
                   "\"audit\":{\"test_in_train\":{\"duplicates\":%d,\"sessions\":0,\"hosts\":20}},"
                   "\"score_hash\":\"s\",\"scores\":%s},\"run\":{\"program_hash\":\"%s\",\"seconds\":{\"total\":1.5}}}",
                   id, strcmp(program, "two") == 0 ? 3 : 2, scores, program);
@@ -152,6 +153,8 @@ static void the_markdown_says_what_a_reader_must_know(void **state)
     assert_holds(text, "**Trials of several programs are mixed**: `one` (9 trials), `two` (1 trial).");
     assert_holds(text, "12 planned, 10 done, 1 failed, 1 not run.");
     /* the lines to beat stand below the models */
+    assert_non_null(strstr(text, "Rows: train 60, validation 20, test 20; 2 classes; left out: 7 without label, 3 of "
+                                 "classes too small.\n"));
     assert_true(strstr(text, "_majority_") > strstr(text, "flow_cfm sigma=0.6"));
     free(text);
 }
