@@ -54,9 +54,8 @@ static ws_err make_split(const ws_store *store, const split_options *options)
     WS_TRY(ws_split_create(&split, store, &wanted));
     ws_err error = show(&split, store, options, &wanted);
     if (error == WS_OK)
-        ws_info("split %.16s: %llu train, %llu validation, %llu test rows; left out: %llu rows without label, %llu in "
-                "%zu classes that are too "
-                "small",
+        ws_info("split %.16s: %llu train, %llu validation, %llu test rows; left out: %llu rows without label, %llu of "
+                "%zu classes too small",
                 split.hash, (unsigned long long)split.counts[WS_PART_TRAIN],
                 (unsigned long long)split.counts[WS_PART_VALIDATION], (unsigned long long)split.counts[WS_PART_TEST],
                 (unsigned long long)split.rows_unlabelled, (unsigned long long)split.rows_left_out,

@@ -63,7 +63,7 @@ expect 2 "" "$WIRESWEEP" inspect
 expect 2 "did you mean" "$WIRESWEEP" split store.h5 --protocol temporall
 expect 2 "no label level" "$WIRESWEEP" split store.h5 --label colour
 expect 2 "gives no" "$WIRESWEEP" split store.h5 # one row cannot fill three parts
-expect 0 '"split_hash"' "$WIRESWEEP" split store.h5 --train-fraction 1 --validation-fraction 0
+expect 0 '"split_hash"' "$WIRESWEEP" split store.h5 --json --train-fraction 1 --validation-fraction 0
 echo '{"a": 1, "b": {"c": "text"}}' >some.json
 expect 0 "text" "$WIRESWEEP" inspect some.json
 exit 0
