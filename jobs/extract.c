@@ -33,7 +33,7 @@ static const ws_option_table table = {"", sizeof(extract_job), fields, "extracti
 typedef struct extract_settings {
     double idle_timeout, active_timeout;
     int64_t round_bytes;
-    int direction;
+    int direction, tunnels;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -45,6 +45,8 @@ static const ws_option setting_fields[] = {
                      "age in seconds that ends a flow; 0: the data set's (1800)"),
     WS_OPTION_ENUM(extract_settings, direction, "first", "first|syn",
                    "forward: sender of the first packet, or of the SYN"),
+    WS_OPTION_ENUM(extract_settings, tunnels, "outer", "outer|inner",
+                   "inner: packets carried by IP in IP, GRE, VXLAN and GTP-U count instead of the outer ones"),
     WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
                   "input read by all ranks before they exchange; 0: 32 MiB a rank; changes no result"),
     WS_OPTION_END};
@@ -160,6 +162,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .key_file = job->key,
                                         .direction_by_syn = settings.direction == 1,
                                         .filter = job->filter,
+                                        .inner_packets = settings.tunnels == 1,
                                         .label_rules = settings.has_rules ? job->config : NULL};
     ws_extract_report report;
     ws_err error = ws_extract_all(world, &options, &report);

@@ -102,8 +102,8 @@ static const struct pcap_kind {
     bool nanoseconds;
     uint32_t record_header, extra; /* extra: bytes of the file header behind the usual ones */
 } pcap_kinds[] = {
-    {0xa1b2c3d4, false, 16, 0}, {0xa1b23c4d, true, 16, 0}, {0xa1b2cd34, false, 24, 0}, /* Kuznetzov's */
-    {0x1c0001ac, true, 16, 4},  {0x1c0001ab, true, 16, 4},                             /* Ixia, hardware and software */
+    {0xa1b2c3d4, false, 16, 0}, {0xa1b23c4d, true, 16, 0},  {0xa1b2cd34, false, 24, 0}, /* Kuznetzov's */
+    {0x1c0001ac, false, 16, 4}, {0x1c0001ab, false, 16, 4}, /* Ixia: stamps of hardware, of software; read as Wireshark does */
 };
 
 static const struct pcap_kind *pcap_kind_of(uint32_t magic)

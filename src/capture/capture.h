@@ -79,13 +79,19 @@ typedef struct ws_packet {
 enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_ACK = 16, WS_TCP_URG = 32 };
 
 /* Decodes one captured frame. Fills everything but ordinal and input (0). Pure, bounds-checked.
- * Link types: Ethernet 1 (802.1Q/802.1ad/0x9100 tags to any depth, LLC/SNAP), raw IP 12 14 101 228 229, Linux cooked
- * 113 276, null and loop 0 108 (family in either byte order). The captured bytes must reach over the link header, the
+ * Link types: Ethernet 1 (802.1Q/802.1ad/0x9100 tags and MPLS labels to any depth, PPPoE, LLC/SNAP), raw IP 12 14 101
+ * 228 229, Linux cooked 113 276, null and loop 0 108 (family in either byte order), PPP 9 50 51, Cisco HDLC 104, 802.11
+ * data frames that are not encrypted 105, behind Prism 119, radiotap 127, AVS 163, PPI 192. The captured bytes must reach over the link header, the
  * IP header with its extensions, and the first 16 bytes of TCP (up to the window) or 4 of UDP (the ports); less is a
  * *_truncated skip. A skipped frame has its time, wire and captured length filled, and what was decoded before the
  * reason was met. */
 ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
                          int64_t time_ns, ws_packet *out);
+
+/* The same, but a packet that a tunnel carries (IP in IP, GRE, VXLAN, GTP-U) stands for the frame: the innermost that is TCP or
+ * UDP, with all of its lengths; where none can be decoded, the outer packet as above. */
+ws_skip ws_packet_decode_inner(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
+                               int64_t time_ns, ws_packet *out);
 
 typedef enum ws_capture_format { WS_CAPTURE_PCAP, WS_CAPTURE_PCAPNG } ws_capture_format;
 

@@ -1,7 +1,8 @@
-/* Decoding one captured frame: link, network and transport headers into a ws_packet. Lengths come from the IP header,
- * never from the captured length, so padding and short captures change none. No tunnels, no reassembly, no checksums.
+/* Decoding one captured frame: network and transport headers into a ws_packet. Lengths come from the IP header, never from
+ * the captured length, so padding and short captures change none. No reassembly, no checksums. Link layers are in
+ * decode_link.c, tunnels in decode_tunnel.c.
  */
-#include "walk.h"
+#include "capture/decode.h"
 
 enum {
     PROTOCOL_TCP = 6,
@@ -12,109 +13,9 @@ enum {
     TCP_NEEDED = 16, /* ports, numbers, flags, window */
     UDP_HEADER = 8,
     UDP_NEEDED = 4, /* ports */
+    LINK_RAW = 101,
+    TUNNEL_DEPTH = 8, /* tunnels in tunnels */
 };
-
-/* What is left to decode. */
-typedef struct frame_cursor {
-    const uint8_t *frame;
-    uint32_t captured;
-    uint32_t at; /* of the next header; at most captured */
-} frame_cursor;
-
-static uint32_t left(const frame_cursor *cursor)
-{
-    return cursor->captured - cursor->at;
-}
-
-/* What an EtherType says about the bytes at the cursor, over any number of VLAN tags. Leaves the cursor at the IP
- * header. */
-static ws_skip follow_ethertype(frame_cursor *cursor, unsigned type)
-{
-    for (;;) {
-        const uint8_t *here = cursor->frame + cursor->at;
-        switch (type) {
-        case 0x0800: /* IPv4 */
-        case 0x86dd: /* IPv6 */
-            return WS_SKIP_NONE;
-        case 0x8100: /* 802.1Q */
-        case 0x88a8: /* 802.1ad */
-        case 0x9100: /* QinQ before 802.1ad */
-            if (left(cursor) < 4)
-                return WS_SKIP_link_truncated;
-            type = ws_be16(here + 2);
-            cursor->at += 4;
-            continue;
-        case 0x8847: /* MPLS: IP may be inside */
-        case 0x8848:
-        case 0x8864: /* PPPoE session */
-            return WS_SKIP_link_unsupported;
-        default:
-            break;
-        }
-        /* Smaller numbers are the length of an 802.3 frame: LLC follows, and in it SNAP may give an EtherType again. */
-        if (type >= 0x0600 || left(cursor) < 8 || memcmp(here, "\xaa\xaa\x03\0\0\0", 6) != 0)
-            return WS_SKIP_not_ip;
-        type = ws_be16(here + 6);
-        cursor->at += 8;
-    }
-}
-
-/* The address family of null and loop frames: of this or another machine's byte order, with each system's number of
- * IPv6. */
-static ws_skip decode_family(frame_cursor *cursor)
-{
-    if (left(cursor) < 4)
-        return WS_SKIP_link_truncated;
-    uint32_t family = ws_be32(cursor->frame + cursor->at);
-    if (family > 0xffff)
-        family = __builtin_bswap32(family);
-    cursor->at += 4;
-    switch (family) {
-    case 2:  /* IPv4 */
-    case 10: /* IPv6: Linux */
-    case 24: /* NetBSD, OpenBSD */
-    case 28: /* FreeBSD */
-    case 30: /* Darwin */
-        return WS_SKIP_NONE;
-    default:
-        return WS_SKIP_not_ip;
-    }
-}
-
-/* Leaves the cursor at the IP header. */
-static ws_skip decode_link(frame_cursor *cursor, int link_type)
-{
-    uint32_t header, type_at;
-    switch (link_type) {
-    case 1: /* Ethernet */
-        header = 14;
-        type_at = 12;
-        break;
-    case 113: /* Linux cooked v1 */
-        header = 16;
-        type_at = 14;
-        break;
-    case 276: /* Linux cooked v2 */
-        header = 20;
-        type_at = 0;
-        break;
-    case 0:   /* null */
-    case 108: /* loop */
-        return decode_family(cursor);
-    case 12: /* raw IP, under all of its numbers */
-    case 14:
-    case 101:
-    case 228:
-    case 229:
-        return WS_SKIP_NONE;
-    default:
-        return WS_SKIP_link_unsupported;
-    }
-    if (left(cursor) < header)
-        return WS_SKIP_link_truncated;
-    cursor->at += header;
-    return follow_ethertype(cursor, ws_be16(cursor->frame + type_at));
-}
 
 /* Offload leaves the IP length 0: then it is what the wire length leaves behind the link header. */
 static uint32_t length_from_wire(const frame_cursor *cursor, const ws_packet *packet)
@@ -126,7 +27,7 @@ static uint32_t length_from_wire(const frame_cursor *cursor, const ws_packet *pa
 /* Leaves the cursor at the transport header. packet->header_length is the IP header's. */
 static ws_skip decode_ipv4(frame_cursor *cursor, ws_packet *packet)
 {
-    if (left(cursor) < IPV4_HEADER)
+    if (ws_cursor_left(cursor) < IPV4_HEADER)
         return WS_SKIP_network_truncated;
     const uint8_t *ip = cursor->frame + cursor->at;
     const unsigned header = (ip[0] & 15u) * 4, total = ws_be16(ip + 2);
@@ -138,7 +39,7 @@ static ws_skip decode_ipv4(frame_cursor *cursor, ws_packet *packet)
     memcpy(packet->source + 12, ip + 12, 4);
     memcpy(packet->destination + 12, ip + 16, 4);
     packet->header_length = (uint16_t)header;
-    if (left(cursor) < header)
+    if (ws_cursor_left(cursor) < header)
         return WS_SKIP_network_truncated;
     cursor->at += header;
     return ws_be16(ip + 6) & 0x1fff ? WS_SKIP_fragment_later : WS_SKIP_NONE;
@@ -152,7 +53,7 @@ static bool is_extension(unsigned next)
 /* Walks the extension headers (hop-by-hop 0, routing 43, fragment 44, AH 51, destination options 60). */
 static ws_skip decode_ipv6(frame_cursor *cursor, ws_packet *packet)
 {
-    if (left(cursor) < IPV6_HEADER)
+    if (ws_cursor_left(cursor) < IPV6_HEADER)
         return WS_SKIP_network_truncated;
     const uint8_t *ip = cursor->frame + cursor->at;
     const unsigned payload = ws_be16(ip + 4);
@@ -165,14 +66,14 @@ static ws_skip decode_ipv6(frame_cursor *cursor, ws_packet *packet)
         packet->ip_length = length_from_wire(cursor, packet);
     cursor->at += IPV6_HEADER;
     while (is_extension(next)) {
-        if (left(cursor) < 8)
+        if (ws_cursor_left(cursor) < 8)
             return header + 8 > packet->ip_length ? WS_SKIP_network_malformed : WS_SKIP_network_truncated;
         const uint8_t *extension = cursor->frame + cursor->at;
         const uint32_t bytes = next == 44 ? 8 : next == 51 ? (extension[1] + 2u) * 4 : (extension[1] + 1u) * 8;
         header += bytes;
         if (header > packet->ip_length || header > UINT16_MAX - 60)
             return WS_SKIP_network_malformed;
-        if (left(cursor) < bytes)
+        if (ws_cursor_left(cursor) < bytes)
             return WS_SKIP_network_truncated;
         cursor->at += bytes;
         const bool later = next == 44 && ws_be16(extension + 2) & 0xfff8;
@@ -191,7 +92,7 @@ static ws_skip decode_tcp(const frame_cursor *cursor, ws_packet *packet)
     const uint32_t room = packet->ip_length - packet->header_length; /* by the IP header */
     if (room < TCP_HEADER)
         return WS_SKIP_transport_malformed;
-    if (left(cursor) < TCP_NEEDED)
+    if (ws_cursor_left(cursor) < TCP_NEEDED)
         return WS_SKIP_transport_truncated;
     const uint8_t *tcp = cursor->frame + cursor->at;
     const unsigned header = (tcp[12] >> 4) * 4u;
@@ -213,7 +114,7 @@ static ws_skip decode_udp(const frame_cursor *cursor, ws_packet *packet)
     const uint32_t room = packet->ip_length - packet->header_length;
     if (room < UDP_HEADER)
         return WS_SKIP_transport_malformed;
-    if (left(cursor) < UDP_NEEDED)
+    if (ws_cursor_left(cursor) < UDP_NEEDED)
         return WS_SKIP_transport_truncated;
     const uint8_t *udp = cursor->frame + cursor->at;
     packet->source_port = ws_be16(udp);
@@ -226,7 +127,7 @@ static ws_skip decode_udp(const frame_cursor *cursor, ws_packet *packet)
 /* Which IP it is stands in its own first byte; the link header must not say otherwise. */
 static ws_skip decode_network(frame_cursor *cursor, int link_type, ws_packet *packet)
 {
-    if (left(cursor) < 1)
+    if (ws_cursor_left(cursor) < 1)
         return WS_SKIP_network_truncated;
     const unsigned version = cursor->frame[cursor->at] >> 4;
     if ((version != 4 && version != 6) || (link_type == 228 && version != 4) || (link_type == 229 && version != 6))
@@ -235,24 +136,59 @@ static ws_skip decode_network(frame_cursor *cursor, int link_type, ws_packet *pa
     return version == 4 ? decode_ipv4(cursor, packet) : decode_ipv6(cursor, packet);
 }
 
-ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
-                         int64_t time_ns, ws_packet *out)
+/* From the IP header on; leaves the cursor at the transport header where there is one. */
+static inline ws_skip decode_packet(frame_cursor *cursor, int link_type, ws_packet *packet)
+{
+    const ws_skip skip = decode_network(cursor, link_type, packet);
+    if (skip != WS_SKIP_NONE)
+        return skip;
+    if (packet->protocol == PROTOCOL_TCP)
+        return decode_tcp(cursor, packet);
+    if (packet->protocol == PROTOCOL_UDP)
+        return decode_udp(cursor, packet);
+    return WS_SKIP_protocol_other;
+}
+
+static inline void begin_packet(ws_packet *packet, const frame_cursor *cursor, uint32_t wire_length, int64_t time_ns)
 {
     static const ws_packet
         empty; /* copied: a memset of this size becomes a string instruction, which is slow to start */
-    *out = empty;
-    out->time_ns = time_ns;
-    out->captured_length = captured_length;
-    out->wire_length = wire_length;
+    *packet = empty;
+    packet->time_ns = time_ns;
+    packet->captured_length = cursor->captured;
+    packet->wire_length = wire_length;
+}
+
+static inline ws_skip decode_frame(frame_cursor *cursor, int link_type, ws_packet *packet)
+{
+    const ws_skip skip = ws_decode_link(cursor, link_type);
+    return skip == WS_SKIP_NONE ? decode_packet(cursor, link_type, packet) : skip;
+}
+
+ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
+                         int64_t time_ns, ws_packet *out)
+{
     frame_cursor cursor = {frame, captured_length, 0};
-    ws_skip skip = decode_link(&cursor, link_type);
-    if (skip == WS_SKIP_NONE)
-        skip = decode_network(&cursor, link_type, out);
-    if (skip != WS_SKIP_NONE)
-        return skip;
-    if (out->protocol == PROTOCOL_TCP)
-        return decode_tcp(&cursor, out);
-    if (out->protocol == PROTOCOL_UDP)
-        return decode_udp(&cursor, out);
-    return WS_SKIP_protocol_other;
+    begin_packet(out, &cursor, wire_length, time_ns);
+    return decode_frame(&cursor, link_type, out);
+}
+
+ws_skip ws_packet_decode_inner(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
+                               int64_t time_ns, ws_packet *out)
+{
+    frame_cursor cursor = {frame, captured_length, 0};
+    begin_packet(out, &cursor, wire_length, time_ns);
+    ws_skip skip = decode_frame(&cursor, link_type, out), inner = skip;
+    ws_packet packet = *out;
+    for (int depth = 0; depth < TUNNEL_DEPTH && (inner == WS_SKIP_NONE || inner == WS_SKIP_protocol_other); depth++) {
+        if (!ws_decode_tunnel(&cursor, &packet))
+            break;
+        begin_packet(&packet, &cursor, wire_length, time_ns);
+        inner = decode_packet(&cursor, LINK_RAW, &packet);
+        if (inner == WS_SKIP_NONE) {
+            *out = packet;
+            skip = inner;
+        }
+    }
+    return skip;
 }

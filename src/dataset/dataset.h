@@ -64,6 +64,7 @@ typedef struct ws_extract_options {
     const char *key_file;
     bool direction_by_syn;   /* or the data set's rules say so */
     const char *filter;      /* pcap-filter(7) expression; NULL: none */
+    bool inner_packets;      /* packets inside of tunnels stand for their frames */
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
 } ws_extract_options;
 

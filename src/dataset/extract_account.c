@@ -173,6 +173,7 @@ static ws_err options_json(const extraction *x, ws_text *out)
     cJSON_AddNumberToObject(root, "linger", (double)x->rules.linger_ns / 1e9);
     cJSON_AddStringToObject(root, "direction", x->rules.direction_by_syn ? "syn" : "first");
     cJSON_AddStringToObject(root, "endpoints", o->endpoints);
+    cJSON_AddStringToObject(root, "tunnels", o->inner_packets ? "inner" : "outer");
     if (o->filter != NULL)
         cJSON_AddStringToObject(root, "filter", o->filter);
     if (o->labels != NULL)

@@ -116,8 +116,8 @@ static void not_ip_and_unsupported(void **state)
     const char *arp = "ffffffffffff 020000000002 0806 0001 0800 0604 0001";
     assert_int_equal(decode_hex(arp, 1), WS_SKIP_not_ip);
     assert_int_equal(decode_hex("0180c2000000 020000000002 0026 424203", 1), WS_SKIP_not_ip); /* spanning tree */
-    assert_int_equal(decode_hex("020000000001 020000000002 8847 00010140 4500", 1), WS_SKIP_link_unsupported);
-    assert_int_equal(decode_hex("020000000001 020000000002 8864 1100 0001 0016 0021", 1), WS_SKIP_link_unsupported);
+    assert_int_equal(decode_hex("020000000001 020000000002 8847 00010140 4500", 1), WS_SKIP_network_truncated);
+    assert_int_equal(decode_hex("020000000001 020000000002 8864 1100 0001 0016 0021", 1), WS_SKIP_network_truncated);
     assert_int_equal(decode_hex("00000007 45", 108), WS_SKIP_not_ip);
     assert_int_equal(decode_hex("45000014", 105), WS_SKIP_link_unsupported); /* 802.11 */
     assert_int_equal(decode_hex("45000014", -1), WS_SKIP_link_unsupported);

@@ -197,9 +197,10 @@ static void mutated_captures(void **state)
 static void mutated_frames(void **state)
 {
     (void)state;
-    static const int link_types[] = {0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 105, -1};
+    static const int link_types[] = {0,   1,  12, 14, 101, 108, 113, 228, 229, 276,
+                                     105, -1, 9,  50, 51,  104, 119, 127, 163, 192};
     uint64_t random = 7, reasons[WS_SKIP_COUNT] = {0};
-    for (int round = 0; round < 60000; round++) {
+    for (int round = 0; round < 40000; round++) {
         bytes frame = {0};
         put_any_frame(&frame, &random);
         mutate(&frame, &random);
@@ -214,6 +215,9 @@ static void mutated_frames(void **state)
                                             0, &packet);
             check_packet(skip, &packet);
             reasons[skip]++;
+            const ws_skip inner = ws_packet_decode_inner(copy, (uint32_t)frame.count, 9000, link_types[l], 0, &packet);
+            check_packet(inner, &packet);
+            assert_true(inner == skip || inner == WS_SKIP_NONE);
         }
         free(copy);
         bytes_free(&frame);
