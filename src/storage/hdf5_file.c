@@ -19,6 +19,31 @@ static herr_t take_innermost(unsigned n, const H5E_error2_t *entry, void *out)
     return 0;
 }
 
+/* What stands between the quotes after `key`; length 0 where it is not there. */
+static size_t quoted(const char *text, const char *key, const char **out)
+{
+    const char *at = strstr(text, key);
+    if (at == NULL)
+        return 0;
+    *out = at + strlen(key);
+    return strcspn(*out, "'");
+}
+
+/* Where the system refused a call, HDF5 lists the call's arguments: "file write failed: time = .., filename = 'F', file
+ * descriptor = 3, errno = 28, error message = 'No space left on device', buf = 0x.., ..". Kept are what failed, the file
+ * and the reason. */
+static void shorten(char text[512])
+{
+    char shorter[512];
+    const char *file = "", *reason = "";
+    size_t file_length = quoted(text, "name = '", &file), reason_length = quoted(text, "error message = '", &reason);
+    if (reason_length == 0)
+        return;
+    snprintf(shorter, sizeof shorter, "%.*s: %.*s%s%.*s", (int)strcspn(text, ":,"), text, (int)file_length, file,
+             file_length > 0 ? ": " : "", (int)reason_length, reason);
+    memcpy(text, shorter, sizeof shorter);
+}
+
 static void innermost(char text[512])
 {
     snprintf(text, 512, "no reason given");
@@ -27,6 +52,7 @@ static void innermost(char text[512])
     for (char *c = text; *c != '\0'; c++)
         if (*c == '\n')
             *c = ' ';
+    shorten(text);
 }
 
 ws_err ws_h5_raise(const char *call, const char *file, int line, const char *function)
@@ -36,7 +62,10 @@ ws_err ws_h5_raise(const char *call, const char *file, int line, const char *fun
     const char *name = strstr(call, "H5");
     if (name == NULL)
         name = call;
-    return ws_error_raise(WS_E_HDF5, file, line, function, "%.*s: %s", (int)strcspn(name, "( "), name, reason);
+    ws_err error = ws_error_raise(WS_E_HDF5, file, line, function, "%.*s: %s", (int)strcspn(name, "( "), name, reason);
+    if (strstr(reason, strerror(ENOSPC)) != NULL || strstr(reason, strerror(EDQUOT)) != NULL)
+        WS_HINT("free space there, or write to another file system");
+    return error;
 }
 
 /* Why the system would not open it, before HDF5 wraps the reason in its own words. */

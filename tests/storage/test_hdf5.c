@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "../cluster/mpi_main.h"
 #include "storage/storage.h"
@@ -183,6 +185,37 @@ static int remove_folder(void **state)
     return !done;
 }
 
+/* A full disk, played by a file size limit. */
+static void a_write_that_fails_is_one_short_line(void **state)
+{
+    (void)state;
+    if (world.rank != 0)
+        return;
+    enum { COUNT = 1 << 17 };
+    double *values = calloc(COUNT, sizeof *values);
+    const hsize_t shape[1] = {COUNT};
+    hid_t file = -1;
+    struct rlimit before, small;
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = before;
+    small.rlim_cur = 65536;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(ws_h5_create(in_folder("full.h5"), &file), WS_OK);
+    setrlimit(RLIMIT_FSIZE, &small);
+    ws_err error = ws_h5_write_dataset(file, "/values", H5T_NATIVE_DOUBLE, values, 1, shape);
+    if (error == WS_OK)
+        error = ws_h5_close(&file);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(error, WS_E_HDF5);
+    assert_non_null(strstr(ws_error_message(), "full.h5: File too large"));
+    assert_null(strstr(ws_error_message(), "0x"));
+    assert_null(strstr(ws_error_message(), "errno"));
+    ws_error_clear();
+    if (ws_h5_close(&file) != WS_OK) /* there is room again, or it says the same once more */
+        ws_error_clear();
+    free(values);
+}
+
 int main(int argc, char **argv)
 {
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
@@ -192,6 +225,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(fixed_length_texts_of_other_programs_are_read),
         cmocka_unit_test(datasets_round_trip),
         cmocka_unit_test(unreadable_files_are_named),
+        cmocka_unit_test(a_write_that_fails_is_one_short_line),
         cmocka_unit_test(one_rank_without_the_file_fails_all),
     };
     if (cmocka_run_group_tests(tests, make_folder, remove_folder) > 0)
