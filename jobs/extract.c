@@ -1,4 +1,4 @@
-/* wiresweep extract: captures to a store. */
+/* wiresweep extract: captures, or flow tables, to a store. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -33,7 +33,7 @@ static const ws_option_table table = {"", sizeof(extract_job), fields, "extracti
 typedef struct extract_settings {
     double idle_timeout, active_timeout;
     int64_t round_bytes;
-    int direction, tunnels;
+    int direction, tunnels, non_finite;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -47,6 +47,8 @@ static const ws_option setting_fields[] = {
                    "forward: sender of the first packet, or of the SYN"),
     WS_OPTION_ENUM(extract_settings, tunnels, "outer", "outer|inner",
                    "inner: packets carried by IP in IP, GRE, VXLAN and GTP-U count instead of the outer ones"),
+    WS_OPTION_ENUM(extract_settings, non_finite, "zero", "zero|skip",
+                   "flow tables: a cell with Infinity or NaN is 0, or its row is left out; both are counted"),
     WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
                   "input read by all ranks before they exchange; 0: 32 MiB a rank; changes no result"),
     WS_OPTION_END};
@@ -63,8 +65,9 @@ static ws_err read_settings(const extract_job *job, ws_arena *arena, extract_set
 {
     ws_json *document = NULL;
     ws_problems problems = {0};
-    /* label rules; read where the labels are */
-    static const char *const extra[] = {"description", "levels", "attempted_level", "rules", "otherwise", NULL};
+    /* label rules and tables; read where they are used */
+    static const char *const extra[] = {"description", "levels", "attempted_level", "rules", "otherwise",
+                                        "table",       NULL};
     ws_err error = WS_OK;
     WS_TRY(job->config != NULL ? ws_json_read_file(&document, job->config)
                                : ws_json_read_text(&document, "{}", "--set"));
@@ -77,6 +80,24 @@ static ws_err read_settings(const extract_job *job, ws_arena *arena, extract_set
 done:
     ws_json_destroy(&document);
     return error;
+}
+
+static void print_tables(const ws_extract_report *report, const char *output)
+{
+    char seconds[32];
+    ws_format_seconds(report->seconds, seconds);
+    ws_info("%s: %" PRIu64 " rows of %" PRIu64 " records of %" PRIu64 " flow tables in %s (%.0f rows/s)", output,
+            report->flows, report->records, report->inputs, seconds,
+            report->seconds > 0 ? (double)report->flows / report->seconds : 0.0);
+    for (int i = 0; i < WS_REPORT_REASONS && report->row_reasons[i].help != NULL; i++)
+        ws_info("  skipped %" PRIu64 ": %s", report->row_reasons[i].rows, report->row_reasons[i].help);
+    if (report->cells_not_finite + report->cells_empty > 0)
+        ws_info("  %" PRIu64 " cells with Infinity or NaN and %" PRIu64 " empty ones are 0", report->cells_not_finite,
+                report->cells_empty);
+    if (report->boundary_repairs > 0)
+        ws_info("  %" PRIu64 " shares began inside a record by guess and were read again", report->boundary_repairs);
+    ws_info("  %" PRIu64 " rows labelled; every record is accounted for; content hash %s", report->labelled,
+            report->content_hash);
 }
 
 static void print_summary(const ws_extract_report *report, const char *output, const char *labels)
@@ -121,7 +142,10 @@ static ws_err print_json(const ws_extract_report *report, const char *output)
                    {"damage_bytes", report->damage_bytes},
                    {"boundary_repairs", report->boundary_repairs},
                    {"negative_gaps", report->negative_gaps},
-                   {"labelled", report->labelled}};
+                   {"labelled", report->labelled},
+                   {"rows_skipped", report->rows_skipped},
+                   {"cells_not_finite", report->cells_not_finite},
+                   {"cells_empty", report->cells_empty}};
     cJSON_AddStringToObject(root, "store", output);
     cJSON_AddStringToObject(root, "content_hash", report->content_hash);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -145,7 +169,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     extract_settings settings;
     WS_TRY(read_settings(job, arena, &settings));
     if (positional->count == 0) {
-        ws_err error = WS_ERROR(ARGUMENT, "no input captures were named");
+        ws_err error = WS_ERROR(ARGUMENT, "no inputs were named");
         WS_HINT("wiresweep extract -o STORE.h5 FILE... (files, directories, globs or @LIST)");
         return error;
     }
@@ -163,13 +187,18 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .direction_by_syn = settings.direction == 1,
                                         .filter = job->filter,
                                         .inner_packets = settings.tunnels == 1,
-                                        .label_rules = settings.has_rules ? job->config : NULL};
+                                        .label_rules = settings.has_rules ? job->config : NULL,
+                                        .config = job->config,
+                                        .skip_not_finite = settings.non_finite == 1};
     ws_extract_report report;
     ws_err error = ws_extract_all(world, &options, &report);
     if (error != WS_OK && error != WS_E_PARTIAL)
         return ws_error_pass(error, __FILE__, __LINE__, __func__);
     if (world->rank == 0) {
-        print_summary(&report, job->output, job->labels);
+        if (report.tables)
+            print_tables(&report, job->output);
+        else
+            print_summary(&report, job->output, job->labels);
         if (job->common.json)
             WS_TRY(print_json(&report, job->output));
     }
@@ -179,7 +208,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 const ws_job ws_job_extract = {
     .name = "extract",
     .usage = "extract [OPTIONS] -o STORE.h5 INPUT...",
-    .help = "captures to a store: flows with their packets, features, labels",
+    .help = "captures or flow tables to a store: flows with their packets, features, labels",
     .example = "  wiresweep extract -o monday.h5 monday.pcap\n"
                "  mpirun -n 4 wiresweep extract --dataset ndpi --labels results/ -o ndpi.h5 captures/",
     .options = &table,

@@ -178,5 +178,7 @@ WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uin
  * without compression suffix, duplicates removed. Strings in the arena. */
 size_t ws_input_name_length(const char *path); /* without the compression suffix */
 WS_MUST ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
+/* The same; directories are searched for .csv, .tsv and .arff too. */
+WS_MUST ws_err ws_inputs_expand_tables(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
 
 #endif

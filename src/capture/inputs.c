@@ -22,10 +22,13 @@ typedef struct input_list {
     ws_arena *arena;
     input *items;
     size_t count, capacity;
+    bool tables; /* of directories, also files named as tables are */
 } input_list;
 
 static const char *const compression_suffixes[] = {".gz", ".zst", ".xz", ".bz2"};
 static const char *const capture_suffixes[] = {".pcap", ".pcapng", ".cap", ".dmp", ".dump", ".ntar", ".erf", ".snoop"};
+
+static const char *const table_suffixes[] = {".csv", ".tsv", ".arff"};
 
 static bool ends_with(const char *text, size_t length, const char *suffix)
 {
@@ -79,6 +82,15 @@ static bool looks_like_capture(const char *path)
     return ws_capture_has_magic(path);
 }
 
+static bool looks_like_table(const char *path)
+{
+    size_t key = ws_input_name_length(path);
+    for (size_t i = 0; i < sizeof table_suffixes / sizeof *table_suffixes; i++)
+        if (ends_with(path, key, table_suffixes[i]))
+            return true;
+    return false;
+}
+
 static ws_err add_directory(input_list *list, const char *path);
 
 /* An entry of a directory. Hidden names, links to directories and what is no capture are left out. */
@@ -89,7 +101,7 @@ static ws_err add_entry(input_list *list, const char *path)
         return WS_OK;
     if (S_ISDIR(link.st_mode))
         return add_directory(list, path);
-    if (S_ISREG(target.st_mode) && looks_like_capture(path))
+    if (S_ISREG(target.st_mode) && (looks_like_capture(path) || (list->tables && looks_like_table(path))))
         return add_file(list, path, &target);
     return WS_OK;
 }
@@ -120,7 +132,8 @@ static ws_err add_path(input_list *list, const char *path)
         return add_file(list, path, &status);
     const size_t before = list->count;
     WS_TRY(add_directory(list, path));
-    WS_CHECK(list->count > before, ARGUMENT, "%s: no captures in this directory", path);
+    WS_CHECK(list->count > before, ARGUMENT, "%s: no %s in this directory", path,
+             list->tables ? "captures or tables" : "captures");
     return WS_OK;
 }
 
@@ -235,12 +248,22 @@ static ws_err expand(const ws_string_list *arguments, input_list *list, ws_strin
     return WS_OK;
 }
 
-ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out)
+static ws_err expand_for(const ws_string_list *arguments, bool tables, ws_arena *arena, ws_string_list *out)
 {
-    input_list list = {.arena = arena};
+    input_list list = {.arena = arena, .tables = tables};
     *out = (ws_string_list){0};
     ws_err error = expand(arguments, &list, out);
     free(list.items);
     WS_TRY(error);
     return WS_OK;
+}
+
+ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out)
+{
+    return expand_for(arguments, false, arena, out);
+}
+
+ws_err ws_inputs_expand_tables(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out)
+{
+    return expand_for(arguments, true, arena, out);
 }

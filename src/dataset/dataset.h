@@ -14,7 +14,7 @@
  *   /flows/session_id     uint32 [n]    dense, in order of first row: unordered 5-tuple, over all inputs
  *   /flows/host_id        uint32 [n]    dense, in order of first row: address of the forward sender
  *   /flows/key_hash       uint64 [n]    first 8 bytes of SHA-256 of (domain, key file if any, 5-tuple)
- *   /flows/input_hash     uint64 [n]    first 8 bytes of SHA-256 of what a model sees (flow20 and packet columns):
+ *   /flows/input_hash     uint64 [n]    first 8 bytes of SHA-256 of what a model sees (features and packet columns):
  *                                       equal = duplicate
  *   /flows/row_hash       uint64 [n]    first 8 bytes of SHA-256 of (input name, first_ordinal, key_hash): names a
  *                                       row for ever. The texts behind the three hashes: store_row.c
@@ -25,7 +25,9 @@
  *                                       32 hex digits of HMAC-SHA-256(key file, 16-byte address) and the port
  *   /packets/offset_ns int64, wire_length uint32, ip_length uint32, payload_length uint32, header_length uint16,
  *            window uint16, flags uint8, direction int8                each [m]
- *   /features/flow20      float32 [n,20]  attributes: columns, units (texts)
+ *   /features/<name>      float32 [n,d]   attributes: columns, units (texts). Captures: flow20. Flow tables: their
+ *                                       family's (cicflowmeter, cesnet_stats, iscx_time, ...), cells without a finite
+ *                                       number being 0
  *   /labels/<level>       int32 [n]     class index, -1 without label; attribute `names` (texts, sorted bytewise)
  *   /labels/attempted     uint8 [n]     only where the data set has it: 0, or 1 + category of an attack that was only
  *                                       attempted (label_rules.h)
@@ -34,7 +36,9 @@
  *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]
  *   /provenance/damage/   input uint32, reason (text), offset uint64, bytes uint64   each [runs of damage]
  *
- * Row order: (input, the point at which the flow left, ordinal of its first packet).
+ * Row order: (input, the point at which the flow left, ordinal of its first packet). Stores of flow tables have one row
+ * a record, in the order of inputs and records; first_ordinal is the number of the record in its input, from 0; what a
+ * table does not tell is 0 (addresses ::, ports 0, protocol 0, times, counts, packet columns), end then is `input`.
  *
  * CONTENT HASH: SHA-256 over all datasets of /flows, /packets, /features, /labels, /bytes, in this order of groups
  * and sorted bytewise within one. Of each: the line "PATH TYPE COLUMNS ROWS\n" (TYPE uint8, int64, float32, text,
@@ -66,11 +70,23 @@ typedef struct ws_extract_options {
     const char *filter;      /* pcap-filter(7) expression; NULL: none */
     bool inner_packets;      /* packets inside of tunnels stand for their frames */
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
+    const char *config;      /* JSON file whose "table" object describes flow tables; NULL: none */
+    bool skip_not_finite;    /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
 } ws_extract_options;
+
+/* Why rows of tables were skipped. */
+typedef struct ws_report_reason {
+    const char *help;
+    uint64_t rows;
+} ws_report_reason;
+enum { WS_REPORT_REASONS = 16 };
 
 typedef struct ws_extract_report {
     uint64_t inputs, inputs_skipped, records, packets, skipped[WS_SKIP_COUNT], flows, stored_packets, damage_runs,
         damage_bytes, boundary_repairs, negative_gaps, labelled;
+    bool tables; /* flow tables were read: the members below, and flows are rows */
+    uint64_t rows_skipped, cells_not_finite, cells_empty;
+    ws_report_reason row_reasons[WS_REPORT_REASONS];
     double seconds;
     char content_hash[65];
 } ws_extract_report;
@@ -81,6 +97,7 @@ WS_MUST ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *opt
 /* A label source gives each flow a class name per level. Filled on every rank from the same files; lookups are local.
  */
 typedef struct ws_label_source ws_label_source; /* see labels.h */
+typedef struct ws_table_family ws_table_family; /* see table.h */
 typedef struct ws_dataset_adapter {
     const char *name, *help;
     const ws_flow_rules *rules; /* defaults of this data set; NULL: ws_flow_rules_default */
@@ -88,6 +105,9 @@ typedef struct ws_dataset_adapter {
     ws_err (*open_labels)(ws_label_source *source, const char *labels, const ws_string_list *inputs);
     /* Without --labels: label and flow rules from configs/datasets/NAME.json (label_rules.h). */
     bool has_label_rules;
+    /* NULL: captures only. The data set's flow tables; what an input holds decides which side reads it. */
+    const ws_table_family *table;
+    bool tables_only; /* captures are refused */
 } ws_dataset_adapter;
 extern const ws_dataset_adapter *const ws_dataset_adapters[]; /* NULL-terminated */
 const ws_dataset_adapter *ws_dataset_find(const char *name);
@@ -112,6 +132,8 @@ void ws_store_close(ws_store *store);
  */
 WS_MUST ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count,
                              void *out);
+/* The name of the store's feature table: flow20 of captures, a data set's own of flow tables. */
+WS_MUST ws_err ws_store_features_name(const ws_store *store, char name[256]);
 /* Feature table: *columns its width; names in the arena. Rows [begin, begin+count) row-major. */
 WS_MUST ws_err ws_store_features_info(const ws_store *store, const char *name, ws_arena *arena, int *columns,
                                       ws_string_list *names);
@@ -140,8 +162,8 @@ typedef struct ws_split_options {
     const char *protocol; /* a name of protocols.def: random, temporal, ... */
     int64_t protocol_seed;
     double train_fraction, validation_fraction; /* the rest is test */
-    const char *label;    /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
-    int64_t minimum_rows; /* classes with fewer labelled rows are left out, and reported */
+    const char *label;     /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
+    int64_t minimum_rows;  /* classes with fewer labelled rows are left out, and reported */
     ws_string_list normal; /* names of the classes that are normal, for protocols that tell them from anomalies */
 } ws_split_options;
 typedef struct ws_split {

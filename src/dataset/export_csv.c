@@ -1,5 +1,5 @@
 /* export_csv: a store as one CSV table (RFC 4180), a row a flow: names, times, counts, endpoints where kept, labels by
- * name, the flow20 features with nine digits (which give the same float back), sessions and hosts. Packets are not
+ * name, the features with nine digits (which give the same float back), sessions and hosts. Packets are not
  * exported.
  */
 #include <errno.h>
@@ -18,6 +18,10 @@ typedef struct csv_export {
     const char *target; /* for messages */
     ws_store_row *rows;
     float *features;
+    char table[256]; /* of features */
+    ws_arena *arena;
+    int columns;
+    ws_string_list column_names;
     unsigned char *column;
     char **inputs;
     size_t input_count;
@@ -52,7 +56,7 @@ static ws_err read_block(csv_export *export, uint64_t begin, uint64_t count)
         free(path);
         WS_TRY(error);
     }
-    WS_TRY(ws_store_read_features(export->store, "flow20", begin, count, export->features));
+    WS_TRY(ws_store_read_features(export->store, export->table, begin, count, export->features));
     return WS_OK;
 }
 
@@ -67,9 +71,9 @@ static void append_header(csv_export *export)
         ws_text_append(out, ",label_");
         ws_csv_append(out, export->store->levels[l].name);
     }
-    for (int c = 0; c < WS_FLOW20_COLUMNS; c++) {
+    for (int c = 0; c < export->columns; c++) {
         ws_text_append(out, ",");
-        ws_csv_append(out, ws_flow20_names[c]);
+        ws_csv_append(out, export->column_names.items[c]);
     }
     ws_text_append(out, "\r\n");
 }
@@ -95,7 +99,7 @@ static void append_row(csv_export *export, const ws_store_row *row, const float 
         if (row->labels[l] >= 0 && (size_t)row->labels[l] < level->classes)
             ws_csv_append(out, level->names[row->labels[l]]);
     }
-    for (int c = 0; c < WS_FLOW20_COLUMNS; c++)
+    for (int c = 0; c < export->columns; c++)
         ws_text_appendf(out, ",%.9g", (double)features[c]);
     ws_text_append(out, "\r\n");
 }
@@ -115,7 +119,11 @@ static ws_err write_rows(csv_export *export)
     WS_CHECK(store->level_count <= WS_LABEL_LEVELS_MAX, UNSUPPORTED, "%s: more than %d label levels", store->path,
              WS_LABEL_LEVELS_MAX);
     WS_TRY(WS_NEW_ARRAY(export->rows, BLOCK_ROWS));
-    WS_TRY(WS_NEW_ARRAY(export->features, BLOCK_ROWS * WS_FLOW20_COLUMNS));
+    WS_TRY(ws_arena_create(&export->arena, 4096));
+    WS_TRY(ws_store_features_name(store, export->table));
+    WS_TRY(ws_store_features_info(store, export->table, export->arena, &export->columns, &export->column_names));
+    const size_t columns = (size_t) export->columns;
+    WS_TRY(WS_NEW_ARRAY(export->features, BLOCK_ROWS * columns));
     WS_TRY(ws_alloc(&export->column, BLOCK_ROWS, WS_ENDPOINT_TEXT));
     WS_TRY(ws_h5_read_texts(store->file, "/provenance/inputs", &export->inputs, &export->input_count));
     export->endpoints = ws_h5_exists(store->file, "/flows/source");
@@ -124,7 +132,7 @@ static ws_err write_rows(csv_export *export)
         uint64_t count = store->rows - begin < BLOCK_ROWS ? store->rows - begin : BLOCK_ROWS;
         WS_TRY(read_block(export, begin, count));
         for (uint64_t i = 0; i < count; i++)
-            append_row(export, &export->rows[i], export->features + i * WS_FLOW20_COLUMNS);
+            append_row(export, &export->rows[i], export->features + i * columns);
         WS_TRY(write_text(export));
     }
     return write_text(export);
@@ -165,6 +173,7 @@ ws_err ws_store_export_csv(const ws_store *store, const char *output)
         ws_texts_destroy(&export.inputs, export.input_count);
     free(export.rows);
     free(export.features);
+    ws_arena_destroy(&export.arena);
     free(export.column);
     ws_text_destroy(&export.text);
     WS_TRY(error);

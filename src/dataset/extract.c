@@ -2,8 +2,8 @@
  *
  * Memory is bounded by one round of input, the live flows, and the rows that wait to be written.
  */
-#include "dataset/extract.h"
 #include "dataset/label_rules.h"
+#include "dataset/table.h"
 
 #include <stdlib.h>
 
@@ -65,9 +65,18 @@ static ws_err prepare_all(extraction *x)
         local = ws_packet_filter_create(&x->filter, x->options->filter);
     if (local == WS_OK)
         local = ws_flow_table_create(&x->table, &x->rules);
+    if (local == WS_OK && x->adapter->table != NULL)
+        local = ws_table_configure(x->adapter->table, x->options->config, x->arena, &x->tables);
     WS_AGREE(x->comm, local);
     WS_TRY(extract_inputs_open_all(x));
     WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x));
+    if (x->inputs[0].form == 0)
+        x->tables = NULL;
+    return WS_OK;
+}
+
+static ws_err prepare_captures_all(extraction *x)
+{
     WS_AGREE(x->comm, open_labels(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,
@@ -119,6 +128,9 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
 static ws_err run_all(extraction *x, ws_extract_report *report)
 {
     WS_TRY(prepare_all(x));
+    if (x->tables != NULL)
+        return ws_table_extract_all(x, report);
+    WS_TRY(prepare_captures_all(x));
     ws_progress *progress = NULL;
     WS_TRY(ws_progress_start(&progress, x->comm, "extract", "MB", (double)x->total_bytes / 1e6));
     ws_err error = rounds_all(x, progress);

@@ -33,6 +33,7 @@ enum { EXTRACT_COUNTS = sizeof(extract_counts) / sizeof(uint64_t) };
 typedef struct extract_input {
     const char *path;             /* in the arena */
     uint64_t bytes, first_record; /* bytes: as stored */
+    uint64_t form;                /* of a table's columns; 0: a capture */
     uint32_t record_header;
     bool splittable, compressed;
     int reader; /* the rank that reads all of an input that cannot be split */
@@ -93,6 +94,8 @@ typedef struct extraction {
     const ws_extract_options *options;
     const ws_dataset_adapter *adapter;
     ws_flow_rules rules;
+    const ws_table_family
+        *tables; /* how flow tables are read; NULL: the data set has none, or the inputs are captures */
     ws_arena *arena;
     ws_string_list paths, names; /* of the inputs: as opened; as stored, without compression suffix */
     ws_string_list plain_paths;  /* as opened, without compression suffix: what labels are looked up by */

@@ -1,9 +1,11 @@
 /* The inputs of an extraction: found and sorted once, opened and checked before anything is written, dealt out to the
  * ranks. Reads file headers only; records are read by extract_read.c, whole files for their hashes by extract_hash.c.
  */
-#include "dataset/extract.h"
+#include "dataset/table.h"
 
 #include <inttypes.h>
+#include <errno.h>
+#include <sys/stat.h>
 #include <stdlib.h>
 
 /* The first rank looks, the others hear: a directory that changes meanwhile must not look different to two ranks. */
@@ -13,7 +15,7 @@ static ws_err list_paths_all(extraction *x)
     ws_string_list found = {0};
     ws_err local = WS_OK;
     if (x->comm->rank == 0) {
-        local = ws_inputs_expand(&x->options->inputs, x->arena, &found);
+        local = (x->tables != NULL ? ws_inputs_expand_tables : ws_inputs_expand)(&x->options->inputs, x->arena, &found);
         for (size_t i = 0; local == WS_OK && i < found.count; i++)
             ws_text_append_bytes(&joined, found.items[i], strlen(found.items[i]) + 1);
         if (local == WS_OK)
@@ -38,40 +40,69 @@ static ws_err list_paths_all(extraction *x)
             local = WS_ERROR(MEMORY, "out of memory for %zu input names", count);
     free(all);
     WS_AGREE(x->comm, local);
-    WS_CHECK(count > 0, ARGUMENT, "no input captures were found");
+    WS_CHECK(count > 0, ARGUMENT, "no inputs were found");
     x->paths = (ws_string_list){items, count};
     return WS_OK;
 }
 
 /* What the rank that looked at a file tells the others; followed by message and hint, each with its NUL. */
 typedef struct header_news {
-    uint64_t bytes, first_record;
+    uint64_t bytes, first_record, form;
     uint32_t index, message_bytes, hint_bytes, record_header;
     uint16_t error; /* ws_err */
     bool splittable, compressed;
 } header_news;
 
-static void look_at_header(const char *path, uint32_t index, ws_text *news)
+static ws_err look_at_table(const extraction *x, const char *path, header_news *news)
+{
+    ws_arena *arena;
+    ws_table_plan plan;
+    struct stat status;
+    WS_TRY(ws_arena_create(&arena, 1 << 16));
+    ws_err error = ws_table_read_header(path, x->tables, arena, &plan);
+    if (error == WS_OK && stat(path, &status) != 0)
+        error = WS_ERROR(IO, "%s: %s", path, strerror(errno));
+    if (error == WS_OK) {
+        news->bytes = (uint64_t)status.st_size;
+        news->first_record = plan.data_begin;
+        news->form = plan.form;
+        news->splittable = !plan.compressed;
+    }
+    ws_arena_destroy(&arena);
+    return error;
+}
+
+static ws_err look_at_capture(const extraction *x, const char *path, header_news *news)
 {
     ws_capture capture;
-    ws_err error = ws_capture_open(&capture, path);
-    const char *message = error == WS_OK ? "" : ws_error_message(), *hint = error == WS_OK ? "" : ws_error_hint();
-    header_news one = {.index = index,
-                       .message_bytes = (uint32_t)strlen(message) + 1,
-                       .hint_bytes = (uint32_t)strlen(hint) + 1,
-                       .error = (uint16_t)error};
-    if (error == WS_OK) {
-        one.bytes = capture.stored_bytes;
-        one.first_record = capture.first_record;
-        one.record_header = capture.record_header;
-        one.splittable = capture.splittable;
-        one.compressed = capture.stream != NULL;
+    if (x->adapter->tables_only) {
+        ws_err error = WS_ERROR(FORMAT, "%s: no flow table, and %s has no captures", path, x->adapter->name);
+        WS_HINT(
+            "captures are read by --dataset generic, and by the families that `wiresweep list datasets` says so of");
+        return error;
     }
+    WS_TRY(ws_capture_open(&capture, path));
+    news->bytes = capture.stored_bytes;
+    news->first_record = capture.first_record;
+    news->record_header = capture.record_header;
+    news->splittable = capture.splittable;
+    news->compressed = capture.stream != NULL;
+    ws_capture_close(&capture);
+    return WS_OK;
+}
+
+static void look_at_header(const extraction *x, const char *path, uint32_t index, ws_text *news)
+{
+    header_news one = {.index = index};
+    bool table = x->tables != NULL && ws_table_is_text(path);
+    ws_err error = table ? look_at_table(x, path, &one) : look_at_capture(x, path, &one);
+    const char *message = error == WS_OK ? "" : ws_error_message(), *hint = error == WS_OK ? "" : ws_error_hint();
+    one.message_bytes = (uint32_t)strlen(message) + 1;
+    one.hint_bytes = (uint32_t)strlen(hint) + 1;
+    one.error = (uint16_t)error;
     ws_text_append_bytes(news, &one, sizeof one);
     ws_text_append_bytes(news, message, one.message_bytes);
     ws_text_append_bytes(news, hint, one.hint_bytes);
-    if (error == WS_OK)
-        ws_capture_close(&capture);
     ws_error_clear();
 }
 
@@ -175,6 +206,23 @@ static ws_err name_inputs(extraction *x)
     return WS_OK;
 }
 
+/* Of one kind: captures, or tables with the same columns as the first one. */
+static ws_err check_kind(extraction *x, const extract_input *input, const char *path, uint64_t form, bool *same)
+{
+    *same = form == input->form;
+    if (*same)
+        return WS_OK;
+    ws_err error = input->form == 0 || form == 0
+                       ? WS_ERROR(FORMAT, "%s and %s: one is a capture and the other a flow table", input->path, path)
+                       : WS_ERROR(FORMAT, "%s and %s: tables with different columns", input->path, path);
+    WS_HINT("a store has one kind of rows: extract them to stores of their own");
+    if (!x->options->skip_unreadable)
+        return error;
+    WS_TRY(skip_input(x, path, ws_error_message()));
+    ws_error_clear();
+    return WS_OK;
+}
+
 /* Fills x->inputs from the news, the same on all ranks. */
 static ws_err take_news(extraction *x, const char *const *by_index)
 {
@@ -192,10 +240,16 @@ static ws_err take_news(extraction *x, const char *const *by_index)
             WS_TRY(skip_input(x, x->paths.items[i], by_index[i] + sizeof one));
             continue;
         }
+        bool same = true;
+        if (x->input_count > 0)
+            WS_TRY(check_kind(x, &x->inputs[0], x->paths.items[i], one.form, &same));
+        if (!same)
+            continue;
         extract_input *input = &x->inputs[x->input_count];
         *input = (extract_input){.path = x->paths.items[i],
                                  .bytes = one.bytes,
                                  .first_record = one.first_record,
+                                 .form = one.form,
                                  .record_header = one.record_header,
                                  .splittable = one.splittable,
                                  .compressed = one.compressed,
@@ -248,7 +302,7 @@ ws_err extract_inputs_open_all(extraction *x)
     WS_TRY(list_paths_all(x));
     ws_text news = {0};
     for (size_t i = (size_t)x->comm->rank; i < x->paths.count; i += (size_t)x->comm->size)
-        look_at_header(x->paths.items[i], (uint32_t)i, &news);
+        look_at_header(x, x->paths.items[i], (uint32_t)i, &news);
     char *all = NULL;
     size_t bytes = 0;
     const char **by_index = NULL;

@@ -126,7 +126,7 @@ void ws_store_close(ws_store *store)
 }
 
 /* ---------------------------------------------------------------- rows */
-/* Rows of a dataset with `columns` values a row (1: one-dimensional). */
+/* Rows of a dataset with `columns` values a row (0: one-dimensional). */
 static ws_err read_block(const ws_store *store, const char *path, hid_t memory_type, hsize_t columns, uint64_t begin,
                          uint64_t count, void *out)
 {
@@ -134,7 +134,7 @@ static ws_err read_block(const ws_store *store, const char *path, hid_t memory_t
     hid_t dataset = -1, file_space = -1, memory_space = -1;
     hsize_t shape[H5S_MAX_RANK];
     const hsize_t start[2] = {begin, 0}, size[2] = {count, columns};
-    int wanted = columns > 1 ? 2 : 1;
+    int wanted = columns > 0 ? 2 : 1;
     WS_CHECK(ws_h5_exists(store->file, path), FORMAT, "%s: no dataset %s", store->path, path);
     WS_H5_GOTO(out, dataset = H5Dopen2(store->file, path, H5P_DEFAULT));
     WS_H5_GOTO(out, file_space = H5Dget_space(dataset));
@@ -166,7 +166,24 @@ out:
 ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count,
                      void *out)
 {
-    return read_block(store, path, memory_type, 1, begin, count, out);
+    return read_block(store, path, memory_type, 0, begin, count, out);
+}
+
+static herr_t take_name(hid_t group, const char *name, const H5L_info_t *info, void *context)
+{
+    (void)group;
+    (void)info;
+    snprintf(context, 256, "%s", name);
+    return 1;
+}
+
+ws_err ws_store_features_name(const ws_store *store, char name[256])
+{
+    hsize_t at = 0;
+    name[0] = '\0';
+    WS_H5(H5Literate_by_name(store->file, "/features", H5_INDEX_NAME, H5_ITER_INC, &at, take_name, name, H5P_DEFAULT));
+    WS_CHECK(name[0] != '\0', FORMAT, "%s: no feature table", store->path);
+    return WS_OK;
 }
 
 static ws_err feature_path(const char *name, char out[256])
@@ -228,7 +245,7 @@ static ws_err read_packet_columns(const ws_store *store, uint64_t begin, uint64_
     WS_TRY(ws_alloc(&column, count, 8));
     ws_err error = WS_OK;
     for (const ws_store_column *c = ws_packet_columns; c->path != NULL && error == WS_OK; c++) {
-        error = read_block(store, c->path, ws_stored_memory_type(c->type), 1, begin, count, column);
+        error = read_block(store, c->path, ws_stored_memory_type(c->type), 0, begin, count, column);
         size_t bytes = ws_stored_size(c->type);
         for (uint64_t i = 0; error == WS_OK && i < count; i++)
             memcpy((unsigned char *)&out[i] + c->offset, column + i * bytes, bytes);

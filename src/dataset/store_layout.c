@@ -43,6 +43,8 @@ const ws_store_column ws_packet_columns[] = {PACKET("offset_ns", I64, offset_ns)
                                              {NULL, WS_STORED_U8, 0}};
 #undef PACKET
 
+const ws_feature_table ws_flow20_table = {"flow20", WS_FLOW20_COLUMNS, ws_flow20_names, ws_flow20_units};
+
 size_t ws_stored_size(ws_stored_type type)
 {
     static const size_t sizes[WS_STORED_COUNT] = {1, 1, 2, 4, 4, 8, 8, 4, WS_ENDPOINT_TEXT};

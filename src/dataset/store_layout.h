@@ -40,6 +40,8 @@ extern const ws_store_column ws_flow_columns[]; /* path NULL ends */
 extern const ws_store_column ws_endpoint_columns[];
 extern const ws_store_column ws_packet_columns[];
 
+extern const ws_feature_table ws_flow20_table;
+
 /* 128 bits of a SHA-256 that stand for a session or a host until it has its dense number. */
 typedef struct ws_identity {
     uint64_t high, low;
@@ -75,9 +77,10 @@ typedef struct ws_row_maker {
 } ws_row_maker;
 WS_MUST ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char *key_file);
 void ws_row_maker_destroy(ws_row_maker *maker);
-/* Everything but number, packet_start, session_id, host_id and labels. */
-void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets, const char *input_name,
-                 ws_store_row *row);
+/* Everything but number, packet_start, session_id, host_id and labels. values[columns]: the row of the store's feature
+ * table; the row keeps those of flow20 only. */
+void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets, const float *values,
+                 size_t columns, const char *input_name, ws_store_row *row);
 
 /* ---------------------------------------------------------------- store_ids.c: dense numbers in order of first row */
 /* Every identity has an owner rank that remembers its number; memory is that of the distinct identities. */
@@ -92,6 +95,8 @@ WS_MUST ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, c
 WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,
                                          const ws_store_provenance *provenance, uint64_t rows);
+/* Brings label indices to the order of the final names, and writes the names. */
+WS_MUST ws_err ws_store_renumber(const char *partial, const ws_store_provenance *provenance, size_t level_count);
 /* Stores the hash, brings the file to the disk and gives it its final name. */
 WS_MUST ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash);
 

@@ -17,12 +17,12 @@ static ws_err create_group(hid_t file, const char *path)
     return WS_OK;
 }
 
-/* An extendible dataset of `columns` values a row, without rows yet. Space is allocated as it grows and never filled:
+/* An extendible dataset without rows yet, of `columns` values a row; 0: one-dimensional. Space is allocated as it grows and never filled:
  * every value is written once. */
 static ws_err create_dataset(hid_t file, const char *path, ws_stored_type type, hsize_t columns, hsize_t chunk_rows)
 {
     ws_err error = WS_OK;
-    int dimensions = columns > 1 ? 2 : 1;
+    int dimensions = columns > 0 ? 2 : 1;
     hsize_t shape[2] = {0, columns}, maximum[2] = {H5S_UNLIMITED, columns}, chunk[2] = {chunk_rows, columns};
     hid_t space = -1, properties = -1, file_type = -1, dataset = -1;
     WS_H5_GOTO(out, space = H5Screate_simple(dimensions, shape, maximum));
@@ -47,7 +47,7 @@ out:
 static ws_err create_columns(hid_t file, const ws_store_column *columns, hsize_t chunk_rows)
 {
     for (; columns->path != NULL; columns++)
-        WS_TRY(create_dataset(file, columns->path, columns->type, 1, chunk_rows));
+        WS_TRY(create_dataset(file, columns->path, columns->type, 0, chunk_rows));
     return WS_OK;
 }
 
@@ -55,9 +55,23 @@ static ws_err create_labels(hid_t file, const ws_label_level *level)
 {
     char *path = ws_format("/labels/%s", level->name);
     WS_CHECK(path != NULL, MEMORY, "no memory for the label level %s", level->name);
-    ws_err error = create_dataset(file, path, WS_STORED_I32, 1, WS_CHUNK_FLOWS);
+    ws_err error = create_dataset(file, path, WS_STORED_I32, 0, WS_CHUNK_FLOWS);
     if (error == WS_OK)
         error = ws_h5_write_attribute_texts(file, path, "names", (const char *const *)level->names, level->classes);
+    free(path);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err create_features(hid_t file, const ws_feature_table *table)
+{
+    char *path = ws_format("/features/%s", table->name);
+    WS_CHECK(path != NULL, MEMORY, "no memory for the feature table %s", table->name);
+    ws_err error = create_dataset(file, path, WS_STORED_F32, table->columns, WS_CHUNK_FLOWS);
+    if (error == WS_OK)
+        error = ws_h5_write_attribute_texts(file, path, "columns", table->names, table->columns);
+    if (error == WS_OK)
+        error = ws_h5_write_attribute_texts(file, path, "units", table->units, table->columns);
     free(path);
     WS_TRY(error);
     return WS_OK;
@@ -70,9 +84,7 @@ static ws_err write_skeleton(hid_t file, const ws_store_writer_options *options)
         WS_TRY(create_group(file, groups[i]));
     WS_TRY(create_columns(file, ws_flow_columns, WS_CHUNK_FLOWS));
     WS_TRY(create_columns(file, ws_packet_columns, WS_CHUNK_PACKETS));
-    WS_TRY(create_dataset(file, "/features/flow20", WS_STORED_F32, WS_FLOW20_COLUMNS, WS_CHUNK_FLOWS));
-    WS_TRY(ws_h5_write_attribute_texts(file, "/features/flow20", "columns", ws_flow20_names, WS_FLOW20_COLUMNS));
-    WS_TRY(ws_h5_write_attribute_texts(file, "/features/flow20", "units", ws_flow20_units, WS_FLOW20_COLUMNS));
+    WS_TRY(create_features(file, options->features != NULL ? options->features : &ws_flow20_table));
     for (size_t l = 0; l < options->level_count; l++)
         WS_TRY(create_labels(file, &options->levels[l]));
     if (options->tells_attempts)
@@ -176,6 +188,70 @@ ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inpu
     hid_t file;
     WS_TRY(open_writable(partial, &file));
     ws_err error = write_provenance(file, inputs, provenance, rows);
+    ws_err close_error = ws_h5_close(&file);
+    WS_TRY(error);
+    WS_TRY(close_error);
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- classes met on the way */
+static ws_err renumber_level(hid_t dataset, const char *path, const int32_t *renumber, size_t classes)
+{
+    enum { BLOCK = 1 << 20 };
+    ws_err error = WS_OK;
+    int32_t *block = NULL;
+    hid_t file_space = -1, memory_space = -1;
+    hsize_t rows = 0, begin, count;
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(block, BLOCK));
+    WS_H5_GOTO(out, file_space = H5Dget_space(dataset));
+    H5Sget_simple_extent_dims(file_space, &rows, NULL);
+    for (begin = 0; begin < rows; begin += count) {
+        count = rows - begin < BLOCK ? rows - begin : BLOCK;
+        if (memory_space >= 0)
+            H5Sclose(memory_space);
+        WS_H5_GOTO(out, memory_space = H5Screate_simple(1, &count, NULL));
+        WS_H5_GOTO(out, H5Sselect_hyperslab(file_space, H5S_SELECT_SET, &begin, NULL, &count, NULL));
+        WS_H5_GOTO(out, H5Dread(dataset, H5T_NATIVE_INT32, memory_space, file_space, H5P_DEFAULT, block));
+        for (hsize_t i = 0; i < count; i++) {
+            WS_CHECK_GOTO(out, block[i] < 0 || (size_t)block[i] < classes, INTERNAL, "%s: class %d of %zu", path,
+                          block[i], classes);
+            block[i] = block[i] < 0 ? -1 : renumber[block[i]];
+        }
+        WS_H5_GOTO(out, H5Dwrite(dataset, H5T_NATIVE_INT32, memory_space, file_space, H5P_DEFAULT, block));
+    }
+out:
+    if (memory_space >= 0)
+        H5Sclose(memory_space);
+    if (file_space >= 0)
+        H5Sclose(file_space);
+    free(block);
+    return error;
+}
+
+static ws_err rename_level(hid_t file, const char *path, const ws_label_level *level, const int32_t *renumber)
+{
+    hid_t dataset = H5Dopen2(file, path, H5P_DEFAULT);
+    WS_H5(dataset);
+    ws_err error = renumber_level(dataset, path, renumber, level->classes);
+    if (error == WS_OK && H5Adelete(dataset, "names") < 0)
+        error = ws_h5_raise("H5Adelete", __FILE__, __LINE__, __func__);
+    H5Dclose(dataset);
+    if (error == WS_OK)
+        error = ws_h5_write_attribute_texts(file, path, "names", (const char *const *)level->names, level->classes);
+    return error;
+}
+
+ws_err ws_store_renumber(const char *partial, const ws_store_provenance *provenance, size_t level_count)
+{
+    hid_t file;
+    WS_TRY(open_writable(partial, &file));
+    ws_err error = WS_OK;
+    for (size_t l = 0; l < level_count && error == WS_OK; l++) {
+        char *path = ws_format("/labels/%s", provenance->levels[l].name);
+        error = path == NULL ? WS_ERROR(MEMORY, "no memory for the label level %s", provenance->levels[l].name)
+                             : rename_level(file, path, &provenance->levels[l], provenance->renumber[l]);
+        free(path);
+    }
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);
     WS_TRY(close_error);

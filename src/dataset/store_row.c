@@ -4,7 +4,7 @@
  * Hashed texts, so that other programs can make them too (integers big endian, addresses 16 bytes, IPv4 as
  * ::ffff:a.b.c.d): key:   "wiresweep key\n", the key file's content, low address, low port, high address, high port,
  * protocol host:  "wiresweep host\n", the key file's content, address of the forward sender input: "wiresweep input\n",
- * the 20 features as IEEE float bits, then of each stored packet the columns of /packets row:   "wiresweep row\n", the
+ * the row's features (flow20, or the store's own table) as IEEE float bits, then of each stored packet the columns of /packets row:   "wiresweep row\n", the
  * input's name and a NUL, first_ordinal, key_hash
  */
 #include "dataset/store_layout.h"
@@ -118,14 +118,19 @@ static ws_digest hash_host(ws_row_maker *maker, const uint8_t address[16])
     return ws_sha256_finish(maker->hash);
 }
 
-static ws_digest hash_input(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets)
+static ws_digest hash_input(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets,
+                            const float *values, size_t columns)
 {
     enum { PACKET_BYTES = 26, BATCH = 64 };
     uint8_t bytes[PACKET_BYTES * BATCH], *at = bytes;
     ws_sha256_update(maker->hash, "wiresweep input\n", 16);
-    for (int i = 0; i < WS_FLOW20_COLUMNS; i++) {
+    for (size_t i = 0; i < columns; i++) {
         uint32_t bits;
-        memcpy(&bits, &flow->features[i], 4);
+        if (at + 4 > bytes + sizeof bytes) {
+            ws_sha256_update(maker->hash, bytes, (size_t)(at - bytes));
+            at = bytes;
+        }
+        memcpy(&bits, &values[i], 4);
         at = put32(at, bits);
     }
     for (uint32_t k = 0; k < flow->packet_count; k++) {
@@ -189,8 +194,8 @@ static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16],
     snprintf(out, WS_ENDPOINT_TEXT, four ? "%.45s:%u" : "[%.45s]:%u", text, port);
 }
 
-void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets, const char *input_name,
-                 ws_store_row *row)
+void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets, const float *values,
+                 size_t columns, const char *input_name, ws_store_row *row)
 {
     memset(row, 0, sizeof *row);
     row->first_ns = flow->first_ns;
@@ -212,7 +217,7 @@ void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet 
     row->session = identity_of(&digest);
     digest = hash_host(maker, forward);
     row->host = identity_of(&digest);
-    digest = hash_input(maker, flow, packets);
+    digest = hash_input(maker, flow, packets, values, columns);
     row->input_hash = ws_digest_u64(&digest);
     digest = hash_row(maker, input_name, flow->first_ordinal, row->key_hash);
     row->row_hash = ws_digest_u64(&digest);

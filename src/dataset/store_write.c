@@ -36,8 +36,11 @@ struct ws_store_writer {
     ws_store_column *columns; /* of ws_store_row; the first column_count of `datasets` */
     hid_t *datasets;
     size_t column_count, dataset_count;
-    char **names;          /* of label columns, owned */
-    held rows, packets;    /* of ws_store_row, of ws_flow_packet */
+    char **names;       /* of label columns, owned */
+    held rows, packets; /* of ws_store_row, of ws_flow_packet */
+    held values;        /* of the store's own feature table; flow20 lies in the rows */
+    ws_feature_table features;
+    bool own_features;
     unsigned char *buffer; /* a column on its way to the file */
     size_t buffer_capacity;
     ws_identity *identities; /* of the window's rows, and their numbers */
@@ -93,6 +96,9 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
         writer->window_bytes = writer->comm.size > 1 ? WINDOW_BYTES : WINDOW_BYTES_ALONE;
     writer->rows.record_bytes = sizeof(ws_store_row);
     writer->packets.record_bytes = sizeof(ws_flow_packet);
+    writer->own_features = options->features != NULL;
+    writer->features = writer->own_features ? *options->features : ws_flow20_table;
+    writer->values.record_bytes = writer->features.columns * sizeof(float);
     WS_TRY(ws_row_maker_create(&writer->maker, options->endpoints, options->key_file));
     WS_TRY(ws_dense_ids_create(&writer->sessions));
     WS_TRY(ws_dense_ids_create(&writer->hosts));
@@ -118,7 +124,11 @@ static ws_err open_datasets(ws_store_writer *writer)
 {
     for (size_t c = 0; c < writer->column_count; c++)
         WS_TRY(open_dataset(writer, writer->columns[c].path));
-    WS_TRY(open_dataset(writer, "/features/flow20"));
+    char *features = ws_format("/features/%s", writer->features.name);
+    WS_CHECK(features != NULL, MEMORY, "no memory for the feature table %s", writer->features.name);
+    ws_err error = open_dataset(writer, features);
+    free(features);
+    WS_TRY(error);
     for (const ws_store_column *column = ws_packet_columns; column->path != NULL; column++)
         WS_TRY(open_dataset(writer, column->path));
     return WS_OK;
@@ -297,14 +307,18 @@ static void keep_first(ws_err *error, ws_err next)
         *error = next;
 }
 
-static ws_err write_rows(ws_store_writer *writer, const share *rows)
+static ws_err write_rows(ws_store_writer *writer, const share *rows, const share *values)
 {
     ws_err error = WS_OK;
     for (size_t c = 0; c < writer->column_count; c++)
         keep_first(&error, write_member(writer, writer->datasets[c], writer->columns[c].type, 1, rows,
                                         sizeof(ws_store_row), writer->columns[c].offset, writer->total_rows));
-    keep_first(&error, write_member(writer, writer->datasets[writer->column_count], WS_STORED_F32, WS_FLOW20_COLUMNS,
-                                    rows, sizeof(ws_store_row), offsetof(ws_store_row, features), writer->total_rows));
+    hid_t features = writer->datasets[writer->column_count];
+    keep_first(&error, writer->own_features
+                           ? write_member(writer, features, WS_STORED_F32, writer->features.columns, values,
+                                          writer->values.record_bytes, 0, writer->total_rows)
+                           : write_member(writer, features, WS_STORED_F32, WS_FLOW20_COLUMNS, rows,
+                                          sizeof(ws_store_row), offsetof(ws_store_row, features), writer->total_rows));
     return error;
 }
 
@@ -347,7 +361,7 @@ static uint64_t expected_bytes(const ws_store_writer *writer)
     uint64_t bytes = 2 << 20;
     for (size_t c = 0; c < writer->column_count; c++)
         bytes += chunked_bytes(writer->total_rows + 1, WS_CHUNK_FLOWS, ws_stored_size(writer->columns[c].type));
-    bytes += chunked_bytes(writer->total_rows, WS_CHUNK_FLOWS, WS_FLOW20_COLUMNS * sizeof(float));
+    bytes += chunked_bytes(writer->total_rows, WS_CHUNK_FLOWS, writer->features.columns * sizeof(float));
     for (size_t c = 0; ws_packet_columns[c].path != NULL; c++)
         bytes += chunked_bytes(writer->total_packets, WS_CHUNK_PACKETS, ws_stored_size(ws_packet_columns[c].type));
     return bytes;
@@ -356,7 +370,9 @@ static uint64_t expected_bytes(const ws_store_writer *writer)
 /* Room for what a window of so many rows and packets needs on the way. */
 static ws_err grow_buffers(ws_store_writer *writer, uint64_t rows, uint64_t packets)
 {
-    size_t row_bytes = (size_t)rows * WS_FLOW20_COLUMNS * sizeof(float), packet_bytes = (size_t)packets * 8;
+    size_t widest = writer->features.columns * sizeof(float);
+    size_t row_bytes = (size_t)rows * (widest > WS_ENDPOINT_TEXT ? widest : WS_ENDPOINT_TEXT),
+           packet_bytes = (size_t)packets * 8;
     WS_TRY(WS_GROW(writer->buffer, writer->buffer_capacity, row_bytes > packet_bytes ? row_bytes : packet_bytes));
     WS_TRY(WS_GROW(writer->identities, writer->identity_capacity, rows));
     WS_TRY(WS_GROW(writer->numbers, writer->number_capacity, rows));
@@ -365,12 +381,15 @@ static ws_err grow_buffers(ws_store_writer *writer, uint64_t rows, uint64_t pack
 
 static ws_err write_window_all(ws_store_writer *writer)
 {
-    share rows = {0}, packets = {0};
+    share rows = {0}, packets = {0}, values = {0};
     ws_err error;
     WS_TRY_GOTO(out, spread(&writer->comm, &writer->rows, writer->written_rows,
                             writer->total_rows - writer->written_rows, &rows));
     WS_TRY_GOTO(out, spread(&writer->comm, &writer->packets, writer->written_packets,
                             writer->total_packets - writer->written_packets, &packets));
+    if (writer->own_features)
+        WS_TRY_GOTO(out, spread(&writer->comm, &writer->values, writer->written_rows,
+                                writer->total_rows - writer->written_rows, &values));
     WS_TRY_GOTO(out, ws_agree_all(&writer->comm, grow_buffers(writer, rows.count, packets.count)));
     /* The rows are the writer's own, held or received. */
     ws_store_row *own_rows = rows.owned != NULL ? rows.owned : writer->rows.records;
@@ -379,15 +398,17 @@ static ws_err write_window_all(ws_store_writer *writer)
                                   writer->comm.rank == 0
                                       ? ws_store_reserve(writer->partial, expected_bytes(writer), &writer->reserved)
                                       : WS_OK));
-    error = write_rows(writer, &rows);
+    error = write_rows(writer, &rows, &values);
     keep_first(&error, write_packets(writer, &packets));
     WS_TRY_GOTO(out, ws_agree_all(&writer->comm, error));
     writer->written_rows = writer->total_rows;
     writer->written_packets = writer->total_packets;
     writer->rows.count = writer->rows.run_count = writer->packets.count = writer->packets.run_count = 0;
+    writer->values.count = writer->values.run_count = 0;
 out:
     free(rows.owned);
     free(packets.owned);
+    free(values.owned);
     return error;
 }
 
@@ -413,6 +434,8 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
     }
     WS_TRY(hold(&writer->rows, block->count));
     WS_TRY(hold(&writer->packets, packets));
+    if (writer->own_features)
+        WS_TRY(hold(&writer->values, block->count));
     *packet_total = packets;
     return WS_OK;
 }
@@ -432,7 +455,9 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
     uint64_t packet_start = packet_number;
     for (uint64_t i = 0; i < block->count; i++, row++) {
         const ws_flow *flow = &block->flows[i];
-        ws_row_make(&writer->maker, flow, packets, writer->inputs.items[flow->input], row);
+        const float *values = writer->own_features ? block->features + i * writer->features.columns : flow->features;
+        ws_row_make(&writer->maker, flow, packets, values, writer->features.columns, writer->inputs.items[flow->input],
+                    row);
         row->packet_start = packet_start;
         for (size_t l = 0; l < writer->level_count; l++)
             row->labels[l] = block->labels[l * block->count + i];
@@ -443,6 +468,11 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
     if (packet_total > 0)
         memcpy((ws_flow_packet *)writer->packets.records + writer->packets.count, block->packets,
                packet_total * sizeof(ws_flow_packet));
+    if (writer->own_features && block->count > 0)
+        memcpy((unsigned char *)writer->values.records + writer->values.count * writer->values.record_bytes,
+               block->features, block->count * writer->values.record_bytes);
+    if (writer->own_features)
+        number_held(&writer->values, number, block->count);
     number_held(&writer->rows, number, block->count);
     number_held(&writer->packets, packet_number, packet_total);
 }
@@ -456,7 +486,8 @@ ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block 
     add_rows(writer, block, writer->total_rows + counts[0], writer->total_packets + counts[1], packets);
     writer->total_rows += totals[0];
     writer->total_packets += totals[1];
-    uint64_t held_bytes = (writer->total_rows - writer->written_rows) * sizeof(ws_store_row) +
+    uint64_t held_bytes = (writer->total_rows - writer->written_rows) *
+                              (sizeof(ws_store_row) + (writer->own_features ? writer->values.record_bytes : 0)) +
                           (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
     if (held_bytes >= writer->window_bytes * (uint64_t)writer->comm.size)
         WS_TRY(write_window_all(writer));
@@ -494,6 +525,9 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
     WS_AGREE(comm, comm->rank == 0
                        ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance, writer->total_rows)
                        : WS_OK);
+    WS_AGREE(comm, comm->rank == 0 && provenance->levels != NULL
+                       ? ws_store_renumber(writer->partial, provenance, writer->level_count)
+                       : WS_OK);
     WS_TRY(ws_store_compute_hash_all(comm, writer->partial, content_hash));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_seal(writer->partial, writer->path, content_hash) : WS_OK);
     writer->sealed = true;
@@ -528,6 +562,8 @@ void ws_store_writer_destroy(ws_store_writer **out)
     free(writer->datasets);
     free(writer->rows.records);
     free(writer->rows.runs);
+    free(writer->values.records);
+    free(writer->values.runs);
     free(writer->packets.records);
     free(writer->packets.runs);
     free(writer->buffer);

@@ -12,6 +12,13 @@
 
 typedef struct ws_store_writer ws_store_writer;
 
+/* A feature table of a data set's own, float32 [rows, columns], stored as /features/<name>. */
+typedef struct ws_feature_table {
+    const char *name;
+    size_t columns;
+    const char *const *names, *const *units; /* [columns] */
+} ws_feature_table;
+
 typedef struct ws_store_writer_options {
     const char *path; /* final name */
     const char *dataset;
@@ -21,8 +28,9 @@ typedef struct ws_store_writer_options {
     const char *key_file;         /* NULL: unkeyed */
     const ws_label_level *levels; /* borrowed; class names sorted bytewise */
     size_t level_count;
-    bool tells_attempts;   /* /labels/attempted is written */
-    uint64_t window_bytes; /* held by a rank before it is written; 0: 48 MiB */
+    bool tells_attempts;              /* /labels/attempted is written */
+    const ws_feature_table *features; /* borrowed; NULL: flow20, from ws_flow.features */
+    uint64_t window_bytes;            /* held by a rank before it is written; 0: 48 MiB */
 } ws_store_writer_options;
 
 /* A rank's block of rows of one batch. */
@@ -32,6 +40,7 @@ typedef struct ws_store_block {
     uint64_t count;
     const int32_t *labels;    /* [level_count][count], level by level; NULL where there are no levels */
     const uint8_t *attempted; /* [count]; may be NULL where the store has no such column */
+    const float *features;    /* [count][columns] of the store's own table; NULL where it has flow20 */
 } ws_store_block;
 
 WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm,
@@ -46,6 +55,10 @@ typedef struct ws_store_provenance {
     const uint64_t *input_bytes, *input_records; /* [inputs] */
     const ws_damage *damage;
     size_t damage_count;
+    /* Where classes were met on the way: their final names, sorted bytewise, and for each level the final index of every
+     * index written before. NULL: the names given at the start. */
+    const ws_label_level *levels;
+    const int32_t *const *renumber; /* [level_count][classes] */
 } ws_store_provenance;
 WS_MUST ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_provenance *provenance,
                                           char content_hash[65]);

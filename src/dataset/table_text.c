@@ -1,0 +1,275 @@
+/* table_text: the records of a text file, split into cells (RFC 4180: a quote at the start of a field opens it, doubled
+ * quotes stand for one, line breaks inside belong to it), from any record start, plain or through zlib. What a record is
+ * depends on the bytes from its start on and on nothing else, so walks that start at the same place agree. Does not know
+ * columns.
+ */
+#include "dataset/table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* A quote left open must not swallow a file: a record longer than this ends at its first line end. */
+enum { RECORD_MAX = 1 << 20, BUFFER = 4 << 20, LOOK = 4096 };
+
+struct ws_table_text {
+    char *path, *buffer;
+    char separator;
+    int file;
+    gzFile stream;  /* compressed files */
+    uint64_t begin; /* of buffer[0] in the text */
+    size_t at, filled;
+    uint64_t limit; /* plain: end of what is read */
+    bool ended;     /* nothing comes behind buffer[filled] */
+    ws_table_cell *cells;
+    size_t capacity;
+};
+
+static bool is_gzip(const unsigned char *head, ssize_t bytes)
+{
+    return bytes >= 3 && head[0] == 0x1F && head[1] == 0x8B && head[2] == 8;
+}
+
+bool ws_table_is_text(const char *path)
+{
+    unsigned char head[LOOK];
+    gzFile stream = gzopen(path, "rb");
+    if (stream == NULL)
+        return false;
+    int bytes = gzread(stream, head, sizeof head);
+    gzclose(stream);
+    if (bytes >= 8 && memcmp(head, "%PDF-", 5) == 0)
+        return false;
+    for (int i = 0; i < bytes; i++)
+        if (head[i] < 32 && head[i] != '\t' && head[i] != '\n' && head[i] != '\r' && head[i] != '\f')
+            return false;
+    return bytes > 0;
+}
+
+ws_err ws_table_text_open(ws_table_text **out, const char *path, char separator, size_t cells)
+{
+    unsigned char head[4];
+    ws_table_text *text;
+    WS_TRY(WS_NEW(text));
+    *out = text;
+    text->separator = separator;
+    text->capacity = cells;
+    text->file = open(path, O_RDONLY | O_CLOEXEC);
+    WS_CHECK(text->file >= 0, IO, "%s: cannot be opened: %s", path, strerror(errno));
+    text->path = ws_format("%s", path);
+    WS_CHECK(text->path != NULL, MEMORY, "%s: out of memory", path);
+    WS_TRY(WS_NEW_ARRAY(text->cells, cells));
+    WS_TRY(WS_NEW_ARRAY(text->buffer, BUFFER));
+    if (is_gzip(head, pread(text->file, head, sizeof head, 0))) {
+        text->stream = gzdopen(text->file, "rb");
+        WS_CHECK(text->stream != NULL, MEMORY, "%s: out of memory", path);
+        text->file = -1; /* the stream's now */
+        gzbuffer(text->stream, 1 << 18);
+    }
+    text->limit = UINT64_MAX;
+    return WS_OK;
+}
+
+void ws_table_text_close(ws_table_text **out)
+{
+    ws_table_text *text = *out;
+    if (text == NULL)
+        return;
+    if (text->stream != NULL)
+        gzclose_r(text->stream);
+    if (text->file >= 0)
+        close(text->file);
+    free(text->cells);
+    free(text->buffer);
+    free(text->path);
+    free(text);
+    *out = NULL;
+}
+
+bool ws_table_text_compressed(const ws_table_text *text)
+{
+    return text->stream != NULL;
+}
+
+uint64_t ws_table_text_position(const ws_table_text *text)
+{
+    return text->begin + text->at;
+}
+
+uint64_t ws_table_text_file_position(const ws_table_text *text)
+{
+    if (text->stream == NULL)
+        return text->begin + text->at;
+    return text->ended && text->at == text->filled ? UINT64_MAX : (uint64_t)gzoffset(text->stream);
+}
+
+static ws_err fill_compressed(ws_table_text *text)
+{
+    int got = gzread(text->stream, text->buffer + text->filled, (unsigned)(BUFFER - text->filled));
+    int status = Z_OK;
+    const char *why = gzerror(text->stream, &status);
+    if (got < 0 || (got == 0 && status == Z_BUF_ERROR)) {
+        ws_err error = WS_ERROR(FORMAT, "%s: damaged gzip data behind byte %" PRIu64 " of the text (%s)", text->path,
+                                text->begin + text->filled, why);
+        WS_HINT("gzip -t %s tells more; fetch the file again", text->path);
+        return error;
+    }
+    text->ended = got == 0;
+    text->filled += (size_t)got;
+    return WS_OK;
+}
+
+/* More bytes behind what is not taken yet. */
+static ws_err fill(ws_table_text *text)
+{
+    memmove(text->buffer, text->buffer + text->at, text->filled - text->at);
+    text->begin += text->at;
+    text->filled -= text->at;
+    text->at = 0;
+    if (text->stream != NULL)
+        return fill_compressed(text);
+    uint64_t left = text->limit - (text->begin + text->filled);
+    size_t wanted = BUFFER - text->filled;
+    ssize_t got = pread(text->file, text->buffer + text->filled, left < wanted ? (size_t)left : wanted,
+                        (off_t)(text->begin + text->filled));
+    WS_CHECK(got >= 0, IO, "%s: cannot be read at byte %" PRIu64 ": %s", text->path, text->begin + text->filled,
+             strerror(errno));
+    text->ended = got == 0;
+    text->filled += (size_t)got;
+    return WS_OK;
+}
+
+ws_err ws_table_text_seek(ws_table_text *text, uint64_t offset, uint64_t limit)
+{
+    text->limit = limit;
+    if (text->stream == NULL) {
+        bool inside = offset >= text->begin && offset <= text->begin + text->filled;
+        text->at = inside ? (size_t)(offset - text->begin) : 0;
+        text->filled = inside ? text->filled : 0;
+        text->begin = inside ? text->begin : offset;
+        text->ended = false;
+        return WS_OK;
+    }
+    while (text->begin + text->filled < offset && !text->ended) {
+        text->at = text->filled;
+        WS_TRY(fill(text));
+    }
+    WS_CHECK(offset >= text->begin && offset <= text->begin + text->filled, INTERNAL,
+             "%s: byte %" PRIu64 " of a compressed text is behind or gone", text->path, offset);
+    text->at = (size_t)(offset - text->begin);
+    return WS_OK;
+}
+
+ws_err ws_table_text_seek_line(ws_table_text *text, uint64_t offset, uint64_t limit)
+{
+    WS_TRY(ws_table_text_seek(text, offset - 1, limit));
+    for (;;) {
+        char *line_end = memchr(text->buffer + text->at, '\n', text->filled - text->at);
+        text->at = line_end != NULL ? (size_t)(line_end - text->buffer) + 1 : text->filled;
+        if (line_end != NULL || text->ended)
+            return WS_OK;
+        WS_TRY(fill(text));
+    }
+}
+
+/* ---------------------------------------------------------------- records */
+typedef struct cursor {
+    char *at, *end;
+    bool last; /* the text ends at `end` */
+} cursor;
+
+/* A quoted cell from behind its opening quote to its closing one; false where it is not closed before the end. */
+static bool take_quoted(cursor *c, ws_table_cell *cell)
+{
+    cell->text = c->at;
+    cell->doubled = false;
+    for (;;) {
+        char *quote = memchr(c->at, '"', (size_t)(c->end - c->at));
+        if (quote == NULL || (quote + 1 == c->end && !c->last))
+            return false;
+        c->at = quote + 1;
+        if (c->at == c->end || *c->at != '"') {
+            cell->length = (uint32_t)(quote - cell->text);
+            return true;
+        }
+        cell->doubled = true;
+        c->at++;
+    }
+}
+
+static void put_cell(const ws_table_text *text, ws_table_record *record, ws_table_cell cell)
+{
+    if (record->count < text->capacity)
+        text->cells[record->count] = cell;
+    record->count++;
+}
+
+/* One record from c->at; false where it does not end before c->end. c->at is then of no use. */
+static bool split_record(const ws_table_text *text, cursor *c, ws_table_record *record)
+{
+    const char separator = text->separator;
+    record->count = 0;
+    for (;;) {
+        ws_table_cell cell = {.text = c->at};
+        if (c->at < c->end && *c->at == '"') {
+            c->at++;
+            if (!take_quoted(c, &cell))
+                return false;
+            while (c->at < c->end && *c->at != separator && *c->at != '\n')
+                c->at++;
+        } else {
+            while (c->at < c->end && *c->at != separator && *c->at != '\n')
+                c->at++;
+            cell.length = (uint32_t)(c->at - cell.text);
+        }
+        if (c->at == c->end && !c->last)
+            return false;
+        put_cell(text, record, cell);
+        if (c->at == c->end)
+            return true;
+        if (*c->at++ == '\n')
+            return true;
+    }
+}
+
+/* The bytes up to the first line end, at most RECORD_MAX, as a record without cells. */
+static void take_line(ws_table_text *text, ws_table_record *record)
+{
+    size_t left = text->filled - text->at, most = left < RECORD_MAX ? left : RECORD_MAX;
+    char *start = text->buffer + text->at, *line_end = memchr(start, '\n', most);
+    record->count = 0;
+    record->too_long = line_end == NULL && left > RECORD_MAX;
+    record->open_quote = !record->too_long;
+    record->bytes = line_end != NULL ? (uint64_t)(line_end - start) + 1 : most;
+}
+
+ws_err ws_table_text_next(ws_table_text *text, ws_table_record *record, bool *more)
+{
+    *record = (ws_table_record){.cells = text->cells};
+    for (;;) {
+        char *start = text->buffer + text->at;
+        const bool far = text->filled - text->at > RECORD_MAX;
+        cursor c = {start, text->buffer + text->filled, text->ended && !far};
+        if (far)
+            c.end = start + RECORD_MAX;
+        record->offset = text->begin + text->at;
+        *more = text->at < text->filled;
+        if (!*more && text->ended)
+            return WS_OK;
+        if (*more && split_record(text, &c, record)) {
+            record->bytes = (uint64_t)(c.at - start);
+            break;
+        }
+        if (far || (*more && text->ended)) {
+            take_line(text, record);
+            break;
+        }
+        WS_TRY(fill(text));
+    }
+    text->at += record->bytes;
+    return WS_OK;
+}

@@ -1,0 +1,35 @@
+/* table_ustc_tfc2016: conversations of USTC-TFC2016 as Wireshark exports them, a file a class (Gmail_TCP.csv in Benign/ or
+ * Malware/). Times are seconds since the start of the capture.
+ */
+#include "dataset/table.h"
+
+#define V(names, unit, role)                                                                                           \
+    {                                                                                                                  \
+        names, unit, WS_TABLE_##role, NULL                                                                             \
+    }
+#define U(names, role)                                                                                                 \
+    {                                                                                                                  \
+        names, NULL, WS_TABLE_##role, NULL                                                                             \
+    }
+static const ws_table_column columns[] = {U("Address A", SOURCE),
+                                          U("Port A", SOURCE_PORT),
+                                          U("Address B", DESTINATION),
+                                          U("Port B", DESTINATION_PORT),
+                                          V("Packets", "packets", VALUE),
+                                          V("Bytes", "bytes", VALUE),
+                                          V("Packets A B", "packets", PACKETS_FORWARD),
+                                          V("Bytes A B", "bytes", BYTES_FORWARD),
+                                          V("Packets B A", "packets", PACKETS_BACKWARD),
+                                          V("Bytes B A", "bytes", BYTES_BACKWARD),
+                                          U("Rel Start", FIRST_TIME),
+                                          V("Duration", "s", DURATION),
+                                          V("Bits/s A B", "bit/s", VALUE),
+                                          V("Bits/s B A", "bit/s", VALUE),
+                                          {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+
+const ws_table_family ws_table_ustc_tfc2016 = {
+    .columns = columns,
+    .feature_table = "conversation",
+    .least_features = 9,
+    .duration_ns = 1e9,
+    .path_labels = {{"label", WS_TABLE_STEM, "_"}, {"family", WS_TABLE_FOLDER, NULL}}};
