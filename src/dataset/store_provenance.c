@@ -88,7 +88,7 @@ static ws_err write_skeleton(hid_t file, const ws_store_writer_options *options)
     for (size_t l = 0; l < options->level_count; l++)
         WS_TRY(create_labels(file, &options->levels[l]));
     if (options->tells_attempts)
-        WS_TRY(create_dataset(file, "/labels/attempted", WS_STORED_U8, 1, WS_CHUNK_FLOWS));
+        WS_TRY(create_dataset(file, "/labels/attempted", WS_STORED_U8, 0, WS_CHUNK_FLOWS));
     const char *endpoints = options->endpoints == NULL ? "drop" : options->endpoints;
     if (strcmp(endpoints, "drop") != 0)
         WS_TRY(create_columns(file, ws_endpoint_columns, WS_CHUNK_FLOWS));

@@ -1,5 +1,5 @@
 /* table_text: the records of a text file, split into cells (RFC 4180: a quote at the start of a field opens it, doubled
- * quotes stand for one, line breaks inside belong to it), from any record start, plain or through zlib. What a record is
+ * quotes stand for one, line breaks inside belong to it), from any record start, plain or compressed. What a record is
  * depends on the bytes from its start on and on nothing else, so walks that start at the same place agree. Does not know
  * columns.
  */
@@ -11,17 +11,16 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 /* A quote left open must not swallow a file: a record longer than this ends at its first line end. */
-enum { RECORD_MAX = 1 << 20, BUFFER = 4 << 20, LOOK = 4096 };
+enum { RECORD_MAX = 1 << 20, BUFFER = 4 << 20, STREAM_STEP = 1 << 20, LOOK = 4096 };
 
 struct ws_table_text {
     char *path, *buffer;
     char separator;
     int file;
-    gzFile stream;  /* compressed files */
-    uint64_t begin; /* of buffer[0] in the text */
+    ws_stream *stream; /* of compressed files */
+    uint64_t begin;    /* of buffer[0] in the text */
     size_t at, filled;
     uint64_t limit; /* plain: end of what is read */
     bool ended;     /* nothing comes behind buffer[filled] */
@@ -29,30 +28,9 @@ struct ws_table_text {
     size_t capacity;
 };
 
-static bool is_gzip(const unsigned char *head, ssize_t bytes)
-{
-    return bytes >= 3 && head[0] == 0x1F && head[1] == 0x8B && head[2] == 8;
-}
-
-bool ws_table_is_text(const char *path)
-{
-    unsigned char head[LOOK];
-    gzFile stream = gzopen(path, "rb");
-    if (stream == NULL)
-        return false;
-    int bytes = gzread(stream, head, sizeof head);
-    gzclose(stream);
-    if (bytes >= 8 && memcmp(head, "%PDF-", 5) == 0)
-        return false;
-    for (int i = 0; i < bytes; i++)
-        if (head[i] < 32 && head[i] != '\t' && head[i] != '\n' && head[i] != '\r' && head[i] != '\f')
-            return false;
-    return bytes > 0;
-}
-
 ws_err ws_table_text_open(ws_table_text **out, const char *path, char separator, size_t cells)
 {
-    unsigned char head[4];
+    uint8_t head[16];
     ws_table_text *text;
     WS_TRY(WS_NEW(text));
     *out = text;
@@ -64,11 +42,12 @@ ws_err ws_table_text_open(ws_table_text **out, const char *path, char separator,
     WS_CHECK(text->path != NULL, MEMORY, "%s: out of memory", path);
     WS_TRY(WS_NEW_ARRAY(text->cells, cells));
     WS_TRY(WS_NEW_ARRAY(text->buffer, BUFFER));
-    if (is_gzip(head, pread(text->file, head, sizeof head, 0))) {
-        text->stream = gzdopen(text->file, "rb");
-        WS_CHECK(text->stream != NULL, MEMORY, "%s: out of memory", path);
-        text->file = -1; /* the stream's now */
-        gzbuffer(text->stream, 1 << 18);
+    ssize_t bytes = pread(text->file, head, sizeof head, 0);
+    ws_compression kind = ws_compression_of(head, bytes > 0 ? (size_t)bytes : 0);
+    if (kind != WS_COMPRESSION_NONE) {
+        struct stat status;
+        WS_CHECK(fstat(text->file, &status) == 0, IO, "%s: %s", path, strerror(errno));
+        WS_TRY(ws_stream_create(&text->stream, kind, text->path, text->file, (uint64_t)status.st_size));
     }
     text->limit = UINT64_MAX;
     return WS_OK;
@@ -79,8 +58,7 @@ void ws_table_text_close(ws_table_text **out)
     ws_table_text *text = *out;
     if (text == NULL)
         return;
-    if (text->stream != NULL)
-        gzclose_r(text->stream);
+    ws_stream_destroy(&text->stream);
     if (text->file >= 0)
         close(text->file);
     free(text->cells);
@@ -104,22 +82,27 @@ uint64_t ws_table_text_file_position(const ws_table_text *text)
 {
     if (text->stream == NULL)
         return text->begin + text->at;
-    return text->ended && text->at == text->filled ? UINT64_MAX : (uint64_t)gzoffset(text->stream);
+    return text->ended && text->at == text->filled ? UINT64_MAX : ws_stream_consumed(text->stream);
 }
 
 static ws_err fill_compressed(ws_table_text *text)
 {
-    int got = gzread(text->stream, text->buffer + text->filled, (unsigned)(BUFFER - text->filled));
-    int status = Z_OK;
-    const char *why = gzerror(text->stream, &status);
-    if (got < 0 || (got == 0 && status == Z_BUF_ERROR)) {
-        ws_err error = WS_ERROR(FORMAT, "%s: damaged gzip data behind byte %" PRIu64 " of the text (%s)", text->path,
-                                text->begin + text->filled, why);
-        WS_HINT("gzip -t %s tells more; fetch the file again", text->path);
+    const uint64_t at = text->begin + text->filled;
+    uint64_t reached;
+    size_t wanted = BUFFER - text->filled < STREAM_STEP ? BUFFER - text->filled : STREAM_STEP;
+    WS_TRY(ws_stream_reach(text->stream, at, at + wanted, &reached));
+    const char *fault = reached == at ? ws_stream_fault(text->stream) : NULL;
+    if (fault != NULL) {
+        ws_err error = WS_ERROR(FORMAT, "%s: damaged or cut off behind byte %" PRIu64 " of the text: %s", text->path,
+                                reached, fault);
+        WS_HINT("fetch the file again; its rows up to there are in no store");
         return error;
     }
+    size_t got = (size_t)(reached - at);
+    ws_stream_copy(text->stream, at, text->buffer + text->filled, got);
+    ws_stream_release(text->stream, reached);
     text->ended = got == 0;
-    text->filled += (size_t)got;
+    text->filled += got;
     return WS_OK;
 }
 
@@ -141,6 +124,28 @@ static ws_err fill(ws_table_text *text)
     text->ended = got == 0;
     text->filled += (size_t)got;
     return WS_OK;
+}
+
+bool ws_table_is_text(const char *path)
+{
+    unsigned char head[LOOK];
+    uint64_t bytes = 0;
+    ws_table_text *text = NULL;
+    ws_err error = ws_table_text_open(&text, path, ',', 1);
+    if (error == WS_OK)
+        error = fill(text);
+    if (error == WS_OK) {
+        bytes = text->filled < LOOK ? text->filled : LOOK;
+        memcpy(head, text->buffer, bytes);
+    }
+    ws_table_text_close(&text);
+    ws_error_clear();
+    if (bytes >= 5 && memcmp(head, "%PDF-", 5) == 0)
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        if (head[i] < 32 && head[i] != '\t' && head[i] != '\n' && head[i] != '\r' && head[i] != '\f')
+            return false;
+    return bytes > 0;
 }
 
 ws_err ws_table_text_seek(ws_table_text *text, uint64_t offset, uint64_t limit)

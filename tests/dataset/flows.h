@@ -149,13 +149,14 @@ static inline ws_err write_store(const ws_comm *comm, const made_store *store, c
     const ws_string_list sha_list = {sha, 3};
     const uint64_t bytes[] = {1000, 2000, 3000}, records[] = {10, 20, 30};
     const ws_damage damage[] = {{1, WS_DAMAGE_record_truncated, 4096, 77}};
-    const ws_store_provenance provenance = {store->options_json == NULL ? "{\"packets\":128}" : store->options_json,
-                                            "{\"records\":60}",
-                                            &sha_list,
-                                            bytes,
-                                            records,
-                                            damage,
-                                            1};
+    const ws_store_provenance provenance = {.options_json =
+                                                store->options_json == NULL ? "{\"packets\":128}" : store->options_json,
+                                            .counters_json = "{\"records\":60}",
+                                            .input_sha256 = &sha_list,
+                                            .input_bytes = bytes,
+                                            .input_records = records,
+                                            .damage = damage,
+                                            .damage_count = 1};
     if (error == WS_OK)
         error = ws_store_writer_finish_all(writer, &provenance, hash);
     ws_store_writer_destroy(&writer);

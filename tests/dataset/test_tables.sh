@@ -119,7 +119,7 @@ same packed --dataset flow_csv --config quoted.json quoted.csv.gz
 count packed flows 6000
 [ "$(column quoted.h5 label_kind | md5sum)" = "$(column packed.h5 label_kind | md5sum)" ] || fail "labels differ when compressed"
 head -c 9000 quoted.csv.gz >cut.csv.gz
-expect 1 "cut.csv.gz: damaged gzip data" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 cut.csv.gz
+expect 1 "cut.csv.gz: damaged or cut off" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 cut.csv.gz
 [ ! -e x.h5 ] && [ ! -e x.h5.partial ] || fail "something is left of a failed run"
 
 same arff --dataset iscxtor2016 a.arff
