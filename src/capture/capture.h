@@ -146,7 +146,8 @@ typedef struct ws_record {
  * reading over `end` where the last one does. A range begins at a true record start (or at first_record). Damage is
  * skipped by one rule that is a pure function of file content and offset. pcap: at an impossible record header the walk
  * goes on at the first record of the longest chain, stamps within a day of each other, that leads to what
- * ws_capture_resync finds from there, so only the neighbourhood is lost. pcapng: at the next three sound blocks in a
+ * ws_capture_resync finds from there, or of the one that covers most of a window where that has more records (it may end
+ * at the next damage), so only the neighbourhood is lost. pcapng: at the next three sound blocks in a
  * row, or sound blocks up to the file's end. A record that the file's end cuts off is damage up to the end. A compressed
  * stream that breaks off is damage from the first byte that belongs to no whole record to the last that could be
  * decompressed (perhaps none), and the walk ends there. Runs of damage are reported once, by the walk in whose range

@@ -17,7 +17,8 @@ enum {
     CHAIN_STEPS =
         1 << 15,       /* bounds hostile files: then the chain furthest behind is taken, and a repair may be needed */
     CHAIN_WINDOWS = 8, /* so does this, in windows: it also bounds what a stream must keep */
-    NEAR_SECONDS = 86400, /* between neighbours of a chain that resumes */
+    STRONG_BYTES = 68 << 10, /* more than the payload of one IP packet can imitate */
+    NEAR_SECONDS = 86400,    /* between neighbours of a chain that resumes */
 };
 #define NOWHERE UINT64_MAX
 
@@ -261,18 +262,59 @@ static ws_err longest_chain(header_reader *reader, const chain_window *window, u
     return WS_OK;
 }
 
+typedef struct chain_extent {
+    uint32_t records;
+    uint32_t end; /* in the window; at most its end */
+} chain_extent;
+
+/* The start of the chain that covers most of the window, wherever it leads, if that is more than one packet can imitate:
+ * what lies between two damaged stretches, the second of which the survivor has jumped over. *records 0 without one. */
+static ws_err strongest_chain(const ws_capture *capture, const chain_window *window, uint64_t *start, uint32_t *records)
+{
+    chain_extent *chains; /* that start at each offset */
+    WS_TRY(WS_NEW_ARRAY(chains, window->count));
+    uint32_t most = STRONG_BYTES;
+    *records = 0;
+    for (size_t x = window->count; x-- > 0;) {
+        const uint8_t *header = window->bytes + x;
+        if (x + capture->record_header > window->loaded || !passable(capture, header))
+            continue;
+        const uint64_t next = ws_pcap_next(capture, window->begin + x, header);
+        if (next == window->begin + x + capture->record_header || next > capture->bytes)
+            continue;
+        const size_t to = (size_t)((next < window->end ? next : window->end) - window->begin);
+        chains[x] = (chain_extent){1, (uint32_t)to};
+        if (to < window->count && chains[to].records > 0 && near_in_time(capture, header, window->bytes + to))
+            chains[x] = (chain_extent){chains[to].records + 1, chains[to].end};
+        /* A single record that covers much is no chain. */
+        if (chains[x].records > 2 && chains[x].end - (uint32_t)x > most) {
+            most = chains[x].end - (uint32_t)x;
+            *records = chains[x].records;
+            *start = window->begin + x;
+        }
+    }
+    free(chains);
+    return WS_OK;
+}
+
 /* One window of the search: *found stays NOWHERE when it has no chain. */
 static ws_err resume_in(header_reader *reader, const chain_window *window, bool cut, uint64_t *found)
 {
     const uint64_t bytes = reader->capture->bytes;
-    uint64_t target = bytes, start = 0;
-    uint32_t records;
-    if (window->end < bytes) {
+    uint64_t target = bytes, start = 0, strong_start = 0;
+    uint32_t records = 0, strong = 0;
+    if (window->end < bytes)
         WS_TRY(survivor(reader, window, &target));
-        if (target == NOWHERE)
-            return WS_OK;
+    if (target != NOWHERE)
+        WS_TRY(longest_chain(reader, window, target, &start, &records));
+    if (window->end < bytes || !cut)
+        WS_TRY(strongest_chain(reader->capture, window, &strong_start, &strong));
+    if (strong > records) {
+        *found = strong_start;
+        return WS_OK;
     }
-    WS_TRY(longest_chain(reader, window, target, &start, &records));
+    if (target == NOWHERE)
+        return WS_OK;
     if (window->end < bytes) {
         *found = records > 0 ? start : target;
         return WS_OK;

@@ -237,6 +237,58 @@ static void hostile_patterns_end(void **state)
         }
 }
 
+/* Two damaged stretches, from close to far apart: what lies between them is read, but for less than two packets' worth of
+ * imitation (68 KiB) behind each, also where a false header leads over the second one.
+ */
+static void between_two_damages(void **state)
+{
+    (void)state;
+    const pcap_kind kind = {.link_type = 1, .snap_length = 262144};
+    uint64_t random = 17;
+    bytes inner = {0};
+    for (int i = 0; i < 20011; i++)
+        put_number(&inner, next_random(&random), 1, true);
+    bytes whole = {0};
+    make_capture(&whole, kind, 2500, 1300, &inner);
+    for (size_t gap = 150000; gap < 1200000; gap += 95000)
+        for (int false_header = 0; false_header < 2; false_header++) {
+            bytes content = {0};
+            put(&content, whole.data, whole.count);
+            const size_t first = 500000 + next_random(&random) % 1400, second = first + gap;
+            memset(content.data + first, 0xff, 2000);
+            memset(content.data + second, 0xff, 2000);
+            if (false_header) { /* in a payload before the window's end, leading to a true record behind the second stretch */
+                const size_t record = 16 + 42 + 1300, at = (first + 232000) / record * record + 24 + 500;
+                const size_t target = 24 + (second + 2000 + 20 * record) / record * record;
+                const uint32_t header[4] = {1600000000, 5, (uint32_t)(target - at - 16), 70000};
+                if (target - at - 16 <= 262144)
+                    memcpy(content.data + at, header, sizeof header);
+            }
+            ws_capture capture;
+            ws_walk *walk;
+            size_t count, lost = 0;
+            assert_int_equal(ws_capture_open(&capture, write_file(&content)), WS_OK);
+            assert_int_equal(ws_walk_create(&walk, &capture, 0), WS_OK);
+            assert_int_equal(ws_walk_range(walk, capture.first_record, capture.bytes), WS_OK);
+            for (bool more = true; more;) {
+                ws_record record;
+                assert_int_equal(ws_walk_next(walk, &record, &more), WS_OK);
+                if (more)
+                    assert_int_equal((record.offset - 24) % (16 + 42 + 1300), 0);
+            }
+            const ws_damage *damage = ws_walk_damage(walk, &count);
+            for (size_t i = 0; i < count; i++)
+                lost += damage[i].bytes;
+            if (lost > 2 * (2000 + 2 * 1358 + (68 << 10)))
+                fail_msg("gap of %zu bytes: %zu bytes lost in %zu stretches", gap, lost, count);
+            ws_walk_destroy(&walk);
+            ws_capture_close(&capture);
+            bytes_free(&content);
+        }
+    bytes_free(&whole);
+    bytes_free(&inner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +298,7 @@ int main(void)
         cmocka_unit_test(zeros_inside_payloads),
         cmocka_unit_test(snap_lengths),
         cmocka_unit_test(hostile_patterns_end),
+        cmocka_unit_test(between_two_damages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
