@@ -31,9 +31,9 @@ static const ws_option_table table = {"", sizeof(extract_job), fields, "extracti
 
 /* What --config and --set reach. */
 typedef struct extract_settings {
-    double idle_timeout, active_timeout;
-    int64_t round_bytes;
-    int direction, tunnels, non_finite;
+    double idle_timeout, active_timeout, window;
+    int64_t round_bytes, reservoir, reservoir_seed;
+    int direction, tunnels, reservoir_kind, non_finite;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -43,6 +43,13 @@ static const ws_option setting_fields[] = {
                      "seconds without a packet that end a flow; 0: the data set's (120)"),
     WS_OPTION_DOUBLE(extract_settings, active_timeout, 0, 0, 1e6,
                      "age in seconds that ends a flow; 0: the data set's (1800)"),
+    WS_OPTION_DOUBLE(extract_settings, window, 0, 0, 1e6,
+                     "seconds: flows are cut at the edges of windows of this length; 0: no windows"),
+    WS_OPTION_INT(extract_settings, reservoir, 0, 0, 1e10,
+                  "flows stored, drawn from all, the same for any ranks; 0: all"),
+    WS_OPTION_ENUM(extract_settings, reservoir_kind, "uniform", "uniform|balanced",
+                   "balanced: as many of each size (1, 2-3, 4-15, 16 and more packets) of TCP and UDP"),
+    WS_OPTION_INT(extract_settings, reservoir_seed, 0, 0, 9e15, "another seed, another draw"),
     WS_OPTION_ENUM(extract_settings, direction, "first", "first|syn",
                    "forward: sender of the first packet, or of the SYN"),
     WS_OPTION_ENUM(extract_settings, tunnels, "outer", "outer|inner",
@@ -107,6 +114,8 @@ static void print_summary(const ws_extract_report *report, const char *output, c
     ws_info("%s: %" PRIu64 " flows of %" PRIu64 " packets, %" PRIu64 " records of %" PRIu64 " inputs in %s (%.2f Mpps)",
             output, report->flows, report->packets, report->records, report->inputs, seconds,
             report->seconds > 0 ? (double)report->records / report->seconds / 1e6 : 0.0);
+    if (report->rows != report->flows && !report->tables)
+        ws_info("  the reservoir kept %" PRIu64 " of them", report->rows);
     for (int reason = 1; reason < WS_SKIP_COUNT; reason++)
         if (report->skipped[reason] > 0)
             ws_info("  skipped %" PRIu64 ": %s", report->skipped[reason], ws_skip_help[reason]);
@@ -137,6 +146,7 @@ static ws_err print_json(const ws_extract_report *report, const char *output)
                    {"records", report->records},
                    {"packets", report->packets},
                    {"flows", report->flows},
+                   {"rows", report->rows},
                    {"stored_packets", report->stored_packets},
                    {"damage_runs", report->damage_runs},
                    {"damage_bytes", report->damage_bytes},
@@ -187,6 +197,10 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .direction_by_syn = settings.direction == 1,
                                         .filter = job->filter,
                                         .inner_packets = settings.tunnels == 1,
+                                        .window = settings.window,
+                                        .reservoir = settings.reservoir,
+                                        .reservoir_balanced = settings.reservoir_kind == 1,
+                                        .reservoir_seed = settings.reservoir_seed,
                                         .label_rules = settings.has_rules ? job->config : NULL,
                                         .config = job->config,
                                         .skip_not_finite = settings.non_finite == 1};

@@ -66,9 +66,13 @@ typedef struct ws_extract_options {
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
-    bool direction_by_syn;   /* or the data set's rules say so */
-    const char *filter;      /* pcap-filter(7) expression; NULL: none */
-    bool inner_packets;      /* packets inside of tunnels stand for their frames */
+    bool direction_by_syn; /* or the data set's rules say so */
+    const char *filter;    /* pcap-filter(7) expression; NULL: none */
+    bool inner_packets;    /* packets inside of tunnels stand for their frames */
+    double window;         /* seconds; 0: the data set's; ws_flow_rules.window_ns */
+    int64_t reservoir;     /* rows stored of all flows; 0: all (extract_reservoir.c) */
+    bool reservoir_balanced;
+    int64_t reservoir_seed;
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
     const char *config;      /* JSON file whose "table" object describes flow tables; NULL: none */
     bool skip_not_finite;    /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
@@ -83,7 +87,7 @@ enum { WS_REPORT_REASONS = 16 };
 
 typedef struct ws_extract_report {
     uint64_t inputs, inputs_skipped, records, packets, skipped[WS_SKIP_COUNT], flows, stored_packets, damage_runs,
-        damage_bytes, boundary_repairs, negative_gaps, labelled;
+        damage_bytes, boundary_repairs, negative_gaps, labelled, rows; /* stored; fewer than flows with a reservoir */
     bool tables; /* flow tables were read: the members below, and flows are rows */
     uint64_t rows_skipped, cells_not_finite, cells_empty;
     ws_report_reason row_reasons[WS_REPORT_REASONS];

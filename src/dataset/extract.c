@@ -43,6 +43,8 @@ static ws_err choose_rules(extraction *x)
         x->rules.idle_timeout_ns = (int64_t)(options->idle_timeout * 1e9 + 0.5);
     if (options->active_timeout > 0)
         x->rules.active_timeout_ns = (int64_t)(options->active_timeout * 1e9 + 0.5);
+    if (options->window > 0)
+        x->rules.window_ns = (int64_t)(options->window * 1e9 + 0.5);
     x->rules.max_packets = (uint32_t)options->packets;
     x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;
     return WS_OK;
@@ -67,6 +69,8 @@ static ws_err prepare_all(extraction *x)
         local = ws_flow_table_create(&x->table, &x->rules);
     if (local == WS_OK && x->adapter->table != NULL)
         local = ws_table_configure(x->adapter->table, x->options->config, x->arena, &x->tables);
+    if (local == WS_OK && x->options->reservoir > 0)
+        local = extract_reservoir_create(&x->reservoir, x->options);
     WS_AGREE(x->comm, local);
     WS_TRY(extract_inputs_open_all(x));
     WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x));
@@ -121,6 +125,8 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
         x->round_begin = x->round_end;
         ws_progress_update(progress, (double)x->round_end / 1e6, NULL);
     }
+    if (x->reservoir != NULL)
+        WS_TRY(extract_reservoir_drain_all(x));
     WS_TRY(extract_rows_write_all(x, true));
     return WS_OK;
 }
@@ -128,8 +134,11 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
 static ws_err run_all(extraction *x, ws_extract_report *report)
 {
     WS_TRY(prepare_all(x));
-    if (x->tables != NULL)
+    if (x->tables != NULL) {
+        WS_CHECK(x->options->reservoir == 0 && x->options->window == 0, CONFIG,
+                 "the settings reservoir and window are for captures; the inputs are flow tables");
         return ws_table_extract_all(x, report);
+    }
     WS_TRY(prepare_captures_all(x));
     ws_progress *progress = NULL;
     WS_TRY(ws_progress_start(&progress, x->comm, "extract", "MB", (double)x->total_bytes / 1e6));
@@ -152,6 +161,7 @@ static void extraction_destroy(extraction *x)
     ws_flow_table_destroy(&x->table);
     ws_packet_filter_destroy(&x->filter);
     extract_rows_destroy(&x->rows);
+    extract_reservoir_destroy(&x->reservoir);
     free(x->pieces);
     free(x->points);
     free(x->packets);

@@ -5,6 +5,7 @@
  *   extract_hash.c     their SHA-256, taken meanwhile
  *   extract_read.c     a round: stripes, their proof, records to packets, ordinals, closing points
  *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
+ *   extract_reservoir.c  of all flows, those that are stored, where only some are
  *   extract_rows.c     rows of all ranks into one order, to the store
  *   extract_account.c  counters, the conservation check, the summary
  *
@@ -88,6 +89,7 @@ typedef struct extract_piece {
 } extract_piece;
 
 typedef struct extract_hasher extract_hasher;
+typedef struct extract_reservoir extract_reservoir;
 
 typedef struct extraction {
     const ws_comm *comm;
@@ -131,6 +133,8 @@ typedef struct extraction {
     ws_label_source *labels;
     ws_store_writer *writer;
     extract_rows rows;
+    extract_reservoir *reservoir; /* NULL: every flow is stored */
+    uint64_t rows_written;        /* by this rank */
     ws_damage *damage;
     size_t damage_count, damage_capacity;
     uint64_t boundary_repairs, labelled, negative_gaps;
@@ -153,7 +157,15 @@ WS_MUST ws_err extract_round_read_all(extraction *x);
 /* extract_route.c: the round's packets through the flow tables to rows. */
 WS_MUST ws_err extract_round_route_all(extraction *x);
 
+/* extract_reservoir.c */
+WS_MUST ws_err extract_reservoir_create(extract_reservoir **out, const ws_extract_options *options);
+void extract_reservoir_destroy(extract_reservoir **reservoir);
+WS_MUST ws_err extract_reservoir_offer(extract_reservoir *reservoir, const ws_flow *flow);
+/* What it kept goes to x->rows, and it is gone. */
+WS_MUST ws_err extract_reservoir_drain_all(extraction *x);
+
 /* extract_rows.c */
+void extract_count_flow(extraction *x, const ws_flow *flow);
 WS_MUST ws_err extract_rows_add(extract_rows *rows, const ws_flow *flow);
 void extract_rows_destroy(extract_rows *rows);
 /* Writes what waits, when it is enough on all ranks together or `all`. */

@@ -123,7 +123,7 @@ static cJSON *counts_json(const extract_counts *c)
 }
 
 typedef struct table_totals {
-    uint64_t ended[5], negative_gaps;
+    uint64_t ended[5], negative_gaps, rows;
 } table_totals;
 
 static ws_err counters_json_all(const extraction *x, const table_totals *totals, ws_label_counters *labels,
@@ -153,6 +153,8 @@ static ws_err counters_json_all(const extraction *x, const table_totals *totals,
         put_number(ended, ends[e], totals->ended[e]);
     put_number(root, "negative_gaps", totals->negative_gaps);
     put_number(root, "boundary_repairs", x->boundary_repairs);
+    if (x->options->reservoir > 0)
+        put_number(root, "rows", totals->rows);
     cJSON_AddStringToObject(root, "conservation",
                             "checked: every record and byte is in a flow or counted as skipped or damaged");
     cJSON_AddItemToObject(root, "labels", cJSON_Parse(ws_text_string(&label_text)));
@@ -176,6 +178,13 @@ static ws_err options_json(const extraction *x, ws_text *out)
     cJSON_AddStringToObject(root, "tunnels", o->inner_packets ? "inner" : "outer");
     if (o->filter != NULL)
         cJSON_AddStringToObject(root, "filter", o->filter);
+    if (x->rules.window_ns > 0)
+        cJSON_AddNumberToObject(root, "window", (double)x->rules.window_ns / 1e9);
+    if (o->reservoir > 0) {
+        cJSON_AddNumberToObject(root, "reservoir", (double)o->reservoir);
+        cJSON_AddStringToObject(root, "reservoir_kind", o->reservoir_balanced ? "balanced" : "uniform");
+        cJSON_AddNumberToObject(root, "reservoir_seed", (double)o->reservoir_seed);
+    }
     if (o->labels != NULL)
         cJSON_AddStringToObject(root, "labels", ws_path_base(o->labels));
     ws_err error = ws_json_canonical(root, out);
@@ -222,6 +231,7 @@ static void fill_report(const extraction *x, const table_totals *totals, ws_extr
     report->damage_bytes = total.damage_bytes;
     report->boundary_repairs = x->boundary_repairs;
     report->negative_gaps = totals->negative_gaps;
+    report->rows = x->options->reservoir > 0 ? totals->rows : total.flows;
 }
 
 ws_err extract_finish_all(extraction *x, ws_extract_report *report)
@@ -230,7 +240,7 @@ ws_err extract_finish_all(extraction *x, ws_extract_report *report)
     WS_TRY(check_conservation(x)); /* sums are the same on all ranks, and so is the outcome */
     WS_TRY(gather_damage_all(x));
     const ws_flow_counters *mine = ws_flow_table_counters(x->table);
-    table_totals totals = {.negative_gaps = mine->negative_gaps};
+    table_totals totals = {.negative_gaps = mine->negative_gaps, .rows = x->rows_written};
     memcpy(totals.ended, mine->ended, sizeof totals.ended);
     WS_TRY(ws_sum_u64_all(x->comm, (uint64_t *)&totals, sizeof totals / sizeof(uint64_t)));
     uint64_t labelled = x->labelled;

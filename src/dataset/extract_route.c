@@ -54,6 +54,10 @@ static ws_err sort_by_owner(extraction *x, size_t *counts)
 static ws_err to_rows(void *context, const ws_flow *flow)
 {
     extraction *x = context;
+    if (x->reservoir != NULL) {
+        extract_count_flow(x, flow);
+        return extract_reservoir_offer(x->reservoir, flow);
+    }
     WS_TRY(extract_rows_add(&x->rows, flow));
     if (x->comm->size == 1) /* alone, a rank need not wait for the others: rows leave while the cache still has them */
         WS_TRY(extract_rows_write_all(x, false));

@@ -195,16 +195,23 @@ static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out,
     return WS_OK;
 }
 
+void extract_count_flow(extraction *x, const ws_flow *flow)
+{
+    extract_counts *counts = &x->inputs[flow->input].counts;
+    counts->flows++;
+    counts->flow_packets += flow->packets[0] + flow->packets[1];
+    counts->flow_ip += flow->bytes[0] + flow->bytes[1];
+}
+
+/* With a reservoir flows were counted as they came to it. */
 static void count_rows(extraction *x, const extract_rows *rows)
 {
     for (size_t i = 0; i < rows->count; i++) {
-        const ws_flow *flow = &rows->flows[i];
-        extract_counts *counts = &x->inputs[flow->input].counts;
-        counts->flows++;
-        counts->flow_packets += flow->packets[0] + flow->packets[1];
-        counts->flow_ip += flow->bytes[0] + flow->bytes[1];
-        counts->stored_packets += flow->packet_count;
+        if (x->options->reservoir == 0)
+            extract_count_flow(x, &rows->flows[i]);
+        x->inputs[rows->flows[i].input].counts.stored_packets += rows->flows[i].packet_count;
     }
+    x->rows_written += rows->count;
 }
 
 ws_err extract_rows_write_all(extraction *x, bool all)

@@ -15,6 +15,7 @@ typedef struct ws_flow_rules {
     int64_t active_timeout_ns; /* age >= this ends the flow (1800 s) */
     int64_t linger_ns;         /* after RST or FIN exchange, packets without SYN within this still belong (5 s) */
     uint32_t max_packets;      /* packets stored per flow (128); counts and features use all packets */
+    int64_t window_ns;         /* a flow lies in one window of this length (counted from 1970); 0: no windows */
     bool direction_by_syn;     /* forward = sender of the SYN where one is seen; default: sender of the first packet */
 } ws_flow_rules;
 extern const ws_flow_rules ws_flow_rules_default;

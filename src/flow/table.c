@@ -177,6 +177,12 @@ static int64_t time_between(int64_t from, int64_t to)
 /* Whether the packet still belongs to the flow; where not, the flow is over. */
 static bool flow_takes(const ws_flow_rules *rules, live_flow *flow, const ws_packet *packet)
 {
+    if (rules->window_ns > 0 && packet->time_ns / rules->window_ns > flow->first_ns / rules->window_ns) {
+        if (flow->state != STATE_LINGERING)
+            flow->end = WS_FLOW_END_ACTIVE;
+        flow->state = STATE_OVER;
+        return false;
+    }
     if (flow->state == STATE_LINGERING) {
         bool syn = (packet->tcp_flags & WS_TCP_SYN) != 0;
         if (!syn && time_between(flow->ended_ns, packet->time_ns) <= rules->linger_ns)
