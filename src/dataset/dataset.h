@@ -186,7 +186,7 @@ typedef struct ws_protocol {
     /* Sets part[] of the rows in `chosen` (ascending row numbers). label[i] belongs to chosen[i]. */
     ws_err (*assign)(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
                      const int32_t *label, uint64_t count, uint8_t *part);
-    bool published; /* has fractions of its own, and may leave rows out */
+    bool own_parts; /* the fractions of the options do not enter, and a part may be empty */
 } ws_protocol;
 extern const ws_protocol *const ws_protocols[]; /* NULL-terminated */
 const ws_protocol *ws_protocol_find(const char *name);

@@ -193,7 +193,7 @@ static ws_err check_options(const ws_split_options *options)
 
 static ws_err check_parts(const ws_split *split, const ws_store *store, const ws_split_options *options)
 {
-    if (ws_protocol_find(options->protocol)->published) /* these say themselves what they need */
+    if (ws_protocol_find(options->protocol)->own_parts) /* these say themselves what they need */
         return WS_OK;
     double test_fraction = 1 - options->train_fraction - options->validation_fraction;
     const double fractions[WS_PART_COUNT] = {0, options->train_fraction, options->validation_fraction,

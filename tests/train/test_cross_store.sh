@@ -1,0 +1,22 @@
+#!/bin/bash
+# A model scores all rows of a store it was not trained on, and none of its own training rows.
+# ctest: timeout=120
+. "$WIRESWEEP_SOURCE/tests/train/small_store.sh"
+"$WIRESWEEP_TOOLS/make_capture" --flows 300 --seed 8 -o second.pcap --labels second.csv >/dev/null
+"$WIRESWEEP" extract -q --dataset synthetic --labels second.csv -o second.h5 second.pcap >/dev/null
+train 1 logistic.json run --set minimum_rows=1
+test_rows() { sed -n 's/.*"test": \([0-9]*\).*/\1/p' "$1" | head -n 1; }
+
+"$WIRESWEEP" evaluate run -q --json --store second.h5 --protocol cross_store >all.json
+[ "$(test_rows all.json)" = 300 ] || fail "$(test_rows all.json) of 300 rows are test rows"
+"$WIRESWEEP" evaluate run -q --json --store second.h5 >part.json
+[ "$(test_rows part.json)" -lt 100 ] || fail "the run's own protocol tests $(test_rows part.json) of 300 rows"
+grep -q balanced_accuracy all.json
+# on its own store only what it has not seen is left
+"$WIRESWEEP" evaluate run -q --json --protocol cross_store >own.json
+"$WIRESWEEP" evaluate run -q --json >same.json
+[ "$(test_rows own.json)" = "$(test_rows same.json)" ] || fail "rows that were trained on are tested"
+# it trains nothing
+status=0
+"$WIRESWEEP" train logistic.json -q -o none --set protocol=cross_store 2>message.txt >/dev/null || status=$?
+[ $status = 2 ] && grep -q 'cross_store leaves no training rows' message.txt || fail "status $status: $(cat message.txt)"
