@@ -134,6 +134,7 @@ static void write_counts(ws_text *out, const ws_report *report, size_t begin, si
 static void write_audit(ws_text *out, const ws_report *report, size_t begin, size_t end)
 {
     static const char *const keys[][2] = {{"result.audit.test_in_train.duplicates", "an exact duplicate"},
+                                          {"result.audit.test_in_train.near_duplicates", "a near duplicate"},
                                           {"result.audit.test_in_train.sessions", "a flow of the same session"},
                                           {"result.audit.test_in_train.hosts", "a flow of the same host"}};
     bool any = false;

@@ -34,7 +34,7 @@ static void record(const char *id, const char *program, const char *scores)
         ws_format("{\"schema\":1,\"id\":\"%s\",\"status\":\"done\",\"result\":{\"isa\":\"avx2\",\"device\":\"cpu\","
                   "\"counts\":{\"train\":60,\"validation\":20,\"test\":20,\"classes\":2,\"rows_left_out\":3,\"rows_"
                   "unlabelled\":7},\"parameter_hash\":\"p\","
-                  "\"audit\":{\"test_in_train\":{\"duplicates\":%d,\"sessions\":0,\"hosts\":20}},"
+                  "\"audit\":{\"test_in_train\":{\"duplicates\":%d,\"sessions\":0,\"hosts\":20,\"near_duplicates\":5}},"
                   "\"score_hash\":\"s\",\"scores\":%s},\"run\":{\"program_hash\":\"%s\",\"seconds\":{\"total\":1.5}}}",
                   id, strcmp(program, "two") == 0 ? 3 : 2, scores, program);
     write_file(name, text);
@@ -138,9 +138,9 @@ static void the_markdown_says_what_a_reader_must_know(void **state)
     assert_holds(text, "## real: anomaly, random split, label attack\n");
     assert_holds(text,
                  "| flow_cfm sigma=0.1 | terminal_norm | 5/5 | 0.9741 ± 0.0017 | 0.5000 ± <0.0001 | 0.2500 ± 0.0000 |");
-    assert_holds(
-        text, "\nLeakage: test rows with an exact duplicate 10.0 to 15.0 %; a flow of the same session 0.0 %; a flow "
-              "of the same host 100.0 % (in the training rows).\n");
+    assert_holds(text, "\nLeakage: test rows with an exact duplicate 10.0 to 15.0 %; a near duplicate 25.0 %; a flow "
+                       "of the same session 0.0 %; a flow "
+                       "of the same host 100.0 % (in the training rows).\n");
     /* a failed and a missing trial are shown, and an undefined value is not averaged as 0 */
     assert_holds(text, "| flow_cfm sigma=0.6 | terminal_norm | 2/4, 1 failed, 1 not run | 0.8500 ± 0.0707 | "
                        "0.4000 ± n/a (n 1) | 0.0000 ± 0.0000 |");
