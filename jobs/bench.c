@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
-#include "flow/flow.h"
+#include "dataset/dataset.h"
 #include "jobs/job.h"
 
 typedef struct options {
@@ -12,25 +12,29 @@ typedef struct options {
 static const ws_option fields[] = {WS_JOB_COMMON_OPTIONS(options), WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(options), fields, ""};
 
-static ws_err bench_engine_all(const ws_comm *world, ws_text *out, bool json)
+static ws_err bench_engine_all(const ws_comm *world, const char *file, ws_text *out, bool json)
 {
+    (void)file;
     WS_CHECK(world->size == 1, ARGUMENT, "bench engine measures one core; run it without mpirun");
     return ws_bench_engine(out, json);
 }
 
-static ws_err bench_extract_all(const ws_comm *world, ws_text *out, bool json)
+static ws_err bench_reduce_all(const ws_comm *world, const char *file, ws_text *out, bool json)
 {
-    WS_CHECK(world->size == 1, ARGUMENT, "bench extract measures one core; run it without mpirun");
-    return ws_bench_extract(out, json);
+    (void)file;
+    return ws_bench_reduce_all(world, out, json);
 }
 
 static const struct {
     const char *name, *help;
-    ws_err (*run_all)(const ws_comm *world, ws_text *out, bool json);
+    bool takes_file;
+    ws_err (*run_all)(const ws_comm *world, const char *file, ws_text *out, bool json);
 } benchmarks[] = {
-    {"engine", "operators and a training step on one core, against multiply-add peak and memory", bench_engine_all},
-    {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", ws_bench_reduce_all},
-    {"extract", "file to flows on one core, against reading memory", bench_extract_all},
+    {"engine", "operators and a training step on one core, against multiply-add peak and memory", false,
+     bench_engine_all},
+    {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", false, bench_reduce_all},
+    {"extract", "captures to a store, by phase, against a bare program that parses and hashes [CAPTURE]", true,
+     ws_bench_extract_all},
 };
 enum { BENCHMARKS = sizeof benchmarks / sizeof benchmarks[0] };
 
@@ -46,27 +50,30 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 {
     (void)arena;
     const options *given = values;
-    const char *wanted = positional->count == 1 ? positional->items[0] : "";
+    const char *wanted = positional->count >= 1 ? positional->items[0] : "";
+    const char *file = positional->count == 2 ? positional->items[1] : NULL;
     for (size_t i = 0; i < BENCHMARKS; i++) {
-        if (strcmp(benchmarks[i].name, wanted) != 0)
+        if (strcmp(benchmarks[i].name, wanted) != 0 || positional->count > (benchmarks[i].takes_file ? 2u : 1u))
             continue;
         ws_text out = {0};
-        ws_err error = benchmarks[i].run_all(world, &out, given->common.json);
+        ws_err error = benchmarks[i].run_all(world, file, &out, given->common.json);
         if (error == WS_OK && world->rank == 0)
             fputs(ws_text_string(&out), stdout);
         ws_text_destroy(&out);
         return error;
     }
-    ws_err error = positional->count == 1
-                       ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
-                       : WS_ERROR(ARGUMENT, "bench takes one name, and was given %zu", positional->count);
+    ws_err error =
+        positional->count == 1
+            ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
+            : WS_ERROR(ARGUMENT, "bench takes one name, and for extract a capture, but was given %zu arguments",
+                       positional->count);
     WS_HINT("wiresweep bench engine|reduce|extract");
     return error;
 }
 
 const ws_job ws_job_bench = {
     .name = "bench",
-    .usage = "bench engine|reduce|extract [--json]",
+    .usage = "bench engine|reduce|extract [CAPTURE] [--json]",
     .help = "benchmarks, each as a ratio to a ceiling measured in the same run",
     .example = "  wiresweep bench extract\n  mpirun -n 2 wiresweep bench reduce --json",
     .options = &table,

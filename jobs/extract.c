@@ -57,7 +57,7 @@ static const ws_option setting_fields[] = {
     WS_OPTION_ENUM(extract_settings, non_finite, "zero", "zero|skip",
                    "flow tables: a cell with Infinity or NaN is 0, or its row is left out; both are counted"),
     WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
-                  "input read by all ranks before they exchange; 0: 32 MiB a rank; changes no result"),
+                  "input read by all ranks before they exchange; 0: 8 MiB a rank; changes no result"),
     WS_OPTION_END};
 static const ws_option_table settings_table = {"", sizeof(extract_settings), setting_fields, "settings"};
 

@@ -62,7 +62,7 @@ typedef struct ws_extract_options {
     const char *output;                  /* STORE.h5; written as STORE.h5.partial, renamed when complete */
     int64_t packets;                     /* stored per flow */
     double idle_timeout, active_timeout; /* seconds; 0: the data set's */
-    int64_t round_bytes;                 /* input parsed by all ranks together before they exchange; 0: 32 MiB a rank */
+    int64_t round_bytes;                 /* input parsed by all ranks together before they exchange; 0: 8 MiB a rank */
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
@@ -85,17 +85,39 @@ typedef struct ws_report_reason {
 } ws_report_reason;
 enum { WS_REPORT_REASONS = 16 };
 
+/* Where an extraction's wall time goes, on this rank; waiting for others counts where it happens. */
+#define WS_EXTRACT_PHASE_LIST(P)                                                                                       \
+    P(open, "inputs opened, store begun")                                                                              \
+    P(read, "read, walk, decode")                                                                                      \
+    P(exchange, "packets and rows to their ranks")                                                                     \
+    P(table, "flow table, features")                                                                                   \
+    P(rows, "labels, row hashes")                                                                                      \
+    P(write, "columns to HDF5, their hashes")                                                                          \
+    P(finish, "content hash, provenance, to the disk")
+typedef enum ws_extract_phase {
+#define WS_EXTRACT_PHASE_ENUM(name, text) WS_EXTRACT_PHASE_##name,
+    WS_EXTRACT_PHASE_LIST(WS_EXTRACT_PHASE_ENUM)
+#undef WS_EXTRACT_PHASE_ENUM
+        WS_EXTRACT_PHASE_COUNT
+} ws_extract_phase;
+
 typedef struct ws_extract_report {
     uint64_t inputs, inputs_skipped, records, packets, skipped[WS_SKIP_COUNT], flows, stored_packets, damage_runs,
         damage_bytes, boundary_repairs, negative_gaps, labelled, rows; /* stored; fewer than flows with a reservoir */
     bool tables; /* flow tables were read: the members below, and flows are rows */
     uint64_t rows_skipped, cells_not_finite, cells_empty;
     ws_report_reason row_reasons[WS_REPORT_REASONS];
-    double seconds;
+    double seconds, phase_seconds[WS_EXTRACT_PHASE_COUNT];
+    uint64_t exchanged_bytes; /* of packets that this rank sent to others */
+    uint64_t peak_live_flows; /* of this rank */
     char content_hash[65];
 } ws_extract_report;
 /* Collective. WS_E_PARTIAL when --on-error skip left inputs out (the store is written). */
 WS_MUST ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *options, ws_extract_report *report);
+
+/* `wiresweep bench extract`: appends a table, or a JSON array (core/bench.h). capture NULL: makes two of its own, headers
+ * only and with payload. */
+WS_MUST ws_err ws_bench_extract_all(const ws_comm *comm, const char *capture, ws_text *out, bool json);
 
 /* ---------------------------------------------------------------- data set adapters (datasets.def, one file each) */
 /* A label source gives each flow a class name per level. Filled on every rank from the same files; lookups are local.

@@ -9,11 +9,21 @@
 
 /* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. */
 enum {
-    ROUND_BYTES_A_RANK = 32 << 20,
+    ROUND_BYTES_A_RANK = 8 << 20,
     ROUND_BYTES_ALONE = 1 << 20,
     ROUND_BYTES_LEAST = 4096,
     ROUND_CONTENT = 8, /* times the round: how much a compressed input may hold in it */
 };
+
+ws_extract_phase extract_enter(extraction *x, ws_extract_phase phase)
+{
+    const double now = ws_clock_seconds();
+    const ws_extract_phase before = x->phase;
+    x->phase_seconds[before] += now - x->phase_start;
+    x->phase_start = now;
+    x->phase = phase;
+    return before;
+}
 
 static ws_err choose_rules(extraction *x)
 {
@@ -115,7 +125,9 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
     while (x->round_begin < x->total_bytes) {
         WS_TRY(check_stop_all(x->comm, x->options->output));
         x->round_end = step < x->total_bytes - x->round_begin ? x->round_begin + step : x->total_bytes;
+        extract_enter(x, WS_EXTRACT_PHASE_read);
         WS_TRY(extract_round_read_all(x));
+        extract_enter(x, WS_EXTRACT_PHASE_table);
         WS_TRY(extract_round_route_all(x));
         WS_TRY(extract_rows_write_all(x, false));
         while (x->first_input < x->input_count && x->first_base + x->inputs[x->first_input].bytes <= x->round_end) {
@@ -146,7 +158,12 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
     ws_progress_finish(&progress);
     WS_TRY(error);
     WS_TRY(check_stop_all(x->comm, x->options->output));
+    extract_enter(x, WS_EXTRACT_PHASE_finish);
     WS_TRY(extract_finish_all(x, report));
+    extract_enter(x, WS_EXTRACT_PHASE_finish);
+    memcpy(report->phase_seconds, x->phase_seconds, sizeof report->phase_seconds);
+    report->exchanged_bytes = x->exchanged_bytes;
+    report->peak_live_flows = ws_flow_table_counters(x->table)->peak_live;
     return WS_OK;
 }
 
@@ -176,7 +193,7 @@ ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *options, ws
 {
     memset(report, 0, sizeof *report);
     const double start = ws_clock_seconds();
-    extraction x = {.comm = comm, .options = options};
+    extraction x = {.comm = comm, .options = options, .phase_start = start};
     ws_err error = run_all(&x, report);
     if (error == WS_OK && x.skipped_count > 0) {
         error = WS_ERROR(PARTIAL, "%zu of %zu inputs could not be read and were left out; the first: %s",

@@ -137,8 +137,13 @@ typedef struct extraction {
     uint64_t rows_written;        /* by this rank */
     ws_damage *damage;
     size_t damage_count, damage_capacity;
-    uint64_t boundary_repairs, labelled, negative_gaps;
+    uint64_t boundary_repairs, labelled, negative_gaps, exchanged_bytes;
+    ws_extract_phase phase; /* now, since phase_start */
+    double phase_start, phase_seconds[WS_EXTRACT_PHASE_COUNT];
 } extraction;
+
+/* The clock goes on in another phase; returns the one before. */
+ws_extract_phase extract_enter(extraction *x, ws_extract_phase phase);
 
 /* extract_inputs.c */
 WS_MUST ws_err extract_inputs_open_all(extraction *x);

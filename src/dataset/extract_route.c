@@ -124,10 +124,14 @@ ws_err extract_round_route_all(extraction *x)
         local = WS_NEW_ARRAY(received_counts, (size_t)x->comm->size);
     if (local == WS_OK)
         local = sort_by_owner(x, send_counts);
+    extract_enter(x, WS_EXTRACT_PHASE_exchange);
     ws_err error = ws_agree_all(x->comm, local);
+    for (int r = 0; error == WS_OK && r < x->comm->size; r++)
+        x->exchanged_bytes += r == x->comm->rank ? 0 : send_counts[r] * sizeof *x->outgoing;
     if (error == WS_OK)
         error = ws_exchange_all(x->comm, x->outgoing, send_counts, sizeof *x->outgoing, (void **)&received,
                                 received_counts);
+    extract_enter(x, WS_EXTRACT_PHASE_table);
     if (error == WS_OK)
         error = ws_agree_all(x->comm, feed_streams(x, received, received_counts));
     free(received);

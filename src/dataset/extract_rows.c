@@ -222,7 +222,9 @@ ws_err extract_rows_write_all(extraction *x, bool all)
     WS_TRY(ws_sum_u64_all(x->comm, waiting, 2));
     if (waiting[0] == 0 || (!all && waiting[1] < enough))
         return WS_OK;
+    const ws_extract_phase before = extract_enter(x, WS_EXTRACT_PHASE_exchange);
     WS_TRY(sort_rows_all(x->comm, &x->rows));
+    extract_enter(x, WS_EXTRACT_PHASE_rows);
     int32_t *labels = NULL;
     uint8_t *attempted = NULL;
     count_rows(x, &x->rows);
@@ -232,10 +234,15 @@ ws_err extract_rows_write_all(extraction *x, bool all)
                             .count = x->rows.count,
                             .labels = labels,
                             .attempted = attempted};
+    const double writing = ws_store_writer_seconds(x->writer);
     if (error == WS_OK)
         error = ws_store_writer_append_all(x->writer, &block);
     free(labels);
     free(attempted);
     x->rows.count = x->rows.packet_count = 0;
+    extract_enter(x, before);
+    const double written = ws_store_writer_seconds(x->writer) - writing;
+    x->phase_seconds[WS_EXTRACT_PHASE_rows] -= written;
+    x->phase_seconds[WS_EXTRACT_PHASE_write] += written;
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
 }

@@ -91,6 +91,24 @@ void ws_dense_ids_destroy(ws_dense_ids **ids);
 WS_MUST ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *identities,
                                        uint64_t first_row, uint64_t count, uint32_t *out);
 
+/* ---------------------------------------------------------------- store_blocks.c, store_hash.c: the content hash */
+/* The digests of one column's blocks, taken while it is written; values little endian, no texts. */
+typedef struct ws_block_hash {
+    const char *path; /* borrowed */
+    size_t row_bytes;
+    ws_sha256 *hash;
+    uint64_t rows; /* in the block that is not full yet */
+    ws_digest *digests;
+    size_t count, capacity;
+} ws_block_hash;
+WS_MUST ws_err ws_block_hash_create(ws_block_hash *out, const char *path, size_t row_bytes);
+void ws_block_hash_destroy(ws_block_hash *blocks);
+WS_MUST ws_err ws_block_hash_add(ws_block_hash *blocks, const void *values, uint64_t rows);
+WS_MUST ws_err ws_block_hash_finish(ws_block_hash *blocks);
+/* As ws_store_compute_hash_all, without reading the columns whose digests are `known`. */
+WS_MUST ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws_block_hash *known, size_t known_count,
+                                 char hex[65]);
+
 /* ---------------------------------------------------------------- store_provenance.c: the parts one rank writes */
 WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,

@@ -11,6 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { RESERVE_AHEAD = 64 << 20 };
+
 static ws_err no_room(const char *partial, uint64_t bytes, int reason)
 {
     char amount[32];
@@ -35,9 +37,8 @@ static ws_err check_free(int descriptor, const char *partial, uint64_t bytes)
 
 ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
 {
-    enum {
-        AHEAD = 64 << 20
-    }; /* going through what is reserved already costs time, so it is not done for every window */
+    /* In growing steps: each costs time. */
+    const off_t ahead = bytes / 4 < RESERVE_AHEAD ? (off_t)(bytes / 4) : RESERVE_AHEAD;
     if (bytes <= *reserved)
         return WS_OK;
     int descriptor = open(partial, O_RDWR | O_CLOEXEC);
@@ -45,8 +46,8 @@ ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
     ws_err error = WS_OK;
     const off_t begin = (off_t)*reserved, more = (off_t)(bytes - *reserved);
     *reserved = bytes;
-    if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, more + AHEAD) == 0) {
-        *reserved += AHEAD;
+    if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, more + ahead) == 0) {
+        *reserved += (uint64_t)ahead;
     } else if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, more) != 0) {
         bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
         error = full ? no_room(partial, bytes, errno) : check_free(descriptor, partial, bytes);

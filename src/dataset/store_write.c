@@ -35,12 +35,14 @@ struct ws_store_writer {
     hid_t file, collective;
     ws_store_column *columns; /* of ws_store_row; the first column_count of `datasets` */
     hid_t *datasets;
-    size_t column_count, dataset_count;
-    char **names;       /* of label columns, owned */
-    held rows, packets; /* of ws_store_row, of ws_flow_packet */
-    held values;        /* of the store's own feature table; flow20 lies in the rows */
+    size_t column_count, dataset_count, dataset_total; /* datasets: open now, in all */
+    ws_block_hash *blocks; /* of the datasets; NULL where several ranks write, and for texts */
+    char **names;          /* of label columns, owned */
+    held rows, packets;    /* of ws_store_row, of ws_flow_packet */
+    held values;           /* of the store's own feature table; flow20 lies in the rows */
     ws_feature_table features;
     bool own_features;
+    char *feature_path;    /* owned */
     unsigned char *buffer; /* a column on its way to the file */
     size_t buffer_capacity;
     ws_identity *identities; /* of the window's rows, and their numbers */
@@ -48,6 +50,7 @@ struct ws_store_writer {
     size_t identity_capacity, number_capacity;
     uint64_t total_rows, total_packets, written_rows, written_packets; /* the same on every rank */
     uint64_t reserved;                                                 /* of the file, by rank 0 */
+    double seconds;                                                    /* in windows */
     bool sealed;
 };
 
@@ -103,8 +106,9 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     WS_TRY(ws_dense_ids_create(&writer->sessions));
     WS_TRY(ws_dense_ids_create(&writer->hosts));
     WS_TRY(list_columns(writer, options));
-    size_t packet_columns = count_columns(ws_packet_columns);
-    WS_TRY(WS_NEW_ARRAY(writer->datasets, writer->column_count + 1 + packet_columns));
+    writer->dataset_total = writer->column_count + 1 + count_columns(ws_packet_columns);
+    WS_TRY(WS_NEW_ARRAY(writer->datasets, writer->dataset_total));
+    WS_TRY(WS_NEW_ARRAY(writer->blocks, writer->dataset_total));
     writer->collective = H5Pcreate(H5P_DATASET_XFER);
     WS_H5(writer->collective);
     if (writer->comm.size > 1) /* one rank alone writes through ordinary file calls, see ws_h5_open_all */
@@ -112,8 +116,17 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     return WS_OK;
 }
 
-static ws_err open_dataset(ws_store_writer *writer, const char *path)
+/* Alone, the writer sees every row in order and hashes it on its way; ranks together read the file again, each a part. */
+static bool hashes_on_the_way(const ws_store_writer *writer, ws_stored_type type)
 {
+    return writer->comm.size == 1 && type != WS_STORED_TEXT && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+}
+
+static ws_err open_dataset(ws_store_writer *writer, const char *path, ws_stored_type type, size_t columns)
+{
+    if (hashes_on_the_way(writer, type))
+        WS_TRY(ws_block_hash_create(&writer->blocks[writer->dataset_count], path, ws_stored_size(type) * columns));
+
     hid_t dataset = H5Dopen2(writer->file, path, H5P_DEFAULT);
     WS_H5(dataset);
     writer->datasets[writer->dataset_count++] = dataset;
@@ -123,14 +136,12 @@ static ws_err open_dataset(ws_store_writer *writer, const char *path)
 static ws_err open_datasets(ws_store_writer *writer)
 {
     for (size_t c = 0; c < writer->column_count; c++)
-        WS_TRY(open_dataset(writer, writer->columns[c].path));
-    char *features = ws_format("/features/%s", writer->features.name);
-    WS_CHECK(features != NULL, MEMORY, "no memory for the feature table %s", writer->features.name);
-    ws_err error = open_dataset(writer, features);
-    free(features);
-    WS_TRY(error);
+        WS_TRY(open_dataset(writer, writer->columns[c].path, writer->columns[c].type, 1));
+    writer->feature_path = ws_format("/features/%s", writer->features.name);
+    WS_CHECK(writer->feature_path != NULL, MEMORY, "no memory for the feature table %s", writer->features.name);
+    WS_TRY(open_dataset(writer, writer->feature_path, WS_STORED_F32, writer->features.columns));
     for (const ws_store_column *column = ws_packet_columns; column->path != NULL; column++)
-        WS_TRY(open_dataset(writer, column->path));
+        WS_TRY(open_dataset(writer, column->path, column->type, 1));
     return WS_OK;
 }
 
@@ -288,15 +299,18 @@ static void pack(const unsigned char *records, size_t record_bytes, uint64_t cou
 #undef PACK
 
 /* One member of the share's records to a dataset that then has `total` rows. */
-static ws_err write_member(ws_store_writer *writer, hid_t dataset, ws_stored_type type, size_t columns,
-                           const share *from, size_t record_bytes, size_t offset, uint64_t total)
+static ws_err write_member(ws_store_writer *writer, size_t d, ws_stored_type type, size_t columns, const share *from,
+                           size_t record_bytes, size_t offset, uint64_t total)
 {
     size_t bytes = ws_stored_size(type) * columns;
     if (from->count > 0)
         pack((const unsigned char *)from->records + offset, record_bytes, from->count, bytes, writer->buffer);
     hid_t memory_type = ws_stored_memory_type(type);
-    ws_err error = write_values(writer, dataset, memory_type, columns, total, from->begin, from->count, writer->buffer);
+    ws_err error = write_values(writer, writer->datasets[d], memory_type, columns, total, from->begin, from->count,
+                                writer->buffer);
     ws_stored_release(type, memory_type);
+    if (error == WS_OK && hashes_on_the_way(writer, type))
+        error = ws_block_hash_add(&writer->blocks[d], writer->buffer, from->count);
     return error;
 }
 
@@ -311,9 +325,9 @@ static ws_err write_rows(ws_store_writer *writer, const share *rows, const share
 {
     ws_err error = WS_OK;
     for (size_t c = 0; c < writer->column_count; c++)
-        keep_first(&error, write_member(writer, writer->datasets[c], writer->columns[c].type, 1, rows,
-                                        sizeof(ws_store_row), writer->columns[c].offset, writer->total_rows));
-    hid_t features = writer->datasets[writer->column_count];
+        keep_first(&error, write_member(writer, c, writer->columns[c].type, 1, rows, sizeof(ws_store_row),
+                                        writer->columns[c].offset, writer->total_rows));
+    const size_t features = writer->column_count;
     keep_first(&error, writer->own_features
                            ? write_member(writer, features, WS_STORED_F32, writer->features.columns, values,
                                           writer->values.record_bytes, 0, writer->total_rows)
@@ -325,9 +339,9 @@ static ws_err write_rows(ws_store_writer *writer, const share *rows, const share
 static ws_err write_packets(ws_store_writer *writer, const share *packets)
 {
     ws_err error = WS_OK;
-    const hid_t *datasets = writer->datasets + writer->column_count + 1;
+    const size_t first = writer->column_count + 1;
     for (size_t c = 0; ws_packet_columns[c].path != NULL; c++)
-        keep_first(&error, write_member(writer, datasets[c], ws_packet_columns[c].type, 1, packets,
+        keep_first(&error, write_member(writer, first + c, ws_packet_columns[c].type, 1, packets,
                                         sizeof(ws_flow_packet), ws_packet_columns[c].offset, writer->total_packets));
     return error;
 }
@@ -489,21 +503,46 @@ ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block 
     uint64_t held_bytes = (writer->total_rows - writer->written_rows) *
                               (sizeof(ws_store_row) + (writer->own_features ? writer->values.record_bytes : 0)) +
                           (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
-    if (held_bytes >= writer->window_bytes * (uint64_t)writer->comm.size)
-        WS_TRY(write_window_all(writer));
+    if (held_bytes < writer->window_bytes * (uint64_t)writer->comm.size)
+        return WS_OK;
+    const double start = ws_clock_seconds();
+    WS_TRY(write_window_all(writer));
+    writer->seconds += ws_clock_seconds() - start;
     return WS_OK;
+}
+
+double ws_store_writer_seconds(const ws_store_writer *writer)
+{
+    return writer->seconds;
 }
 
 /* ---------------------------------------------------------------- the end */
 /* The last element of packet_start, which no row brings. */
 static ws_err write_last_start(ws_store_writer *writer)
 {
-    hid_t dataset = -1;
-    for (size_t c = 0; c < writer->column_count; c++)
-        if (strcmp(writer->columns[c].path, "/flows/packet_start") == 0)
-            dataset = writer->datasets[c];
-    return write_values(writer, dataset, H5T_NATIVE_UINT64, 1, writer->total_rows + 1, writer->total_rows,
-                        writer->comm.rank == 0, &writer->total_packets);
+    size_t d = 0;
+    while (strcmp(writer->columns[d].path, "/flows/packet_start") != 0)
+        d++;
+    WS_TRY(write_values(writer, writer->datasets[d], H5T_NATIVE_UINT64, 1, writer->total_rows + 1, writer->total_rows,
+                        writer->comm.rank == 0, &writer->total_packets));
+    if (hashes_on_the_way(writer, WS_STORED_U64))
+        WS_TRY(ws_block_hash_add(&writer->blocks[d], &writer->total_packets, 1));
+    return WS_OK;
+}
+
+/* The columns hashed on the way, moved to the front of `blocks`. */
+static ws_err finish_blocks(ws_store_writer *writer, size_t *count)
+{
+    *count = 0;
+    for (size_t d = 0; d < writer->dataset_total; d++) {
+        if (writer->blocks[d].hash == NULL)
+            continue;
+        WS_TRY(ws_block_hash_finish(&writer->blocks[d]));
+        ws_block_hash moved = writer->blocks[d];
+        writer->blocks[d] = writer->blocks[*count];
+        writer->blocks[(*count)++] = moved;
+    }
+    return WS_OK;
 }
 
 static ws_err close_file(ws_store_writer *writer)
@@ -528,7 +567,11 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
     WS_AGREE(comm, comm->rank == 0 && provenance->levels != NULL
                        ? ws_store_renumber(writer->partial, provenance, writer->level_count)
                        : WS_OK);
-    WS_TRY(ws_store_compute_hash_all(comm, writer->partial, content_hash));
+    size_t known = 0;
+    WS_AGREE(comm, finish_blocks(writer, &known));
+    if (provenance->levels != NULL) /* labels are no longer what was written */
+        known = 0;
+    WS_TRY(ws_store_hash_all(comm, writer->partial, writer->blocks, known, content_hash));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_seal(writer->partial, writer->path, content_hash) : WS_OK);
     writer->sealed = true;
     return WS_OK;
@@ -558,8 +601,13 @@ void ws_store_writer_destroy(ws_store_writer **out)
         for (size_t l = 0; l < writer->level_count; l++)
             free(writer->names[l]);
     free(writer->names);
+    free(writer->feature_path);
     free(writer->columns);
     free(writer->datasets);
+    if (writer->blocks != NULL)
+        for (size_t d = 0; d < writer->dataset_total; d++)
+            ws_block_hash_destroy(&writer->blocks[d]);
+    free(writer->blocks);
     free(writer->rows.records);
     free(writer->rows.runs);
     free(writer->values.records);

@@ -47,6 +47,8 @@ WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *
                                           const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block);
 
+double ws_store_writer_seconds(const ws_store_writer *writer); /* spent on windows: numbering, columns, HDF5 */
+
 /* What goes to /provenance; the same on all ranks. */
 typedef struct ws_store_provenance {
     const char *options_json;

@@ -87,6 +87,16 @@ WS_MUST ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64
                                    ws_flow_sink sink, void *context);
 enum { WS_CLOSING_INTERVAL = 1 << 20 }; /* packets (records) of the input between closing points */
 
+/* Memory that live flows, their stored packets and the index take now. */
+size_t ws_flow_table_bytes(const ws_flow_table *table);
+
+/* Live flows as bytes, for a table that must make room. save calls the sink for every live flow, in order of first packet,
+ * with a text of its own that is valid on this machine and program only, and leaves the table empty; restore puts one back,
+ * and takes flows in the order in which they were saved, before the packets that followed them. Counters go on. */
+typedef ws_err (*ws_flow_save_sink)(void *context, const ws_flow_key *key, const void *bytes, size_t count);
+WS_MUST ws_err ws_flow_table_save(ws_flow_table *table, ws_flow_save_sink sink, void *context);
+WS_MUST ws_err ws_flow_table_restore(ws_flow_table *table, const void *bytes, size_t count);
+
 typedef struct ws_flow_counters {
     uint64_t packets, bytes;  /* taken in (bytes: IP lengths) */
     uint64_t flows;           /* handed out */
@@ -101,7 +111,7 @@ void ws_packet9(const ws_flow_packet *stored, uint32_t k, float out[WS_PACKET9_C
 /* The 20-d vector recomputed from stored packets (exact while packet_count equals all packets): specs 3.3.2. */
 void ws_flow20_from_packets(const ws_flow_packet *stored, uint32_t count, float out[WS_FLOW20_COLUMNS]);
 
-/* `wiresweep bench extract`: appends a table, or a JSON array (core/bench.h). Makes a temporary capture of 76 MB. */
-WS_MUST ws_err ws_bench_extract(ws_text *out, bool json);
+/* The part of `wiresweep bench extract` that ends with the flow table. Makes a temporary capture of 76 MB. */
+WS_MUST ws_err ws_bench_flow(ws_bench_report *report);
 
 #endif

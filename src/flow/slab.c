@@ -2,17 +2,36 @@
 #include "flow/slab.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
-enum { BLOCK_ITEMS = 1024, BLOCK_HEAD = 64 };
+enum { BLOCK_BYTES = 2 << 20, FIRST_BLOCK_BYTES = 256 << 10, BLOCK_HEAD = 64, HUGE_PAGE = 2 << 20 };
+
+ws_err ws_alloc_large(void *out, size_t bytes)
+{
+    if (bytes < HUGE_PAGE)
+        return ws_alloc(out, 1, bytes);
+    void *memory = NULL;
+    memcpy(out, &memory, sizeof memory);
+    WS_CHECK(bytes <= SIZE_MAX - HUGE_PAGE, MEMORY, "%zu bytes are too many", bytes);
+    bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    memory = aligned_alloc(HUGE_PAGE, bytes);
+    WS_CHECK(memory != NULL, MEMORY, "%zu bytes could not be had", bytes);
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish */
+    memset(memory, 0, bytes);
+    memcpy(out, &memory, sizeof memory);
+    return WS_OK;
+}
 
 ws_err ws_slab_grow(ws_slab *slab)
 {
     uint8_t *block = NULL;
-    WS_TRY(ws_alloc(&block, 1, BLOCK_HEAD + BLOCK_ITEMS * slab->item_bytes));
+    size_t bytes = slab->blocks == NULL ? FIRST_BLOCK_BYTES : BLOCK_BYTES; /* most inputs are small */
+    WS_TRY(ws_alloc_large(&block, bytes));
     memcpy(block, &slab->blocks, sizeof(void *));
     slab->blocks = block;
-    for (size_t i = BLOCK_ITEMS; i-- > 0;) /* the lowest address is handed out first */
+    for (size_t i = (bytes - BLOCK_HEAD) / slab->item_bytes; i-- > 0;) /* the lowest address is handed out first */
         ws_slab_give(slab, block + BLOCK_HEAD + i * slab->item_bytes);
+    slab->taken += (bytes - BLOCK_HEAD) / slab->item_bytes; /* none of them was taken before it was given */
     return WS_OK;
 }
 

@@ -78,7 +78,7 @@ static size_t home_of(const ws_flow_table *table, uint64_t hash)
 
 static ws_err slots_create(ws_flow_table *table, int bits)
 {
-    WS_TRY(ws_alloc(&table->slots, (size_t)1 << bits, sizeof *table->slots));
+    WS_TRY(ws_alloc_large(&table->slots, sizeof *table->slots << bits));
     table->slot_count = (size_t)1 << bits;
     table->slot_shift = 64 - bits;
     return WS_OK;
@@ -471,4 +471,96 @@ ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newes
     if (input_ends)
         table->started = false;
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
+/* ---------------------------------------------------------------- making room */
+size_t ws_flow_table_bytes(const ws_flow_table *table)
+{
+    return table->flows.taken * table->flows.item_bytes + table->chunks.taken * table->chunks.item_bytes +
+           table->slot_count * sizeof *table->slots + table->order_capacity * sizeof *table->order;
+}
+
+/* As saved: this, then the stored packets. */
+typedef struct saved_flow {
+    uint32_t input, reserved;
+    live_flow flow;
+} saved_flow;
+
+static size_t write_saved(const ws_flow_table *table, const live_flow *flow, uint8_t *out)
+{
+    saved_flow saved = {.input = table->input, .flow = *flow};
+    saved.flow.first_chunk = saved.flow.last_chunk = NULL;
+    memcpy(out, &saved, sizeof saved);
+    size_t at = sizeof saved;
+    uint32_t left = flow->stored;
+    for (const packet_chunk *chunk = flow->first_chunk; chunk != NULL; chunk = chunk->next) {
+        size_t count = left < CHUNK_PACKETS ? left : CHUNK_PACKETS;
+        memcpy(out + at, chunk->packets, count * sizeof *chunk->packets);
+        at += count * sizeof *chunk->packets;
+        left -= (uint32_t)count;
+    }
+    return at;
+}
+
+ws_err ws_flow_table_save(ws_flow_table *table, ws_flow_save_sink sink, void *context)
+{
+    uint8_t *bytes = NULL;
+    ws_err error = WS_OK;
+    WS_TRY(ws_alloc(&bytes, 1, sizeof(saved_flow) + table->rules.max_packets * sizeof(ws_flow_packet)));
+    size_t i = 0;
+    for (; i < table->order_count && error == WS_OK; i++) {
+        live_flow *flow = table->order[i];
+        error = sink(context, &flow->key, bytes, write_saved(table, flow, bytes));
+        flow_release(table, flow);
+    }
+    size_t left = 0;
+    for (; i < table->order_count; i++)
+        table->order[left++] = table->order[i];
+    table->order_count = left;
+    free(bytes);
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
+static ws_err restore_packets(ws_flow_table *table, live_flow *flow, const uint8_t *packets)
+{
+    for (uint32_t left = flow->stored; left > 0;) {
+        packet_chunk *chunk = NULL;
+        WS_TRY(ws_slab_take(&table->chunks, &chunk));
+        chunk->next = NULL;
+        *(flow->last_chunk != NULL ? &flow->last_chunk->next : &flow->first_chunk) = chunk;
+        flow->last_chunk = chunk;
+        uint32_t count = left < CHUNK_PACKETS ? left : CHUNK_PACKETS;
+        memcpy(chunk->packets, packets, count * sizeof *chunk->packets);
+        packets += count * sizeof *chunk->packets;
+        left -= count;
+    }
+    return WS_OK;
+}
+
+ws_err ws_flow_table_restore(ws_flow_table *table, const void *bytes, size_t count)
+{
+    saved_flow saved;
+    WS_CHECK(count >= sizeof saved, INTERNAL, "%zu bytes are no saved flow", count);
+    memcpy(&saved, bytes, sizeof saved);
+    WS_CHECK(count == sizeof saved + saved.flow.stored * sizeof(ws_flow_packet), INTERNAL,
+             "a saved flow of %u packets has %zu bytes", saved.flow.stored, count);
+    WS_TRY(WS_GROW(table->order, table->order_capacity, table->order_count + 1));
+    if ((table->slots_used + 1) * 2 > table->slot_count)
+        WS_TRY(slots_double(table));
+    live_flow *flow = NULL;
+    WS_TRY(ws_slab_take(&table->flows, &flow));
+    *flow = saved.flow;
+    table->order[table->order_count++] = flow;
+    table->counters.live++;
+    table->started = true;
+    table->input = saved.input;
+    table->next_ordinal = 0; /* of the packets that follow */
+    WS_TRY(restore_packets(table, flow, (const uint8_t *)bytes + sizeof saved));
+    if (flow->state == STATE_OVER) /* a later flow of the key has the slot */
+        return WS_OK;
+    slot *at = slot_find(table, &flow->key, flow->hash);
+    WS_CHECK(at->flow == NULL, INTERNAL, "two live flows of one key were saved");
+    *at = (slot){flow->hash, flow};
+    table->slots_used++;
+    return WS_OK;
 }

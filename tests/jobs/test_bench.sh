@@ -14,6 +14,7 @@ check() {
 }
 "$WIRESWEEP" bench engine --json | check engine
 "$WIRESWEEP" bench extract --json | check extract
+mpirun -n 2 "$WIRESWEEP" bench extract --json | check "extract on two ranks"
 mpirun -n 2 "$WIRESWEEP" bench reduce --json | check reduce
 "$WIRESWEEP" bench reduce | grep -q '% of ' || fail "the table for people shows no ratio"
 status=0

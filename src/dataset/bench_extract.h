@@ -1,0 +1,19 @@
+/* Inside the benchmark of extraction. */
+#ifndef WS_DATASET_BENCH_EXTRACT_H
+#define WS_DATASET_BENCH_EXTRACT_H
+
+#include "core/core.h"
+
+/* What the bare program found; shown, so that nothing of its work can be left out by the compiler. */
+typedef struct bench_ceiling {
+    uint64_t records, packets, flows, bytes;
+    double seconds;
+} bench_ceiling;
+
+/* What one core can do at most with a capture (classic pcap, this machine's byte order, Ethernet): the file mapped, record
+ * headers walked, Ethernet, IPv4 or IPv6 and ports parsed, a hash table of direction-free keys with counts, sums and
+ * squares of lengths and gaps, batched and fetched ahead. No time-outs, no sequences, no output. WS_E_UNSUPPORTED for
+ * other captures. */
+WS_MUST ws_err bench_ceiling_run(const char *path, bench_ceiling *out);
+
+#endif
