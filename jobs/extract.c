@@ -1,13 +1,15 @@
 /* wiresweep extract: captures, or flow tables, to a store. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "dataset/dataset.h"
 #include "jobs/job.h"
 
 typedef struct extract_job {
     ws_job_common common;
-    const char *dataset, *config, *labels, *filter, *output, *key;
+    const char *dataset, *config, *labels, *filter, *output, *memory, *key;
     ws_string_list set;
     int64_t packets;
     int endpoints, on_error;
@@ -24,6 +26,8 @@ static const ws_option fields[] = {
     WS_OPTION_ENUM(extract_job, endpoints, "drop", "drop|keyed|prefix|plain",
                    "what is stored of addresses; prefix: Crypto-PAn"),
     WS_OPTION_PATH(extract_job, key, NULL, "file with the secret for --endpoints keyed and prefix (32 bytes)"),
+    WS_OPTION_STRING(extract_job, memory, NULL,
+                     "bytes a rank may take, e.g. 4G: live flows beyond it go through files beside the store"),
     WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that cannot be read"),
     WS_OPTION_REQUIRED_PATH(extract_job, output, "-o STORE.h5: the store"),
     WS_OPTION_END};
@@ -107,6 +111,28 @@ static void print_tables(const ws_extract_report *report, const char *output)
             report->content_hash);
 }
 
+/* "4G", "512M", "1000000": powers of 1024. */
+static ws_err read_size(const char *text, int64_t *out)
+{
+    static const char units[] = "KMGT";
+    *out = 0;
+    if (text == NULL)
+        return WS_OK;
+    char *end = NULL;
+    double value = strtod(text, &end);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    for (const char *at = units; unit != NULL && at <= unit; at++)
+        value *= 1024;
+    const bool sound = end != text && (*end == '\0' || (unit != NULL && end[1] == '\0'));
+    if (sound && value >= 1024 * 1024 && value < 0x1p60) {
+        *out = (int64_t)value;
+        return WS_OK;
+    }
+    ws_err error = WS_ERROR(ARGUMENT, "--memory %s is no size of at least 1M", text);
+    WS_HINT("give bytes, or a number with K, M, G or T behind it: --memory 4G");
+    return error;
+}
+
 static void print_summary(const ws_extract_report *report, const char *output, const char *labels)
 {
     char bytes[32], seconds[32];
@@ -127,6 +153,9 @@ static void print_summary(const ws_extract_report *report, const char *output, c
         ws_info("  %" PRIu64 " packets earlier than the ones before them in their flow", report->negative_gaps);
     if (report->boundary_repairs > 0)
         ws_info("  %" PRIu64 " stripe starts were guessed wrong and repaired", report->boundary_repairs);
+    ws_format_bytes((double)report->spilled_bytes, bytes);
+    if (report->spilled_bytes > 0)
+        ws_info("  %s of flows and packets went through files for want of memory", bytes);
     if (report->labelled > 0)
         ws_info("  %" PRIu64 " of %" PRIu64 " flows labelled", report->labelled, report->flows);
     else if (labels != NULL && report->flows > 0)
@@ -155,7 +184,9 @@ static ws_err print_json(const ws_extract_report *report, const char *output)
                    {"labelled", report->labelled},
                    {"rows_skipped", report->rows_skipped},
                    {"cells_not_finite", report->cells_not_finite},
-                   {"cells_empty", report->cells_empty}};
+                   {"cells_empty", report->cells_empty},
+                   {"spilled_bytes", report->spilled_bytes},
+                   {"peak_memory_bytes", report->peak_memory_bytes}};
     cJSON_AddStringToObject(root, "store", output);
     cJSON_AddStringToObject(root, "content_hash", report->content_hash);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -183,6 +214,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
         WS_HINT("wiresweep extract -o STORE.h5 FILE... (files, directories, globs or @LIST)");
         return error;
     }
+    int64_t memory;
+    WS_TRY(read_size(job->memory, &memory));
     const ws_extract_options options = {.dataset = job->dataset,
                                         .labels = job->labels,
                                         .inputs = *positional,
@@ -191,6 +224,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .idle_timeout = settings.idle_timeout,
                                         .active_timeout = settings.active_timeout,
                                         .round_bytes = settings.round_bytes,
+                                        .memory = memory,
                                         .skip_unreadable = job->on_error == 1,
                                         .endpoints = endpoints[job->endpoints],
                                         .key_file = job->key,

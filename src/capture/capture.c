@@ -63,6 +63,9 @@ ws_err ws_capture_read(const ws_capture *capture, uint64_t offset, void *out, si
         if (got < 0 && errno == EINTR)
             continue;
         WS_CHECK(got >= 0, IO, "%s: cannot read at byte %" PRIu64 ": %s", capture->path, offset, strerror(errno));
+        struct stat about;
+        if (got == 0 && fstat(capture->file, &about) == 0 && (uint64_t)about.st_size < offset)
+            offset = (uint64_t)about.st_size; /* it shrank to less than what was read already */
         WS_CHECK(got > 0, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes when it was opened",
                  capture->path, offset, capture->bytes);
         to += got;

@@ -63,6 +63,7 @@ typedef struct ws_extract_options {
     int64_t packets;                     /* stored per flow */
     double idle_timeout, active_timeout; /* seconds; 0: the data set's */
     int64_t round_bytes;                 /* input parsed by all ranks together before they exchange; 0: 8 MiB a rank */
+    int64_t memory;                      /* bytes a process may take; 0: no bound. Changes no row */
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
@@ -108,8 +109,10 @@ typedef struct ws_extract_report {
     uint64_t rows_skipped, cells_not_finite, cells_empty;
     ws_report_reason row_reasons[WS_REPORT_REASONS];
     double seconds, phase_seconds[WS_EXTRACT_PHASE_COUNT];
-    uint64_t exchanged_bytes; /* of packets that this rank sent to others */
-    uint64_t peak_live_flows; /* of this rank */
+    uint64_t spilled_bytes;     /* that went through files for want of memory, of all ranks */
+    uint64_t exchanged_bytes;   /* of packets that this rank sent to others */
+    uint64_t peak_memory_bytes; /* of the rank with the largest resident set */
+    uint64_t peak_live_flows;   /* of this rank */
     char content_hash[65];
 } ws_extract_report;
 /* Collective. WS_E_PARTIAL when --on-error skip left inputs out (the store is written). */

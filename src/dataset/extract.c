@@ -1,6 +1,7 @@
 /* Captures to a store, by all ranks together: the run from first to last. See extract.h for who does what.
  *
- * Memory is bounded by one round of input, the live flows, and the rows that wait to be written.
+ * Memory is bounded by one round of input, the live flows, and the rows that wait to be written; with a bound on memory, the
+ * latter two by that: what does not fit goes through files.
  */
 #include "dataset/label_rules.h"
 #include "dataset/table.h"
@@ -68,6 +69,20 @@ static ws_err open_labels(extraction *x)
     return ws_labels_open(&x->labels, x->adapter, x->options->labels, &x->plain_paths);
 }
 
+enum { FIXED_BYTES = 96 << 20 }; /* the program, its libraries, buffers of a round; estimated */
+
+/* Shares out what a process may take. */
+static void share_memory(extraction *x, uint64_t *window_bytes)
+{
+    const uint64_t memory = (uint64_t)x->options->memory;
+    if (memory == 0)
+        return;
+    const uint64_t rest = memory > 2 * (uint64_t)FIXED_BYTES ? memory - FIXED_BYTES : memory / 2;
+    x->table_bytes = rest / 2;
+    x->rows_bytes = rest / 8;
+    *window_bytes = rest / 16;
+}
+
 static ws_err prepare_all(extraction *x)
 {
     WS_AGREE(x->comm, choose_rules(x));
@@ -97,6 +112,7 @@ static ws_err prepare_captures_all(extraction *x)
                                        .inputs = &x->names,
                                        .endpoints = x->options->endpoints,
                                        .key_file = x->options->key_file};
+    share_memory(x, &options.window_bytes);
     options.levels = ws_labels_levels(x->labels, &options.level_count);
     options.tells_attempts = ws_labels_tell_attempts(x->labels);
     WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));
@@ -163,6 +179,11 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
     extract_enter(x, WS_EXTRACT_PHASE_finish);
     memcpy(report->phase_seconds, x->phase_seconds, sizeof report->phase_seconds);
     report->exchanged_bytes = x->exchanged_bytes;
+    report->spilled_bytes = x->spilled_bytes;
+    WS_TRY(ws_sum_u64_all(x->comm, &report->spilled_bytes, 1));
+    int64_t peak = (int64_t)ws_peak_memory_bytes();
+    WS_TRY(ws_max_i64_all(x->comm, &peak, 1));
+    report->peak_memory_bytes = (uint64_t)peak;
     report->peak_live_flows = ws_flow_table_counters(x->table)->peak_live;
     return WS_OK;
 }
@@ -179,6 +200,8 @@ static void extraction_destroy(extraction *x)
     ws_packet_filter_destroy(&x->filter);
     extract_rows_destroy(&x->rows);
     extract_reservoir_destroy(&x->reservoir);
+    extract_file_close(&x->overflow);
+    extract_spill_destroy(&x->spill);
     free(x->pieces);
     free(x->points);
     free(x->packets);

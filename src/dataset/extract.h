@@ -7,6 +7,8 @@
  *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
  *   extract_reservoir.c  of all flows, those that are stored, where only some are
  *   extract_rows.c     rows of all ranks into one order, to the store
+ *   extract_spill.c    live flows that do not fit the memory, through files
+ *   extract_file.c     such files
  *   extract_account.c  counters, the conservation check, the summary
  *
  * The result depends on the inputs only. Everything decided here about who does what (stripes, readers, owners,
@@ -15,6 +17,7 @@
 #ifndef WS_DATASET_EXTRACT_H
 #define WS_DATASET_EXTRACT_H
 
+#include <stdio.h>
 #include "dataset/dataset.h"
 #include "dataset/labels.h"
 #include "dataset/packet_filter.h"
@@ -54,6 +57,19 @@ typedef struct skipped_input {
     const char *path, *reason; /* in the arena */
 } skipped_input;
 
+/* A file without a name beside the store: written to its end, then read by readers of parts of it. */
+typedef struct extract_file {
+    FILE *stream;      /* NULL while not open */
+    const char *store; /* for messages */
+    uint64_t bytes;    /* written */
+} extract_file;
+typedef struct extract_reader {
+    const extract_file *file;
+    uint64_t at, end;
+    uint8_t *buffer;
+    size_t held, used;
+} extract_reader;
+
 /* Rows that have left the flow table and wait to be written, in row order. */
 typedef struct extract_rows {
     ws_flow *flows;
@@ -90,6 +106,7 @@ typedef struct extract_piece {
 
 typedef struct extract_hasher extract_hasher;
 typedef struct extract_reservoir extract_reservoir;
+typedef struct extract_spill extract_spill;
 
 typedef struct extraction {
     const ws_comm *comm;
@@ -137,6 +154,12 @@ typedef struct extraction {
     uint64_t rows_written;        /* by this rank */
     ws_damage *damage;
     size_t damage_count, damage_capacity;
+    uint64_t table_bytes; /* that live flows may take; 0: no bound */
+    uint64_t
+        rows_bytes; /* that waiting rows may take; 0: no bound; more of them wait in `overflow`, behind those in memory */
+    extract_file overflow;
+    extract_spill *spill; /* while the input's flows go through files */
+    uint64_t spilled_bytes;
     uint64_t boundary_repairs, labelled, negative_gaps, exchanged_bytes;
     ws_extract_phase phase; /* now, since phase_start */
     double phase_start, phase_seconds[WS_EXTRACT_PHASE_COUNT];
@@ -162,6 +185,25 @@ WS_MUST ws_err extract_round_read_all(extraction *x);
 /* extract_route.c: the round's packets through the flow tables to rows. */
 WS_MUST ws_err extract_round_route_all(extraction *x);
 
+/* extract_spill.c: packets of the current input to the flow table, and its closing points; with files behind the table where
+ * its flows take more than x->table_bytes. The sink gets x. */
+WS_MUST ws_err extract_feed(extraction *x, const ws_packet *packets, size_t count);
+WS_MUST ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink);
+void extract_spill_destroy(extract_spill **spill);
+
+/* extract_file.c */
+WS_MUST ws_err extract_file_open(extract_file *file, const char *store); /* an open one stays as it is */
+WS_MUST ws_err extract_file_write(extract_file *file, const void *data, size_t bytes);
+WS_MUST ws_err extract_file_write_row(extract_file *file, const ws_flow *flow);
+void extract_file_close(extract_file *file);
+/* Bytes [begin, end) of a file that is no longer written. */
+WS_MUST ws_err extract_reader_open(extract_reader *reader, extract_file *file, uint64_t begin, uint64_t end);
+bool extract_reader_more(const extract_reader *reader);
+WS_MUST ws_err extract_reader_read(extract_reader *reader, void *out, size_t bytes);
+/* packets: room for the most packets stored; the flow borrows it. */
+WS_MUST ws_err extract_reader_read_row(extract_reader *reader, ws_flow *flow, ws_flow_packet *packets);
+void extract_reader_close(extract_reader *reader);
+
 /* extract_reservoir.c */
 WS_MUST ws_err extract_reservoir_create(extract_reservoir **out, const ws_extract_options *options);
 void extract_reservoir_destroy(extract_reservoir **reservoir);
@@ -171,7 +213,7 @@ WS_MUST ws_err extract_reservoir_drain_all(extraction *x);
 
 /* extract_rows.c */
 void extract_count_flow(extraction *x, const ws_flow *flow);
-WS_MUST ws_err extract_rows_add(extract_rows *rows, const ws_flow *flow);
+WS_MUST ws_err extract_rows_add(extraction *x, const ws_flow *flow);
 void extract_rows_destroy(extract_rows *rows);
 /* Writes what waits, when it is enough on all ranks together or `all`. */
 WS_MUST ws_err extract_rows_write_all(extraction *x, bool all);

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { HASH_BLOCK = 1 << 18 };
 
@@ -21,6 +22,13 @@ struct extract_hasher {
     char *message; /* of the error: contexts of errors belong to threads */
 };
 
+/* Where a file ends that ends at or before `reached`: it may have shrunk further. */
+static uint64_t ends_at(FILE *file, uint64_t reached)
+{
+    struct stat about;
+    return fstat(fileno(file), &about) == 0 && (uint64_t)about.st_size < reached ? (uint64_t)about.st_size : reached;
+}
+
 /* Of the first `bytes` bytes: of what the run reads, also where the file grew since. */
 static ws_err hash_input(extract_hasher *h, const extract_input *input, ws_sha256 *hash, uint8_t *block, ws_digest *out)
 {
@@ -32,7 +40,7 @@ static ws_err hash_input(extract_hasher *h, const extract_input *input, ws_sha25
         size_t got = fread(block, 1, wanted, file);
         WS_CHECK_GOTO(done, got == wanted, IO,
                       "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes when it was opened", input->path,
-                      at + got, input->bytes);
+                      ends_at(file, at + got), input->bytes);
         ws_sha256_update(hash, block, got);
         at += got;
     }

@@ -168,7 +168,7 @@ static ws_err add_kept(extraction *x, const uint64_t *bounds)
                 flows[count++] = reservoir->strata[s].heap[i].flow;
     qsort(flows, count, sizeof *flows, compare_flows);
     for (size_t i = 0; i < count; i++)
-        WS_TRY(extract_rows_add(&x->rows, flows[i]));
+        WS_TRY(extract_rows_add(x, flows[i]));
     return WS_OK;
 }
 

@@ -58,7 +58,7 @@ static ws_err to_rows(void *context, const ws_flow *flow)
         extract_count_flow(x, flow);
         return extract_reservoir_offer(x->reservoir, flow);
     }
-    WS_TRY(extract_rows_add(&x->rows, flow));
+    WS_TRY(extract_rows_add(x, flow));
     if (x->comm->size == 1) /* alone, a rank need not wait for the others: rows leave while the cache still has them */
         WS_TRY(extract_rows_write_all(x, false));
     return WS_OK;
@@ -84,13 +84,12 @@ static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_c
             uint64_t before = more ? x->points[point].ordinal : UINT64_MAX;
             for (size_t r = 0; r < stream_count; r++) {
                 const ws_packet *end = end_of_run(&streams[r], (uint32_t)i, before);
-                WS_TRY(ws_flow_table_add(x->table, streams[r].next, (size_t)(end - streams[r].next)));
+                WS_TRY(extract_feed(x, streams[r].next, (size_t)(end - streams[r].next)));
                 streams[r].next = end;
             }
             if (!more)
                 break;
-            const closing_point *at = &x->points[point];
-            WS_TRY(ws_flow_table_close(x->table, at->ordinal, at->newest_ns, at->input_ends, to_rows, x));
+            WS_TRY(extract_close(x, &x->points[point], to_rows));
         }
     }
     for (size_t r = 0; r < stream_count; r++)

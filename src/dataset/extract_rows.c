@@ -32,7 +32,12 @@ static int compare_keys(const void *a, const void *b)
     return x->first_ordinal < y->first_ordinal ? -1 : x->first_ordinal > y->first_ordinal;
 }
 
-ws_err extract_rows_add(extract_rows *rows, const ws_flow *flow)
+static uint64_t bytes_of(const extract_rows *rows)
+{
+    return rows->count * sizeof *rows->flows + rows->packet_count * sizeof *rows->packets;
+}
+
+static ws_err add_row(extract_rows *rows, const ws_flow *flow)
 {
     WS_TRY(WS_GROW(rows->flows, rows->capacity, rows->count + 1));
     WS_TRY(WS_GROW(rows->packets, rows->packet_capacity, rows->packet_count + flow->packet_count));
@@ -40,6 +45,18 @@ ws_err extract_rows_add(extract_rows *rows, const ws_flow *flow)
     rows->flows[rows->count++].stored = NULL;
     memcpy(rows->packets + rows->packet_count, flow->stored, flow->packet_count * sizeof *rows->packets);
     rows->packet_count += flow->packet_count;
+    return WS_OK;
+}
+
+ws_err extract_rows_add(extraction *x, const ws_flow *flow)
+{
+    extract_rows *rows = &x->rows;
+    if (x->rows_bytes == 0 || (x->overflow.bytes == 0 && bytes_of(rows) < x->rows_bytes)) {
+        WS_TRY(add_row(rows, flow));
+        return WS_OK;
+    }
+    WS_TRY(extract_file_open(&x->overflow, x->options->output));
+    WS_TRY(extract_file_write_row(&x->overflow, flow));
     return WS_OK;
 }
 
@@ -214,35 +231,129 @@ static void count_rows(extraction *x, const extract_rows *rows)
     x->rows_written += rows->count;
 }
 
-ws_err extract_rows_write_all(extraction *x, bool all)
+/* Writes rows, which then are empty. */
+static ws_err write_rows_all(extraction *x, extract_rows *rows)
 {
-    const uint64_t enough = x->comm->size > 1 ? (uint64_t)WRITE_BYTES * (uint64_t)x->comm->size : WRITE_BYTES_ALONE;
-    uint64_t waiting[2] = {x->rows.count,
-                           x->rows.count * sizeof *x->rows.flows + x->rows.packet_count * sizeof *x->rows.packets};
-    WS_TRY(ws_sum_u64_all(x->comm, waiting, 2));
-    if (waiting[0] == 0 || (!all && waiting[1] < enough))
-        return WS_OK;
     const ws_extract_phase before = extract_enter(x, WS_EXTRACT_PHASE_exchange);
-    WS_TRY(sort_rows_all(x->comm, &x->rows));
+    WS_TRY(sort_rows_all(x->comm, rows));
     extract_enter(x, WS_EXTRACT_PHASE_rows);
     int32_t *labels = NULL;
     uint8_t *attempted = NULL;
-    count_rows(x, &x->rows);
-    ws_err error = ws_agree_all(x->comm, label_rows(x, &x->rows, &labels, &attempted));
-    ws_store_block block = {.flows = x->rows.flows,
-                            .packets = x->rows.packets,
-                            .count = x->rows.count,
-                            .labels = labels,
-                            .attempted = attempted};
+    count_rows(x, rows);
+    ws_err error = ws_agree_all(x->comm, label_rows(x, rows, &labels, &attempted));
+    ws_store_block block = {
+        .flows = rows->flows, .packets = rows->packets, .count = rows->count, .labels = labels, .attempted = attempted};
     const double writing = ws_store_writer_seconds(x->writer);
     if (error == WS_OK)
         error = ws_store_writer_append_all(x->writer, &block);
     free(labels);
     free(attempted);
-    x->rows.count = x->rows.packet_count = 0;
+    rows->count = rows->packet_count = 0;
     extract_enter(x, before);
     const double written = ws_store_writer_seconds(x->writer) - writing;
     x->phase_seconds[WS_EXTRACT_PHASE_rows] -= written;
     x->phase_seconds[WS_EXTRACT_PHASE_write] += written;
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
+/* ---------------------------------------------------------------- rows behind those in memory */
+static const row_key last_key = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+
+/* Up to which key no rank has a row left in its file. */
+static ws_err lowest_cut_all(const ws_comm *comm, const row_key *mine, row_key *out)
+{
+    row_key *all = NULL;
+    ws_err error = ws_agree_all(comm, WS_NEW_ARRAY(all, (size_t)comm->size));
+    if (error == WS_OK)
+        error = ws_gather_equal_all(comm, mine, sizeof *mine, all);
+    *out = last_key;
+    for (int r = 0; error == WS_OK && r < comm->size; r++)
+        if (compare_keys(&all[r], out) < 0)
+            *out = all[r];
+    free(all);
+    return error;
+}
+
+static ws_err refill(extract_rows *rows, uint64_t most_bytes, extract_reader *reader, ws_flow_packet *packets)
+{
+    while (bytes_of(rows) < most_bytes && extract_reader_more(reader)) {
+        ws_flow flow;
+        WS_TRY(extract_reader_read_row(reader, &flow, packets));
+        WS_TRY(add_row(rows, &flow));
+    }
+    return WS_OK;
+}
+
+/* Moves the rows up to `cut` to `part`. */
+static ws_err split_rows(extract_rows *rows, const row_key *cut, extract_rows *part)
+{
+    size_t count = 0, packets = 0;
+    for (; count < rows->count; count++) {
+        row_key key = key_of(&rows->flows[count]);
+        if (compare_keys(&key, cut) > 0)
+            break;
+        packets += rows->flows[count].packet_count;
+    }
+    WS_TRY(WS_GROW(part->flows, part->capacity, count + 1));
+    WS_TRY(WS_GROW(part->packets, part->packet_capacity, packets + 1));
+    memcpy(part->flows, rows->flows, count * sizeof *rows->flows);
+    memcpy(part->packets, rows->packets, packets * sizeof *rows->packets);
+    part->count = count;
+    part->packet_count = packets;
+    rows->count -= count;
+    rows->packet_count -= packets;
+    memmove(rows->flows, rows->flows + count, rows->count * sizeof *rows->flows);
+    memmove(rows->packets, rows->packets + packets, rows->packet_count * sizeof *rows->packets);
+    return WS_OK;
+}
+
+/* Writes all rows, also those in files, in order: in each step those that come before what any rank has yet to read. */
+static ws_err drain_all(extraction *x, extract_reader *reader, ws_flow_packet *packets)
+{
+    extract_rows *rows = &x->rows, part = {0};
+    ws_err error = WS_OK;
+    for (bool more = true; more && error == WS_OK;) {
+        WS_TRY_GOTO(done, ws_agree_all(x->comm, refill(rows, x->rows_bytes, reader, packets)));
+        const bool left = extract_reader_more(reader);
+        const row_key mine = left ? key_of(&rows->flows[rows->count - 1]) : last_key;
+        row_key cut;
+        WS_TRY_GOTO(done, lowest_cut_all(x->comm, &mine, &cut));
+        WS_TRY_GOTO(done, ws_any_all(x->comm, left, &more));
+        WS_TRY_GOTO(done, ws_agree_all(x->comm, split_rows(rows, &cut, &part)));
+        error = write_rows_all(x, &part);
+    }
+done:
+    extract_rows_destroy(&part);
+    return error;
+}
+
+static ws_err write_overflowing_all(extraction *x)
+{
+    extract_file *overflow = &x->overflow;
+    extract_reader reader = {0};
+    ws_flow_packet *packets = NULL;
+    ws_err error = WS_NEW_ARRAY(packets, x->rules.max_packets);
+    if (error == WS_OK)
+        error = extract_reader_open(&reader, overflow, 0, overflow->bytes);
+    error = ws_agree_all(x->comm, error);
+    if (error == WS_OK)
+        error = drain_all(x, &reader, packets);
+    extract_reader_close(&reader);
+    extract_file_close(overflow);
+    free(packets);
+    return error;
+}
+
+ws_err extract_rows_write_all(extraction *x, bool all)
+{
+    uint64_t enough = x->comm->size > 1 ? (uint64_t)WRITE_BYTES : WRITE_BYTES_ALONE;
+    if (x->rows_bytes > 0 && x->rows_bytes < enough)
+        enough = x->rows_bytes;
+    uint64_t waiting[3] = {x->rows.count, bytes_of(&x->rows), x->overflow.bytes};
+    WS_TRY(ws_sum_u64_all(x->comm, waiting, 3));
+    if (waiting[2] > 0)
+        WS_TRY(write_overflowing_all(x));
+    else if (waiting[0] > 0 && (all || waiting[1] >= enough * (uint64_t)x->comm->size))
+        WS_TRY(write_rows_all(x, &x->rows));
+    return WS_OK;
 }

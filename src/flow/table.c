@@ -517,6 +517,7 @@ ws_err ws_flow_table_save(ws_flow_table *table, ws_flow_save_sink sink, void *co
     for (; i < table->order_count; i++)
         table->order[left++] = table->order[i];
     table->order_count = left;
+    table->started = false;
     free(bytes);
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
 }

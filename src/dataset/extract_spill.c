@@ -1,0 +1,315 @@
+/* More live flows than the memory may hold: nothing is evicted, all goes another way to the same rows.
+ *
+ * While an input is read, the live flows and all packets that follow are dealt out to files by a hash of their keys (a Grace
+ * hash partition: Kitsuregawa, Tanaka, Moto-oka, 1983). At the end of the input each part goes through the table alone,
+ * with the same closing points; a part that is still too large is dealt out again by another hash. A flow depends on the
+ * packets of its key and on the closing points only, so its row is the same. Each part gives rows in row order; they are
+ * merged from a file.
+ */
+#include "dataset/extract.h"
+
+#include <stdlib.h>
+
+enum { PARTS = 16, MOST_DEPTH = 6, BLOCK_PACKETS = 1024 };
+
+typedef struct spill_part {
+    extract_file flows, packets; /* a flow: its length (uint32), its bytes */
+} spill_part;
+
+typedef struct spill_level {
+    extraction *x;
+    int depth;
+    size_t first_point; /* that its packets have not passed */
+    spill_part parts[PARTS];
+} spill_level;
+
+typedef struct row_run {
+    uint64_t begin, end; /* in the file of rows */
+} row_run;
+
+struct extract_spill {
+    spill_level *level; /* that takes what is read now */
+    closing_point *points;
+    size_t point_count, point_capacity;
+    extract_file rows;
+    row_run *runs;
+    size_t run_count, run_capacity;
+};
+
+static spill_part *part_of(spill_level *level, const ws_flow_key *key)
+{
+    uint64_t hash = ws_mix64(ws_flow_key_hash(key) + (uint64_t)(level->depth + 1) * 0x9e3779b97f4a7c15u);
+    return &level->parts[hash % PARTS];
+}
+
+static ws_err save_flow(void *context, const ws_flow_key *key, const void *bytes, size_t count)
+{
+    spill_level *level = context;
+    extract_file *file = &part_of(level, key)->flows;
+    const uint32_t length = (uint32_t)count;
+    WS_TRY(extract_file_open(file, level->x->options->output));
+    WS_TRY(extract_file_write(file, &length, sizeof length));
+    WS_TRY(extract_file_write(file, bytes, count));
+    level->x->spilled_bytes += count;
+    return WS_OK;
+}
+
+static ws_err spill_packets(spill_level *level, const ws_packet *packets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ws_flow_key key;
+        bool source_is_low;
+        ws_flow_key_of(&packets[i], &key, &source_is_low);
+        extract_file *file = &part_of(level, &key)->packets;
+        WS_TRY(extract_file_open(file, level->x->options->output));
+        WS_TRY(extract_file_write(file, &packets[i], sizeof packets[i]));
+    }
+    level->x->spilled_bytes += count * sizeof *packets;
+    return WS_OK;
+}
+
+static void level_destroy(spill_level **level)
+{
+    for (int p = 0; *level != NULL && p < PARTS; p++) {
+        extract_file_close(&(*level)->parts[p].flows);
+        extract_file_close(&(*level)->parts[p].packets);
+    }
+    free(*level);
+    *level = NULL;
+}
+
+/* A new level that has taken all live flows. */
+static ws_err level_create(spill_level **out, extraction *x, int depth, size_t first_point)
+{
+    WS_TRY(WS_NEW(*out));
+    (*out)->x = x;
+    (*out)->depth = depth;
+    (*out)->first_point = first_point;
+    WS_TRY(ws_flow_table_save(x->table, save_flow, *out));
+    return WS_OK;
+}
+
+void extract_spill_destroy(extract_spill **spill)
+{
+    if (*spill == NULL)
+        return;
+    level_destroy(&(*spill)->level);
+    extract_file_close(&(*spill)->rows);
+    free((*spill)->points);
+    free((*spill)->runs);
+    free(*spill);
+    *spill = NULL;
+}
+
+/* ---------------------------------------------------------------- a part through the table */
+static ws_err to_run(void *context, const ws_flow *flow)
+{
+    extract_spill *spill = context;
+    WS_TRY(extract_file_write_row(&spill->rows, flow));
+    return WS_OK;
+}
+
+static ws_err pass_point(extraction *x, size_t point)
+{
+    const closing_point *at = &x->spill->points[point];
+    WS_TRY(ws_flow_table_close(x->table, at->ordinal, at->newest_ns, at->input_ends, to_run, x->spill));
+    return WS_OK;
+}
+
+static bool is_full(const extraction *x, int depth)
+{
+    return depth < MOST_DEPTH && ws_flow_table_bytes(x->table) > x->table_bytes;
+}
+
+static ws_err restore_flows(extraction *x, extract_reader *reader)
+{
+    uint8_t *bytes = NULL;
+    size_t capacity = 0;
+    ws_err error = WS_OK;
+    while (error == WS_OK && extract_reader_more(reader)) {
+        uint32_t length;
+        error = extract_reader_read(reader, &length, sizeof length);
+        if (error == WS_OK)
+            error = WS_GROW(bytes, capacity, length);
+        if (error == WS_OK)
+            error = extract_reader_read(reader, bytes, length);
+        if (error == WS_OK)
+            error = ws_flow_table_restore(x->table, bytes, length);
+    }
+    free(bytes);
+    return error;
+}
+
+/* Feeds a block, point by point. */
+static ws_err feed_block(extraction *x, const ws_packet *packets, size_t count, size_t *point)
+{
+    for (size_t i = 0, from = 0; i <= count; i++) {
+        if (i < count && packets[i].ordinal < x->spill->points[*point].ordinal)
+            continue;
+        WS_TRY(ws_flow_table_add(x->table, packets + from, i - from));
+        from = i;
+        for (; i < count && packets[i].ordinal >= x->spill->points[*point].ordinal; ++*point)
+            WS_TRY(pass_point(x, *point));
+    }
+    return WS_OK;
+}
+
+static ws_err process_level(extraction *x, spill_level *level);
+
+/* The rest of a part, and the flows that are live by now, as a level of their own. */
+static ws_err deal_again(extraction *x, extract_reader *reader, int depth, size_t point, ws_packet *block)
+{
+    spill_level *level = NULL;
+    ws_err error = level_create(&level, x, depth, point);
+    while (error == WS_OK && extract_reader_more(reader)) {
+        error = extract_reader_read(reader, block, sizeof *block);
+        if (error == WS_OK)
+            error = spill_packets(level, block, 1);
+    }
+    if (error == WS_OK)
+        error = process_level(x, level);
+    level_destroy(&level);
+    return error;
+}
+
+static ws_err feed_part(extraction *x, const spill_level *level, extract_reader *reader, ws_packet *block)
+{
+    size_t point = level->first_point, held = 0;
+    const row_run begun = {.begin = x->spill->rows.bytes};
+    while (extract_reader_more(reader) && !is_full(x, level->depth)) {
+        for (held = 0; held < BLOCK_PACKETS && extract_reader_more(reader); held++)
+            WS_TRY(extract_reader_read(reader, &block[held], sizeof *block));
+        WS_TRY(feed_block(x, block, held, &point));
+    }
+    const bool full = is_full(x, level->depth);
+    for (; !full && point < x->spill->point_count; point++)
+        WS_TRY(pass_point(x, point));
+    WS_TRY(WS_GROW(x->spill->runs, x->spill->run_capacity, x->spill->run_count + 1));
+    if (x->spill->rows.bytes > begun.begin)
+        x->spill->runs[x->spill->run_count++] = (row_run){begun.begin, x->spill->rows.bytes};
+    if (full)
+        WS_TRY(deal_again(x, reader, level->depth + 1, point, block));
+    return WS_OK;
+}
+
+static ws_err process_level(extraction *x, spill_level *level)
+{
+    extract_reader flows = {0}, packets = {0};
+    ws_packet *block = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(block, BLOCK_PACKETS));
+    for (int p = 0; p < PARTS; p++) {
+        spill_part *part = &level->parts[p];
+        WS_TRY_GOTO(done, extract_reader_open(&flows, &part->flows, 0, part->flows.bytes));
+        WS_TRY_GOTO(done, restore_flows(x, &flows));
+        extract_reader_close(&flows);
+        extract_file_close(&part->flows);
+        WS_TRY_GOTO(done, extract_reader_open(&packets, &part->packets, 0, part->packets.bytes));
+        WS_TRY_GOTO(done, feed_part(x, level, &packets, block));
+        extract_reader_close(&packets);
+        extract_file_close(&part->packets);
+    }
+done:
+    extract_reader_close(&flows);
+    extract_reader_close(&packets);
+    free(block);
+    return error;
+}
+
+/* ---------------------------------------------------------------- rows of all parts in one order */
+typedef struct run_head {
+    extract_reader reader;
+    ws_flow flow; /* the next row, where any is left */
+    ws_flow_packet *packets;
+    bool any;
+} run_head;
+
+static ws_err advance(run_head *head)
+{
+    head->any = extract_reader_more(&head->reader);
+    if (head->any)
+        WS_TRY(extract_reader_read_row(&head->reader, &head->flow, head->packets));
+    return WS_OK;
+}
+
+static ws_err heads_open(extraction *x, run_head *heads)
+{
+    for (size_t r = 0; r < x->spill->run_count; r++) {
+        const row_run *run = &x->spill->runs[r];
+        WS_TRY(WS_NEW_ARRAY(heads[r].packets, x->rules.max_packets));
+        WS_TRY(extract_reader_open(&heads[r].reader, &x->spill->rows, run->begin, run->end));
+        WS_TRY(advance(&heads[r]));
+    }
+    return WS_OK;
+}
+
+static bool comes_first(const ws_flow *a, const ws_flow *b)
+{
+    return a->left_at != b->left_at ? a->left_at < b->left_at : a->first_ordinal < b->first_ordinal;
+}
+
+static ws_err merge_runs(extraction *x, ws_flow_sink sink)
+{
+    run_head *heads = NULL;
+    const size_t count = x->spill->run_count;
+    WS_TRY(WS_NEW_ARRAY(heads, count));
+    ws_err error = heads_open(x, heads);
+    while (error == WS_OK) {
+        run_head *first = NULL;
+        for (size_t r = 0; r < count; r++)
+            if (heads[r].any && (first == NULL || comes_first(&heads[r].flow, &first->flow)))
+                first = &heads[r];
+        if (first == NULL)
+            break;
+        error = sink(x, &first->flow);
+        if (error == WS_OK)
+            error = advance(first);
+    }
+    for (size_t r = 0; r < count; r++) {
+        extract_reader_close(&heads[r].reader);
+        free(heads[r].packets);
+    }
+    free(heads);
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
+/* ---------------------------------------------------------------- what the round calls */
+static ws_err spill_begin(extraction *x)
+{
+    WS_TRY(WS_NEW(x->spill));
+    WS_TRY(extract_file_open(&x->spill->rows, x->options->output));
+    WS_TRY(level_create(&x->spill->level, x, 0, 0));
+    return WS_OK;
+}
+
+ws_err extract_feed(extraction *x, const ws_packet *packets, size_t count)
+{
+    while (x->spill == NULL && count > 0) {
+        size_t here = x->table_bytes == 0 || count < BLOCK_PACKETS ? count : BLOCK_PACKETS;
+        WS_TRY(ws_flow_table_add(x->table, packets, here));
+        packets += here;
+        count -= here;
+        if (x->table_bytes > 0 && is_full(x, 0))
+            WS_TRY(spill_begin(x));
+    }
+    if (count > 0)
+        WS_TRY(spill_packets(x->spill->level, packets, count));
+    return WS_OK;
+}
+
+ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink)
+{
+    extract_spill *spill = x->spill;
+    if (spill == NULL) {
+        WS_TRY(ws_flow_table_close(x->table, point->ordinal, point->newest_ns, point->input_ends, sink, x));
+        return WS_OK;
+    }
+    WS_TRY(WS_GROW(spill->points, spill->point_capacity, spill->point_count + 1));
+    spill->points[spill->point_count++] = *point;
+    if (!point->input_ends)
+        return WS_OK;
+    WS_TRY(process_level(x, spill->level));
+    WS_TRY(merge_runs(x, sink));
+    extract_spill_destroy(&x->spill);
+    return WS_OK;
+}

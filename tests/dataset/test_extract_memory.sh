@@ -1,0 +1,33 @@
+#!/bin/bash
+# A bound on memory changes no row: live flows that do not fit go through files, parts that still do not are dealt out again,
+# rows wait in files where ranks wait for each other, and nothing of them is left beside the store.
+# ctest: labels=mpi timeout=180
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+. "$WIRESWEEP_SOURCE/tests/dataset/extract_compare.sh"
+
+mkdir inputs
+"$WIRESWEEP_TOOLS/many_flows" 40000 3 inputs/a.pcap
+"$WIRESWEEP_TOOLS/make_capture" --flows 3000 --seed 1 -o inputs/b.pcap >/dev/null
+"$WIRESWEEP_TOOLS/make_capture" --flows 200 --seed 2 --format pcapng -o inputs/c.pcapng >/dev/null
+reference=$(extract_hash 1 1000000000 inputs)
+for ranks in 1 2 3; do
+    for memory in 1M 16M; do
+        [ "$(extract_hash $ranks 300000 --memory $memory inputs)" = "$reference" ] ||
+            { echo "$ranks ranks with $memory make another store"; exit 1; }
+    done
+done
+[ "$(ls)" = "$(printf 'compared.h5\ninputs')" ] || { echo "left behind:"; ls; exit 1; }
+
+spilled=$("$WIRESWEEP" extract -q --json --memory 1M -o small.h5 inputs | sed -n 's/.*"spilled_bytes":[^0-9]*\([0-9]*\).*/\1/p')
+[ "$spilled" -gt 10000000 ] || { echo "only $spilled bytes went through files"; exit 1; }
+spilled=$("$WIRESWEEP" extract -q --json --memory 4G -o large.h5 inputs | sed -n 's/.*"spilled_bytes":[^0-9]*\([0-9]*\).*/\1/p')
+[ "$spilled" -eq 0 ] || { echo "$spilled bytes went through files with memory for all"; exit 1; }
+
+for wrong in 12 4X 4GB -1 ''; do
+    status=0
+    "$WIRESWEEP" extract -q --memory "$wrong" -o wrong.h5 inputs 2>message || status=$?
+    [ $status -eq 2 ] && grep -q '^error: .*--memory' message || { echo "--memory '$wrong' ends with $status"; cat message; exit 1; }
+done
