@@ -4,7 +4,7 @@
 
 static const ws_table_family family = {.feature_table = "cesnet_stats",
                                        .columns = ws_table_cesnet_columns,
-                                       .least_features = 20,
+                                       .least_features = 12,
                                        .day_in_name = true,
                                        .duration_ns = 1e9};
 const ws_dataset_adapter ws_dataset_cesnet_quic22 = {.name = "cesnet_quic22",

@@ -42,11 +42,26 @@ static bool take_list(list_reader *r, double *out, size_t most, size_t *count)
 {
     *count = 0;
     for (;;) {
+        double value;
+        /* ", 123," and "123]", which nearly all are. */
+        const char *at = r->at;
+        uint64_t digits = 0;
+        at += at < r->end && *at == ',';
+        at += at < r->end && *at == ' ';
+        const char *first = at;
+        while (at < r->end && *at >= '0' && *at <= '9' && at - first < 15)
+            digits = digits * 10 + (uint64_t)(*at++ - '0');
+        if (at > first && at < r->end && (*at == ',' || *at == ']')) {
+            r->at = at;
+            if (*count < most)
+                out[*count] = (double)digits;
+            (*count)++;
+            continue;
+        }
         while (r->at < r->end && is_separator(*r->at))
             r->at++;
         if (r->at == r->end || *r->at == ']')
             return true;
-        double value;
         if (!take_number(r, &value))
             return false;
         if (*count < most)

@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-enum { ROUND_BYTES_A_RANK = 16 << 20, ROUND_BYTES_LEAST = 4096 };
+/* Compressed text is several times longer than its file. */
+enum { ROUND_BYTES_A_RANK = 16 << 20, COMPRESSION = 8, ROUND_BYTES_LEAST = 4096 };
 
 /* Adjacent bytes of a round that are read in one way: plain files by all ranks, or one compressed file by one. */
 typedef struct table_segment {
@@ -397,6 +398,11 @@ static ws_err rounds_all(ws_table_run *run, table_round *round, ws_progress *pro
     uint64_t step = (uint64_t)x->options->round_bytes;
     if (step == 0)
         step = (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size;
+    bool compressed = false;
+    for (size_t i = 0; i < x->input_count; i++)
+        compressed = compressed || !x->inputs[i].splittable;
+    if (x->options->round_bytes == 0 && compressed)
+        step /= COMPRESSION;
     step = step < ROUND_BYTES_LEAST ? ROUND_BYTES_LEAST : step;
     while (round->begin < x->total_bytes) {
         bool stop;

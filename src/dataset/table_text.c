@@ -19,11 +19,11 @@ struct ws_table_text {
     char *path, *buffer;
     char separator;
     int file;
-    ws_stream *stream; /* of compressed files */
-    uint64_t begin;    /* of buffer[0] in the text */
-    size_t at, filled;
-    uint64_t limit; /* plain: end of what is read */
-    bool ended;     /* nothing comes behind buffer[filled] */
+    ws_stream *stream;       /* of compressed files */
+    uint64_t begin;          /* of buffer[0] in the text */
+    size_t at, filled, room; /* room: of the buffer; a small file has a small one */
+    uint64_t limit;          /* plain: end of what is read */
+    bool ended;              /* nothing comes behind buffer[filled] */
     ws_table_cell *cells;
     size_t capacity;
 };
@@ -41,14 +41,14 @@ ws_err ws_table_text_open(ws_table_text **out, const char *path, char separator,
     text->path = ws_format("%s", path);
     WS_CHECK(text->path != NULL, MEMORY, "%s: out of memory", path);
     WS_TRY(WS_NEW_ARRAY(text->cells, cells));
-    WS_TRY(WS_NEW_ARRAY(text->buffer, BUFFER));
+    struct stat status;
+    WS_CHECK(fstat(text->file, &status) == 0, IO, "%s: %s", path, strerror(errno));
     ssize_t bytes = pread(text->file, head, sizeof head, 0);
     ws_compression kind = ws_compression_of(head, bytes > 0 ? (size_t)bytes : 0);
-    if (kind != WS_COMPRESSION_NONE) {
-        struct stat status;
-        WS_CHECK(fstat(text->file, &status) == 0, IO, "%s: %s", path, strerror(errno));
+    if (kind != WS_COMPRESSION_NONE)
         WS_TRY(ws_stream_create(&text->stream, kind, text->path, text->file, (uint64_t)status.st_size));
-    }
+    text->room = kind == WS_COMPRESSION_NONE && status.st_size < BUFFER ? (size_t)status.st_size + 1 : BUFFER;
+    WS_TRY(WS_NEW_ARRAY(text->buffer, text->room));
     text->limit = UINT64_MAX;
     return WS_OK;
 }
@@ -89,7 +89,7 @@ static ws_err fill_compressed(ws_table_text *text)
 {
     const uint64_t at = text->begin + text->filled;
     uint64_t reached;
-    size_t wanted = BUFFER - text->filled < STREAM_STEP ? BUFFER - text->filled : STREAM_STEP;
+    size_t wanted = text->room - text->filled < STREAM_STEP ? text->room - text->filled : STREAM_STEP;
     WS_TRY(ws_stream_reach(text->stream, at, at + wanted, &reached));
     const char *fault = reached == at ? ws_stream_fault(text->stream) : NULL;
     if (fault != NULL) {
@@ -116,7 +116,7 @@ static ws_err fill(ws_table_text *text)
     if (text->stream != NULL)
         return fill_compressed(text);
     uint64_t left = text->limit - (text->begin + text->filled);
-    size_t wanted = BUFFER - text->filled;
+    size_t wanted = text->room - text->filled;
     ssize_t got = pread(text->file, text->buffer + text->filled, left < wanted ? (size_t)left : wanted,
                         (off_t)(text->begin + text->filled));
     WS_CHECK(got >= 0, IO, "%s: cannot be read at byte %" PRIu64 ": %s", text->path, text->begin + text->filled,

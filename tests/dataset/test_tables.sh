@@ -60,14 +60,14 @@ open('b.csv', 'w').write('id,\n' + ''.join('%d,%s,,,\n' % (i, l) if not l[:1].is
 def cesnet(name, agent, n, psh, times):
     with gzip.open(name, 'wt', newline='') as f:
         w = csv.writer(f)
-        cols = ['ID', agent] + (['TIME_FIRST', 'TIME_LAST'] if times else []) + ['DURATION', 'BYTES', 'BYTES_REV', 'PACKETS', 'PACKETS_REV', 'PPI', 'PPI_LEN', 'PPI_DURATION', 'PPI_ROUNDTRIPS', 'PHIST_SRC_SIZES', 'PHIST_DST_SIZES', 'PHIST_SRC_IPT', 'PHIST_DST_IPT', 'APP', 'CATEGORY', 'FLOW_ENDREASON_IDLE', 'FLOW_ENDREASON_ACTIVE', 'FLOW_ENDREASON_OTHER', 'PROTOCOL'] + ['FLAG_' + x for x in ('CWR', 'ECE', 'URG', 'ACK', 'PSH', 'RST', 'SYN', 'FIN')]
+        cols = ['ID', agent] + (['TIME_FIRST', 'TIME_LAST'] if times else []) + ['DURATION', 'BYTES', 'BYTES_REV', 'PACKETS', 'PACKETS_REV', 'PPI', 'PPI_LEN', 'PPI_DURATION', 'PPI_ROUNDTRIPS', 'PHIST_SRC_SIZES', 'PHIST_DST_SIZES', 'PHIST_SRC_IPT', 'PHIST_DST_IPT', 'APP', 'CATEGORY', 'FLOW_ENDREASON_IDLE', 'FLOW_ENDREASON_ACTIVE', 'FLOW_ENDREASON_OTHER', 'PROTOCOL'] + (['FLAG_' + x for x in ('CWR', 'ECE', 'URG', 'ACK', 'PSH', 'RST', 'SYN', 'FIN')] if psh else [])
         w.writerow(cols)
         for i in range(n):
             k = i % 5 + 1
             ppi = [[0] + [10] * (k - 1), [1 if j % 2 == 0 else -1 for j in range(k)], [100 + j for j in range(k)]] + ([[j % 2 for j in range(k)]] if psh else [])
             if i == 7: ppi = 'nonsense'
             if i == 8: ppi = [[], [], []]
-            w.writerow([i, 'Mozilla/5.0 (X, Y)'] + (['2022-10-31T00-01-02.%06d' % i, '2022-10-31T00-01-03.000000'] if times else []) + [1.5, 100, 200, 3, 4, str(ppi), k, 0.5, 1] + [str([i] * 8)] * 4 + ['app%d' % (i % 4), 'music', 1, 0, 0, 17] + [0] * 8)
+            w.writerow([i, 'Mozilla/5.0 (X, Y)'] + (['2022-10-31T00-01-02.%06d' % i, '2022-10-31T00-01-03.000000'] if times else []) + [1.5, 100, 200, 3, 4, str(ppi), k, 0.5, 1] + [str([i] * 8)] * 4 + ['app%d' % (i % 4), 'music', 1, 0, 0, 17] + ([0] * 8 if psh else []))
 cesnet('flows-20221031.csv.gz', 'QUIC_USER_AGENT', 500, False, True)
 cesnet('flows-20221101.csv.gz', 'QUIC_USERAGENT', 400, False, True)
 cesnet('flows-20211004.csv.gz', 'TLS_SNI', 300, True, False)
