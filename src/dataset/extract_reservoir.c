@@ -92,7 +92,9 @@ static ws_err copy_flow(const ws_flow *flow, ws_flow **out)
     const size_t bytes = flow->packet_count * sizeof *flow->stored;
     WS_TRY(ws_alloc(out, 1, sizeof **out + bytes));
     **out = *flow;
-    (*out)->stored = memcpy(*out + 1, flow->stored, bytes);
+    (*out)->stored = (const ws_flow_packet *)(*out + 1);
+    if (bytes > 0)
+        memcpy(*out + 1, flow->stored, bytes);
     return WS_OK;
 }
 

@@ -43,7 +43,8 @@ static ws_err add_row(extract_rows *rows, const ws_flow *flow)
     WS_TRY(WS_GROW(rows->packets, rows->packet_capacity, rows->packet_count + flow->packet_count));
     rows->flows[rows->count] = *flow;
     rows->flows[rows->count++].stored = NULL;
-    memcpy(rows->packets + rows->packet_count, flow->stored, flow->packet_count * sizeof *rows->packets);
+    if (flow->packet_count > 0)
+        memcpy(rows->packets + rows->packet_count, flow->stored, flow->packet_count * sizeof *rows->packets);
     rows->packet_count += flow->packet_count;
     return WS_OK;
 }
@@ -131,8 +132,9 @@ static ws_err merge_rows(extract_rows *rows)
     for (size_t i = 0; i < rows->count; i++) {
         const ws_flow *flow = &rows->flows[places[i].flow];
         sorted.flows[sorted.count++] = *flow;
-        memcpy(sorted.packets + sorted.packet_count, rows->packets + places[i].packet,
-               flow->packet_count * sizeof *sorted.packets);
+        if (flow->packet_count > 0)
+            memcpy(sorted.packets + sorted.packet_count, rows->packets + places[i].packet,
+                   flow->packet_count * sizeof *sorted.packets);
         sorted.packet_count += flow->packet_count;
     }
     extract_rows_destroy(rows);
