@@ -189,6 +189,7 @@ static ws_err recognise(ws_capture *capture)
     if (ws_file32(magic, false) == WS_PCAPNG_SECTION) {
         capture->format = WS_CAPTURE_PCAPNG;
         capture->link_type = -1;
+        capture->splittable = capture->stream == NULL;
         return ws_pcapng_check(capture);
     }
     return refuse_other(capture, magic, bytes);

@@ -113,7 +113,7 @@ typedef struct ws_capture {
     struct ws_stream *stream; /* owned; NULL where the file is not compressed */
     uint64_t stored_bytes;    /* of the file when opened */
     uint64_t bytes;           /* the same; compressed: WS_CAPTURE_BYTES_UNKNOWN */
-    bool splittable;          /* stripes may begin in the middle (classic pcap that is not compressed) */
+    bool splittable;          /* stripes may begin in the middle: not compressed */
     bool swapped;             /* byte order differs from this machine's */
     bool nanoseconds;         /* pcap: resolution of the record stamps */
     int link_type;            /* pcap; pcapng: -1, each interface has its own */
@@ -158,6 +158,11 @@ void ws_walk_destroy(ws_walk **walk);
 /* Sets the range. For pcapng the state (sections, interfaces) carries on when begin is where the last range ended;
  * another begin is reached by reading the file from its start. */
 WS_MUST ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end);
+/* The same for a stripe in the middle of a pcapng: `blocks` are the offsets, in order, of the section and interface blocks
+ * behind the head (all before the first packet) and before `begin`. The walk reads those and the head for its state. */
+WS_MUST ws_err ws_walk_stripe(ws_walk *walk, uint64_t begin, uint64_t end, const uint64_t *blocks, size_t count);
+/* Such blocks met behind the head since then; borrowed. */
+const uint64_t *ws_walk_state_blocks(const ws_walk *walk, size_t *count);
 /* *more false at the end of the range; then ws_walk_offset is the first record start at or after `end` (or the file's
  * end). */
 WS_MUST ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more);
@@ -172,7 +177,8 @@ const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count);
  * advances; a chain that meets an impossible header dies, chains that meet merge, until one is left. *found is the
  * surviving chain's current record, at least one window after `offset` (never its first: a false header may jump onto a
  * true boundary), or the file's end when there is none. A pure function of file content and offset. A candidate, to be
- * proved by comparing with the neighbour's walk. Classic pcap only. */
+ * proved by comparing with the neighbour's walk. pcapng: the next three sound blocks of known types in a row, in the byte
+ * order of the first section. */
 WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
 
 /* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path

@@ -1,5 +1,5 @@
-/* pcapng: sections, interfaces and packet blocks (draft-ietf-opsawg-pcapng). Blocks are walked in order by one rank,
- * since link types and time units of packets stand in earlier blocks. Name resolution, statistics, secrets and unknown
+/* pcapng: sections, interfaces and packet blocks (draft-ietf-opsawg-pcapng). Link types and time units of
+ * packets stand in earlier blocks: a stripe is walked with the offsets of those before it. Name resolution, statistics, secrets and unknown
  * blocks are passed over; options are read for the interface's time unit and offset only.
  */
 #include "walk.h"
@@ -17,7 +17,8 @@ enum {
     OPTION_TIME_RESOLUTION = 9,
     OPTION_TIME_OFFSET = 14,
     RESOLUTION_MICROSECONDS = 6,
-    SOUND_BLOCKS = 3, /* in a row, to resume behind damage */
+    SOUND_BLOCKS = 3,        /* in a row, to resume behind damage */
+    RESYNC_BYTES = 64 << 20, /* searched for a stripe's start; then the stripe before it goes on */
 };
 __extension__ typedef __int128 int128;
 
@@ -275,6 +276,14 @@ static ws_err take_packet(ws_walk *walk, const uint8_t *block, uint32_t type, ui
     return WS_OK;
 }
 
+/* The block at walk->offset changes what the packets behind it mean. */
+static ws_err note_state_block(ws_walk *walk)
+{
+    WS_TRY(WS_GROW(walk->met, walk->met_capacity, walk->met_count + 1));
+    walk->met[walk->met_count++] = walk->offset;
+    return WS_OK;
+}
+
 /* A sound block that lies in the file. Section headers and interfaces change the state; a section of another major
  * version is not understood, and neither are the packets behind it, since no interface of it is known. */
 static ws_err read_block(ws_walk *walk, uint32_t type, uint32_t total, bool swapped, ws_record *record, bool *taken)
@@ -284,12 +293,14 @@ static ws_err read_block(ws_walk *walk, uint32_t type, uint32_t total, bool swap
     *taken = false;
     switch (type) {
     case WS_PCAPNG_SECTION:
+        WS_TRY(note_state_block(walk));
         walk->section_swapped = swapped;
         walk->interface_count = 0;
         if (ws_file16(block + 12, swapped) != 1)
             WS_TRY(ws_walk_add_damage(walk, WS_DAMAGE_block_impossible, walk->offset, total));
         break;
     case BLOCK_INTERFACE:
+        WS_TRY(note_state_block(walk));
         if (total < 20)
             WS_TRY(ws_walk_add_damage(walk, WS_DAMAGE_block_impossible, walk->offset, total));
         else
@@ -325,5 +336,73 @@ ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more)
         else
             WS_TRY(skip_damage(walk, cut));
     }
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- stripes */
+/* Which section and interface blocks come before the first packet. */
+static ws_err read_head(ws_walk *walk)
+{
+    ws_record record;
+    bool more;
+    WS_TRY(ws_walk_range(walk, walk->capture->first_record, walk->capture->bytes));
+    WS_TRY(ws_pcapng_next(walk, &record, &more));
+    WS_TRY(WS_NEW_ARRAY(walk->head, walk->met_count + 1));
+    walk->head_count = walk->met_count;
+    if (walk->met_count > 0)
+        memcpy(walk->head, walk->met, walk->met_count * sizeof *walk->head);
+    walk->head_end = more ? record.offset : walk->capture->bytes;
+    walk->has_head = true;
+    return WS_OK;
+}
+
+static ws_err take_state_block(ws_walk *walk, uint64_t offset)
+{
+    uint32_t type, total;
+    bool swapped, cut, taken;
+    ws_record record;
+    walk->offset = offset;
+    WS_TRY(look_at(walk, offset, &type, &total, &swapped, &cut));
+    if (total > 0 && (type == WS_PCAPNG_SECTION || type == BLOCK_INTERFACE))
+        WS_TRY(read_block(walk, type, total, swapped, &record, &taken));
+    return WS_OK;
+}
+
+ws_err ws_pcapng_stripe(ws_walk *walk, uint64_t begin, const uint64_t *blocks, size_t count)
+{
+    const bool continues = walk->has_head && begin == walk->offset;
+    if (!walk->has_head)
+        WS_TRY(read_head(walk));
+    if (!continues) {
+        walk->interface_count = 0;
+        for (size_t i = 0; i < walk->head_count && walk->head[i] < begin; i++)
+            WS_TRY(take_state_block(walk, walk->head[i]));
+        for (size_t i = 0; i < count && blocks[i] < begin; i++)
+            WS_TRY(take_state_block(walk, blocks[i]));
+        walk->finished = false;
+    }
+    walk->offset = begin;
+    walk->damage_count = walk->met_count = 0;
+    return WS_OK;
+}
+
+ws_err ws_pcapng_resync(const ws_capture *capture, uint64_t offset, uint64_t *found)
+{
+    ws_walk *walk;
+    bool sound = false, more = true;
+    uint32_t type, total;
+    bool cut;
+    WS_TRY(ws_walk_create(&walk, capture, 0));
+    ws_err error = look_at(walk, 0, &type, &total, &walk->section_swapped, &cut);
+    const uint64_t begin = (offset + 3) & ~(uint64_t)3;
+    for (*found = begin; error == WS_OK && !sound && more && *found - begin < RESYNC_BYTES; *found += sound ? 0 : 4) {
+        error = ws_walk_has(walk, *found + 1, &more);
+        if (error == WS_OK && more)
+            error = sound_from(walk, *found, &sound);
+    }
+    if (!sound)
+        *found = capture->bytes;
+    ws_walk_destroy(&walk);
+    WS_TRY(error);
     return WS_OK;
 }

@@ -181,6 +181,10 @@ static ws_err survivor(header_reader *reader, const chain_window *window, uint64
 
 ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *found)
 {
+    if (capture->format == WS_CAPTURE_PCAPNG) {
+        WS_TRY(ws_pcapng_resync(capture, offset, found));
+        return WS_OK;
+    }
     *found = capture->bytes;
     if (offset < capture->first_record)
         offset = capture->first_record;

@@ -30,6 +30,8 @@ void ws_walk_destroy(ws_walk **walk)
     free((*walk)->buffer);
     free((*walk)->damage);
     free((*walk)->interfaces);
+    free((*walk)->met);
+    free((*walk)->head);
     free(*walk);
     *walk = NULL;
 }
@@ -193,8 +195,27 @@ ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end)
         walk->offset = begin;
     }
     walk->end = end;
-    walk->damage_count = 0;
+    walk->damage_count = walk->met_count = 0;
     return WS_OK;
+}
+
+ws_err ws_walk_stripe(ws_walk *walk, uint64_t begin, uint64_t end, const uint64_t *blocks, size_t count)
+{
+    if (walk->capture->format == WS_CAPTURE_PCAPNG)
+        WS_TRY(ws_pcapng_stripe(walk, begin, blocks, count));
+    else
+        WS_TRY(ws_walk_range(walk, begin, end));
+    walk->end = end;
+    return WS_OK;
+}
+
+const uint64_t *ws_walk_state_blocks(const ws_walk *walk, size_t *count)
+{
+    size_t first = 0;
+    while (first < walk->met_count && walk->met[first] < walk->head_end)
+        first++;
+    *count = walk->met_count - first;
+    return walk->met + first;
 }
 
 uint64_t ws_walk_offset(const ws_walk *walk)

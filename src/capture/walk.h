@@ -102,6 +102,10 @@ struct ws_walk {
     bool section_swapped;
     ws_interface *interfaces;
     size_t interface_count, interface_capacity;
+    uint64_t *met, *head; /* offsets of section and interface blocks: since ws_walk_range; before the first packet */
+    size_t met_count, met_capacity, head_count;
+    uint64_t head_end; /* offset of the first packet */
+    bool has_head;
 };
 
 /* *reached: `end`, or the capture's end where that comes first. Compressed: what lies at `begin` and behind it is there
@@ -144,6 +148,8 @@ WS_MUST ws_err ws_capture_resume(const ws_capture *capture, uint64_t offset, boo
 
 /* pcapng: the checks of ws_capture_open on the first section header; ws_walk_next for this format. */
 WS_MUST ws_err ws_pcapng_check(const ws_capture *capture);
+WS_MUST ws_err ws_pcapng_stripe(ws_walk *walk, uint64_t begin, const uint64_t *blocks, size_t count);
+WS_MUST ws_err ws_pcapng_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
 WS_MUST ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more);
 
 #endif

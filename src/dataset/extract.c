@@ -191,8 +191,12 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
 static void extraction_destroy(extraction *x)
 {
     extract_hasher_destroy(&x->hasher); /* first: it reads the inputs */
-    for (size_t i = 0; i < x->input_count; i++)
+    for (size_t i = 0; i < x->input_count; i++) {
         extract_input_release(&x->inputs[i]);
+        free(x->inputs[i].blocks);
+    }
+    free(x->round_blocks);
+    free(x->met);
     ws_store_writer_destroy(&x->writer);
     ws_labels_destroy(&x->labels);
     ws_label_rules_destroy(&x->label_rules);

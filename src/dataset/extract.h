@@ -4,6 +4,7 @@
  *   extract_inputs.c   the inputs: opened and checked before anything is written, dealt out to the ranks
  *   extract_hash.c     their SHA-256, taken meanwhile
  *   extract_read.c     a round: stripes, their proof, records to packets, ordinals, closing points
+ *   extract_state.c    what stripes of a pcapng must know of the blocks before them
  *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
  *   extract_reservoir.c  of all flows, those that are stored, where only some are
  *   extract_rows.c     rows of all ranks into one order, to the store
@@ -47,6 +48,8 @@ typedef struct extract_input {
     uint64_t next_position; /* the same in the file as it is stored: differs where it is compressed */
     uint64_t records;
     int64_t newest_ns; /* of its packets */
+    uint64_t *blocks;  /* ws_walk_stripe: of a pcapng, before next_offset */
+    size_t block_count, block_capacity;
     /* Of this rank. */
     ws_capture capture; /* open while the rank reads it */
     ws_walk *walk;      /* NULL while closed */
@@ -99,10 +102,16 @@ typedef struct extract_piece {
     uint64_t reached, records; /* after the walk: first record start at or after end */
     uint64_t position;         /* compressed: how far the walk came in the file as it is stored */
     uint64_t first_ordinal;
+    uint64_t known;                    /* digest of the state blocks before it that its walk knew */
     size_t first_packet, packet_count; /* on its rank: packets in extraction.packets */
     extract_counts counts;             /* on its rank */
     size_t first_damage, damage_count; /* on its rank: in extraction.damage */
 } extract_piece;
+
+/* A block of a pcapng that a piece met, and that pieces behind it must know. */
+typedef struct piece_block {
+    uint64_t piece, offset;
+} piece_block;
 
 typedef struct extract_hasher extract_hasher;
 typedef struct extract_reservoir extract_reservoir;
@@ -138,6 +147,10 @@ typedef struct extraction {
     size_t outgoing_capacity;
     uint32_t *owners;
     size_t owner_capacity;
+    piece_block *round_blocks; /* of all pieces, the same on all ranks; ordered */
+    size_t round_block_count, round_block_capacity;
+    piece_block *met; /* by this rank's walks of one pass */
+    size_t met_count, met_capacity;
     ws_damage *round_damage;
     size_t round_damage_count, round_damage_capacity;
     size_t first_input, last_input; /* that the round touches, inclusive */
@@ -181,6 +194,13 @@ void extract_hasher_destroy(extract_hasher **hasher); /* also while it runs */
 
 /* extract_read.c: the next round: packets with their ordinals, pieces, closing points. */
 WS_MUST ws_err extract_round_read_all(extraction *x);
+
+/* extract_state.c: blocks of a pcapng that say what packets behind them mean, found by one rank and needed by others. */
+uint64_t extract_state_digest(const extraction *x, size_t piece);             /* of what is known before the piece */
+WS_MUST ws_err extract_state_range(extraction *x, extract_piece *piece);      /* ws_walk_stripe with it */
+WS_MUST ws_err extract_state_keep(extraction *x, size_t piece);               /* what the piece's walk met */
+WS_MUST ws_err extract_state_share_all(extraction *x, const uint8_t *walked); /* walked[piece]: in this pass */
+WS_MUST ws_err extract_state_settle(extraction *x);
 
 /* extract_route.c: the round's packets through the flow tables to rows. */
 WS_MUST ws_err extract_round_route_all(extraction *x);

@@ -199,7 +199,10 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
 {
     extract_input *input = &x->inputs[piece->input];
     WS_TRY(extract_input_use(input, piece->input));
-    WS_TRY(ws_walk_range(input->walk, piece->begin, input->compressed ? WS_CAPTURE_BYTES_UNKNOWN : piece->end));
+    if (input->splittable)
+        WS_TRY(extract_state_range(x, piece));
+    else
+        WS_TRY(ws_walk_range(input->walk, piece->begin, input->compressed ? WS_CAPTURE_BYTES_UNKNOWN : piece->end));
     memset(&piece->counts, 0, sizeof piece->counts);
     piece->first_packet = x->packet_count;
     ws_record record;
@@ -211,6 +214,7 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
         WS_TRY(count_record(x, piece, &record));
     }
     WS_TRY(keep_damage(x, piece, input->walk));
+    WS_TRY(extract_state_keep(x, (size_t)(piece - x->pieces)));
     piece->packet_count = x->packet_count - piece->first_packet;
     piece->reached = ws_walk_offset(input->walk);
     piece->position = ws_walk_position(input->walk);
@@ -228,10 +232,15 @@ typedef struct walk_news {
 static ws_err walk_marked_all(extraction *x)
 {
     walk_news *mine = NULL, *news = NULL;
+    uint8_t *walked = NULL;
     size_t count = 0, bytes = 0;
     ws_err local = WS_NEW_ARRAY(mine, x->piece_count);
+    if (local == WS_OK)
+        local = WS_NEW_ARRAY(walked, x->piece_count);
     for (size_t k = 0; local == WS_OK && k < x->piece_count; k++) {
         extract_piece *piece = &x->pieces[k];
+        walked[k] = piece->walk;
+        piece->known = piece->walk ? extract_state_digest(x, k) : piece->known;
         if (!piece->walk || piece->empty || piece->rank != x->comm->rank)
             continue;
         local = walk_piece(x, piece);
@@ -247,6 +256,9 @@ static ws_err walk_marked_all(extraction *x)
     }
     for (size_t k = 0; k < x->piece_count; k++)
         x->pieces[k].walk = false;
+    if (error == WS_OK)
+        error = extract_state_share_all(x, walked);
+    free(walked);
     free(mine);
     free(news);
     return error;
@@ -264,7 +276,7 @@ static bool mark_repairs(extraction *x)
             continue;
         if (piece->empty) /* the walk before it has the same end */
             piece->reached = before->reached;
-        if (piece->empty || before->reached == piece->begin)
+        if (piece->empty || (before->reached == piece->begin && piece->known == extract_state_digest(x, k)))
             continue;
         x->boundary_repairs++;
         piece->begin = before->reached;
@@ -395,7 +407,7 @@ ws_err extract_round_read_all(extraction *x)
 {
     const uint64_t records_before = x->inputs[x->first_input].records;
     x->packet_count = 0;
-    x->round_damage_count = 0;
+    x->round_damage_count = x->round_block_count = x->met_count = 0;
 
     WS_AGREE(x->comm, cut_round(x));
     WS_TRY(place_starts_all(x));
@@ -405,6 +417,8 @@ ws_err extract_round_read_all(extraction *x)
     end_round_early(x);
 
     ws_err local = settle_pieces(x);
+    if (local == WS_OK)
+        local = extract_state_settle(x);
     if (local == WS_OK)
         local = list_points(x, records_before);
     WS_AGREE(x->comm, local);

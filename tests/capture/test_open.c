@@ -51,7 +51,7 @@ static void opens_both_formats(void **state)
         assert_int_equal(ws_capture_open(&capture, write_file(&content)), WS_OK);
         assert_int_equal(capture.format, WS_CAPTURE_PCAPNG);
         assert_int_equal(capture.first_record, 0);
-        assert_false(capture.splittable);
+        assert_true(capture.splittable);
         ws_capture_close(&capture);
         bytes_free(&content);
     }
