@@ -16,8 +16,14 @@ mkdir mixed imitating damaged
 "$make" --flows 1 --seed 4 --format pcapng -o mixed/d.pcapng >/dev/null
 "$make" --flows 100 --seed 5 --link raw -o mixed/e.pcap >/dev/null
 head -c 24 mixed/a.pcap >mixed/empty.pcap
+# Sections of either byte order, each with interfaces of its own: stripes need blocks that others meet.
+"$make" --flows 40 --seed 8 --format pcapng --swapped --link raw -o f.pcapng >/dev/null
+"$make" --flows 40 --seed 9 --format pcapng --nanoseconds --link sll -o g.pcapng >/dev/null
+cat mixed/d.pcapng f.pcapng g.pcapng mixed/b.pcapng f.pcapng >mixed/f.pcapng
 "$make" --flows 120 --seed 6 --adversarial 1400 -o imitating/a.pcap >/dev/null
 "$make" --flows 30 --seed 7 --adversarial 60000 -o imitating/b.pcap >/dev/null
+
+"$make" --flows 60 --seed 10 --adversarial 1400 --format pcapng -o imitating/c.pcapng >/dev/null
 
 same_everywhere mixed "2:65536 3:1000000000 4:200001" mixed
 same_everywhere imitating "1:65536 2:65536 4:300000" imitating
@@ -40,6 +46,7 @@ damage() {
 damage mixed/a.pcap damaged/once.pcap 25
 damage mixed/e.pcap damaged/late.pcap 51
 damage mixed/a.pcap damaged/often.pcap 17 45
+damage mixed/f.pcapng damaged/sections.pcapng 9 31 52
 head -c $(($(stat -c %s mixed/e.pcap) / 2 + 7)) mixed/e.pcap >damaged/cut.pcap
 head -c $(($(stat -c %s mixed/b.pcapng) / 3 + 5)) mixed/b.pcapng >damaged/cut.pcapng
 same_everywhere damaged "1:65536 2:65536 3:1000000000" damaged 2>messages
