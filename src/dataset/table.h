@@ -24,6 +24,7 @@ typedef enum ws_table_role {
     WS_TABLE_VALUE,  /* a feature and nothing else */
     WS_TABLE_UNUSED, /* known, and left out */
     WS_TABLE_LABEL,
+    WS_TABLE_ATTEMPTED, /* category of an attack that was only attempted, or -1; label_rules.h says what follows */
     WS_TABLE_SOURCE,
     WS_TABLE_SOURCE_PORT,
     WS_TABLE_DESTINATION,
@@ -148,7 +149,9 @@ typedef struct ws_table_plan {
     ws_table_field *fields;
     uint64_t data_begin; /* first record behind the header, in the text */
     size_t columns;
-    const char **names, **units;    /* [columns] */
+    const char **names, **units; /* [columns] */
+    int32_t attempted_level; /* the first label's class also where the attack was only attempted; -1: no such column */
+    size_t label_field;      /* the first label's */
     size_t level_count, path_level; /* levels from path_level on are those of the path */
     const char *levels[WS_LABEL_LEVELS_MAX], *path_classes[WS_LABEL_LEVELS_MAX];
     int64_t day_ns;      /* of the file's name, 0: none */
@@ -204,6 +207,8 @@ typedef struct ws_table_rows {
     size_t value_capacity;
     int32_t *labels; /* [count][levels], of the rank's names */
     size_t label_capacity;
+    uint8_t *attempted; /* [count] 0, or 1 + category */
+    size_t attempted_capacity;
 } ws_table_rows;
 void ws_table_rows_destroy(ws_table_rows *rows);
 typedef struct ws_table_maker {

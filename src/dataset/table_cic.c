@@ -110,7 +110,7 @@ static const ws_table_column columns[] = {
     U("SimillarHTTP", UNUSED),
     V("Inbound", "1", VALUE),
     L("Label", "label"),
-    L("Attempted Category", "attempted_category"),
+    U("Attempted Category", ATTEMPTED),
     {NULL, NULL, WS_TABLE_UNUSED, NULL}};
 
 /* CICIDS2017. Times of the original are of Canada's Atlantic coast in July (UTC-3), on a 12-hour clock without AM and PM

@@ -190,6 +190,21 @@ static ws_err refuse(const header_reader *h, const char *first)
     return error;
 }
 
+/* A level of its own keeps the class of attempts, which have none in the label's. */
+static void take_attempts(header_reader *h)
+{
+    ws_table_plan *plan = h->plan;
+    size_t label = 0, attempted = 0;
+    while (label < plan->field_count && plan->fields[label].level < 0)
+        label++;
+    while (attempted < plan->field_count && plan->fields[attempted].role != WS_TABLE_ATTEMPTED)
+        attempted++;
+    if (label == plan->field_count || attempted == plan->field_count)
+        return;
+    plan->label_field = label;
+    plan->attempted_level = level_of(h, "label_attempted");
+}
+
 /* Midnight of the first YYYYMMDD in the base name, UTC; 0 where there is none. */
 static int64_t day_in_name(const char *path)
 {
@@ -222,6 +237,7 @@ static uint64_t form_of(const ws_table_plan *plan)
 static ws_err finish(header_reader *h, const char *first)
 {
     ws_table_plan *plan = h->plan;
+    take_attempts(h);
     take_path_labels(h);
     plan->day_ns = h->family->day_in_name ? day_in_name(h->path) : 0;
     int found = h->family->rest_are_features ? (int)h->feature_count : (int)h->listed_features;
@@ -363,7 +379,7 @@ static ws_err read_header(header_reader *h, ws_table_text **text)
 
 ws_err ws_table_read_header(const char *path, const ws_table_family *family, ws_arena *arena, ws_table_plan *plan)
 {
-    *plan = (ws_table_plan){.family = family};
+    *plan = (ws_table_plan){.family = family, .attempted_level = -1};
     header_reader h = {.path = path, .family = family, .arena = arena, .plan = plan};
     while (family->columns[h.listed].names != NULL)
         h.listed++;

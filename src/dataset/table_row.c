@@ -120,6 +120,7 @@ void ws_table_rows_destroy(ws_table_rows *rows)
     free(rows->packets);
     free(rows->values);
     free(rows->labels);
+    free(rows->attempted);
     memset(rows, 0, sizeof *rows);
 }
 
@@ -128,6 +129,7 @@ typedef struct row_draft {
     ws_flow *flow;
     float *values;
     int32_t *labels;
+    uint8_t attempted;
     ws_flow_packet *packets; /* room for maker->packets */
     size_t packet_count;
     uint8_t address[2][16]; /* source, destination */
@@ -236,6 +238,9 @@ static void take_role(ws_table_role role, double number, row_draft *draft)
     case WS_TABLE_PAYLOAD_FORWARD:
     case WS_TABLE_PAYLOAD_BACKWARD:
         flow->payload_bytes[role - WS_TABLE_PAYLOAD_FORWARD] = count_of(number);
+        break;
+    case WS_TABLE_ATTEMPTED:
+        draft->attempted = number >= 0 && number <= 6 ? (uint8_t)(number + 1) : 0;
         break;
     case WS_TABLE_ENDED_IDLE:
         flow->end = number != 0 ? WS_FLOW_END_IDLE : flow->end;
@@ -377,6 +382,7 @@ static ws_err make_room(const ws_table_plan *plan, size_t packets, ws_table_rows
     WS_TRY(WS_GROW(rows->flows, rows->capacity, rows->count + 1));
     WS_TRY(WS_GROW(rows->packets, rows->packet_capacity, rows->packet_count + packets));
     WS_TRY(WS_GROW(rows->values, rows->value_capacity, (rows->count + 1) * plan->columns));
+    WS_TRY(WS_GROW(rows->attempted, rows->attempted_capacity, rows->count + 1));
     WS_TRY(WS_GROW(rows->labels, rows->label_capacity, (rows->count + 1) * plan->level_count + 1));
     return WS_OK;
 }
@@ -411,6 +417,13 @@ static ws_err take_record(ws_table_maker *maker, const ws_table_plan *plan, cons
         *skip = WS_TABLE_SKIP_EMPTY;
     else if (maker->skip_not_finite && draft->found.infinite_cells + draft->found.nan_cells > 0)
         *skip = WS_TABLE_SKIP_NOT_FINITE;
+    if (*skip == WS_TABLE_SKIP_NONE && plan->attempted_level >= 0) {
+        const ws_table_field *label = &plan->fields[plan->label_field];
+        WS_TRY(take_label(maker, &record->cells[plan->label_field], (size_t)plan->attempted_level,
+                          &draft->labels[plan->attempted_level]));
+        if (draft->attempted > 0)
+            draft->labels[label->level] = -1;
+    }
     return take_path_labels(maker, plan, draft);
 }
 
@@ -453,6 +466,7 @@ ws_err ws_table_add_row(ws_table_maker *maker, const ws_table_plan *plan, ws_tab
         return WS_OK;
     }
     complete(plan, &draft);
+    rows->attempted[rows->count] = draft.attempted;
     rows->count++;
     rows->packet_count += draft.packet_count;
     counts->rows++;

@@ -351,6 +351,7 @@ static ws_err write_segment_all(ws_table_run *run, const ws_table_rows *rows)
                                   .packets = rows->packets,
                                   .count = rows->count,
                                   .labels = labels,
+                                  .attempted = rows->attempted,
                                   .features = rows->values};
     if (error == WS_OK)
         error = ws_store_writer_append_all(run->x->writer, &block);
@@ -448,6 +449,9 @@ static ws_err prepare(ws_table_run *run)
 static ws_err run_all(ws_table_run *run, ws_extract_report *report)
 {
     extraction *x = run->x;
+    WS_CHECK(x->options->filter == NULL, ARGUMENT, "--filter chooses packets; %s is a flow table", x->inputs[0].path);
+    WS_CHECK(x->options->labels == NULL, ARGUMENT,
+             "--labels speaks of captures; %s is a flow table with its own labels", x->inputs[0].path);
     WS_AGREE(x->comm, prepare(run));
     const ws_store_writer_options options = {.path = x->options->output,
                                              .dataset = x->options->dataset,
@@ -456,6 +460,7 @@ static ws_err run_all(ws_table_run *run, ws_extract_report *report)
                                              .key_file = x->options->key_file,
                                              .levels = run->levels,
                                              .level_count = run->level_count,
+                                             .tells_attempts = run->plans[0].attempted_level >= 0,
                                              .features = &run->features};
     WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));
     ws_progress *progress = NULL;

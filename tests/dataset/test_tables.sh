@@ -42,6 +42,27 @@ with open('odd.csv', 'wb') as f:
 head = 'Flow ID, Source IP, Source Port, Destination IP,' + names.split(',')[0] + ', Protocol, Timestamp,' + ','.join(names.split(',')[1:]) + ', Label\n'
 def full(i, when): return ','.join(['id', '172.16.0.1', str(1000 + i), '192.168.10.50', '80', '6', when] + row(i)[1:] + ['DDoS']) + '\n'
 open('full.csv', 'w').write(head + full(1, '7/7/2017 3:56') + full(2, '03/07/2017 08:55:58') + full(3, '2017-07-03 11:55:58.598308') + full(4, 'noon'))
+# The corrected release: 91 columns under other names, attempts told apart
+h = 'id,Flow ID,Src IP,Src Port,Dst IP,Dst Port,Protocol,Timestamp,Flow Duration,Total Fwd Packet,Total Bwd packets,Total Length of Fwd Packet,Total Length of Bwd Packet'.split(',')
+for d in ('Fwd', 'Bwd'): h += [f'{d} Packet Length {s}' for s in ('Max', 'Min', 'Mean', 'Std')]
+h += ['Flow Bytes/s', 'Flow Packets/s'] + [f'Flow IAT {s}' for s in ('Mean', 'Std', 'Max', 'Min')]
+for d in ('Fwd', 'Bwd'): h += [f'{d} IAT {s}' for s in ('Total', 'Mean', 'Std', 'Max', 'Min')]
+h += [f'{d} {f} Flags' for f in ('PSH', 'URG', 'RST') for d in ('Fwd', 'Bwd')]
+h += 'Fwd Header Length,Bwd Header Length,Fwd Packets/s,Bwd Packets/s'.split(',') + [f'Packet Length {s}' for s in ('Min', 'Max', 'Mean', 'Std', 'Variance')]
+h += [f'{f} Flag Count' for f in ('FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'CWR', 'ECE')] + 'Down/Up Ratio,Average Packet Size,Fwd Segment Size Avg,Bwd Segment Size Avg'.split(',')
+for d in ('Fwd', 'Bwd'): h += [f'{d} Bytes/Bulk Avg', f'{d} Packet/Bulk Avg', f'{d} Bulk Rate Avg']
+for d in ('Fwd', 'Bwd'): h += [f'Subflow {d} Packets', f'Subflow {d} Bytes']
+h += 'FWD Init Win Bytes,Bwd Init Win Bytes,Fwd Act Data Pkts,Fwd Seg Size Min'.split(',') + [f'{k} {s}' for k in ('Active', 'Idle') for s in ('Mean', 'Std', 'Max', 'Min')]
+h += 'ICMP Code,ICMP Type,Total TCP Flow Time,Label,Attempted Category'.split(',')
+assert len(h) == 91
+def fixed(i, label, category): return [str(i), 'x', '192.168.10.8', '1', '192.168.10.50', '80', '6', '2017-07-03 11:55:58.598308'] + [str(k + i) for k in range(81)] + [label, category]
+open('wednesday.csv', 'w').write('\n'.join(','.join(r) for r in [h, fixed(1, 'BENIGN', '-1'), fixed(2, 'DoS Hulk', '-1'), fixed(3, 'DoS Hulk - Attempted', '4')]) + '\n')
+# CIC-DDoS2019: a row number before, a text and a mark behind
+open('ddos.csv', 'w').write('Unnamed: 0,' + head[:-len(', Label\n')] + ', SimillarHTTP, Inbound, Label\n' + '5,' + full(1, '2018-12-01 10:51:39.813448')[:-len(',DDoS\n')] + ',http://a/,1,DrDoS_DNS\n')
+open('fx.csv', 'w').write('''app,service,condition,packet_lengths,iat_values,directions,rtt_ms,jitter_ms,loss_rate,total packets,total fwd packets,total backward packets,packet length mean,packet length std,flow iat mean,flow iat std,flow duration,flow bytes/s,flow packets/s,protocol
+youtube,streaming,good,60.00;1500.00;52.00,0.0000;2.5000;1.0000,1;-1;1,1.16,1,0.0,3,2,1,537,600,1.1,1,3.5,460000,857,17
+zoom,conferencing,bad,60.00;1500.00,0.0000;2.5000;1.0000,1;-1;1,1.16,1,0.0,3,2,1,537,600,1.1,1,3.5,460000,857,17
+''')
 # Many rows with line breaks and separators within quotes: wrong guesses at every cut.
 with open('quoted.csv', 'w', newline='') as f:
     w = csv.writer(f)
@@ -108,6 +129,20 @@ same full --dataset cicids2017 --endpoints plain full.csv
 [ "$(column full.h5 first_ns)" = "1499453760000000000 1499082958000000000 1499082958598308000 0" ] || fail "times: $(column full.h5 first_ns)"
 [ "$(column full.h5 source)" = "172.16.0.1:1001 172.16.0.1:1002 172.16.0.1:1003 172.16.0.1:1004" ] || fail "$(column full.h5 source)"
 expect 1 "tables with different columns" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 full.csv quoted.csv
+
+same fixed --dataset cicids2017 wednesday.csv
+[ "$(column fixed.h5 label_label)" = "BENIGN DoS Hulk " ] || fail "labels: $(column fixed.h5 label_label)"
+[ "$(column fixed.h5 label_label_attempted)" = "BENIGN DoS Hulk DoS Hulk - Attempted" ] || fail "$(column fixed.h5 label_label_attempted)"
+"$WIRESWEEP" inspect --json fixed.h5 | grep -qF '"columns_left_out":	""' || fail "columns of the corrected release are not known"
+if command -v h5dump >/dev/null; then
+    h5dump -y -d /labels/attempted fixed.h5 | tr -d ' \n' | grep -q 'DATA{0,0,5}' || fail "attempts"
+    h5dump -H fixed.h5 | tr -d ' \n' | grep -q 'DATASET"cicflowmeter"{DATATYPEH5T_IEEE_F32LEDATASPACESIMPLE{(3,81)' || fail "81 features"
+fi
+expect 0 "" "$WIRESWEEP" extract -q --dataset cicddos2019 -o ddos.h5 ddos.csv
+[ "$(column ddos.h5 first_ns)" = 1543675899813448000 ] || fail "time of December 2018: $(column ddos.h5 first_ns)"
+same fx --dataset flowconx_csv fx.csv
+count fx flows 1; count fx stored_packets 3; count fx rows_skipped 1
+expect 2 "--labels" "$WIRESWEEP" extract -q --dataset flow_csv --labels x -o x.h5 quoted.csv
 
 same quoted --dataset flow_csv --config quoted.json quoted.csv
 count quoted flows 6000
