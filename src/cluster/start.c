@@ -38,7 +38,10 @@ static int launcher_rank(void)
 static int initialise(int *argc, char ***argv, int *provided)
 {
     static const char *const alone[][2] = {
-        {"OMPI_MCA_ess_singleton_isolated", "1"}, {"OMPI_MCA_pml", "ob1"}, {"OMPI_MCA_btl", "self"}};
+        {"OMPI_MCA_ess_singleton_isolated", "1"},
+        {"OMPI_MCA_orte_create_session_dirs", "0"}, /* such processes would share one */
+        {"OMPI_MCA_pml", "ob1"},
+        {"OMPI_MCA_btl", "self"}};
     enum { COUNT = sizeof alone / sizeof alone[0] };
     bool ours[COUNT] = {false};
     for (size_t i = 0; i < COUNT && launcher_rank() < 0; i++) {
