@@ -48,7 +48,7 @@ typedef enum ws_table_role {
     WS_TABLE_DIRECTIONS, /* "1;-1;..." */
     WS_TABLE_BIGRAMS,    /* "45aa aabb ...": overlapping pairs of bytes, WS_TABLE_BYTES features; absent: -1 */
 } ws_table_role;
-enum { WS_TABLE_BINS = 8, WS_TABLE_BYTES = 128, WS_TABLE_COLUMNS_MAX = 4096, WS_TABLE_CLASSES_MAX = 1 << 20 };
+enum { WS_TABLE_BINS = 8, WS_TABLE_BYTES = 128, WS_TABLE_COLUMNS_MAX = 4096, WS_TABLE_CLASSES_MAX = 1 << 14 };
 
 /* Names are compared by their letters and digits, in lower case. The first one is the feature's or the level's name. */
 typedef struct ws_table_column {
@@ -214,9 +214,9 @@ void ws_table_rows_destroy(ws_table_rows *rows);
 typedef struct ws_table_maker {
     ws_table_names *names;
     ws_text scratch;
-    double *numbers; /* three lists of WS_TABLE_LIST_MAX */
-    size_t packets;  /* stored of a flow at most */
-    bool skip_not_finite;
+    double *numbers;             /* three lists of WS_TABLE_LIST_MAX */
+    size_t packets;              /* stored of a flow at most */
+    bool skip_not_finite, warns; /* warns: of the first text where a number belongs, then no more */
 } ws_table_maker;
 enum { WS_TABLE_LIST_MAX = 4096 };
 /* Appends the record as a row of `input`, or counts why not. first_ordinal is the caller's. */

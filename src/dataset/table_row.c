@@ -276,6 +276,16 @@ static ws_err take_label(ws_table_maker *maker, const ws_table_cell *cell, size_
     return ws_table_names_find(maker->names, level, maker->scratch.data, maker->scratch.length, out);
 }
 
+/* The first one of a run is shown: a column of texts among the features skips every row. */
+static void tell_text(ws_table_maker *maker, const ws_table_plan *plan, const ws_table_field *field,
+                      const ws_table_cell *cell)
+{
+    if (maker->warns && field->feature >= 0)
+        ws_warn("column \"%s\": \"%.*s\" is no number; such rows are skipped and counted", plan->names[field->feature],
+                (int)(cell->length < 40 ? cell->length : 40), cell->text);
+    maker->warns = false;
+}
+
 /* One cell. *skip tells why the row is none. */
 static ws_err take_cell(ws_table_maker *maker, const ws_table_plan *plan, const ws_table_field *field,
                         const ws_table_cell *cell, row_draft *draft, ws_table_skip *skip)
@@ -327,8 +337,10 @@ static ws_err take_cell(ws_table_maker *maker, const ws_table_plan *plan, const 
     default:
         break;
     }
-    if (!take_value(draft, cell, &number, field->feature < 0 ? NULL : draft->values + field->feature))
+    if (!take_value(draft, cell, &number, field->feature < 0 ? NULL : draft->values + field->feature)) {
         *skip = WS_TABLE_SKIP_NUMBER;
+        tell_text(maker, plan, field, cell);
+    }
     take_role(field->role, number, draft);
     return WS_OK;
 }

@@ -433,6 +433,7 @@ static ws_err prepare(ws_table_run *run)
     WS_TRY(ws_table_names_create(&run->maker.names));
     WS_TRY(WS_NEW_ARRAY(run->maker.numbers, 3 * WS_TABLE_LIST_MAX));
     run->maker.packets = (size_t)x->options->packets;
+    run->maker.warns = x->comm->rank == 0;
     run->maker.skip_not_finite = x->options->skip_not_finite;
     ws_table_plan *plan = &run->plans[0];
     WS_TRY(ws_table_read_header(x->inputs[0].path, x->tables, x->arena, plan));
