@@ -7,7 +7,7 @@
 typedef struct train_arguments {
     ws_job_common common;
     ws_string_list set;
-    int64_t seed;
+    const char *seed;
     bool resume, print_config;
     const char *output;
 } train_arguments;
@@ -16,7 +16,7 @@ static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(train_arguments),
     {"set", WS_OPTION_TYPE_REPEATED, offsetof(train_arguments, set), NULL, 0, 0, NULL,
      "changes a key of the configuration: --set train.steps=500", false},
-    WS_OPTION_INT(train_arguments, seed, -1, -1, 9007199254740991.0, "the same as --set train.seed=N"),
+    WS_OPTION_STRING(train_arguments, seed, NULL, "the same as --set train.seed=N"),
     WS_OPTION_BOOL(train_arguments, resume, false, "continue the run in the output folder from its newest checkpoint"),
     WS_OPTION_BOOL(train_arguments, print_config, false, "print the configuration with every default, and stop"),
     WS_OPTION_STRING(train_arguments, output, NULL, "-o: the run folder"),
@@ -63,7 +63,10 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(positional->count == 1, ARGUMENT, "wiresweep train takes one configuration, not %zu", positional->count);
     WS_CHECK((arguments->output && arguments->output[0]) || arguments->print_config, ARGUMENT,
              "wiresweep train needs a run folder: -o RUN_DIR");
-    WS_TRY(ws_train_config_read_all(world, positional->items[0], &arguments->set, arguments->seed, arena, &config));
+    int64_t seed = -1;
+    WS_CHECK(!arguments->seed || (ws_parse_int64(arguments->seed, &seed) && seed >= 0), ARGUMENT,
+             "--seed %s: expected a whole number that is not negative", arguments->seed);
+    WS_TRY(ws_train_config_read_all(world, positional->items[0], &arguments->set, seed, arena, &config));
     if (arguments->print_config)
         return world->rank == 0 ? print_config(&config) : WS_OK;
     ws_train_run trial = {arguments->output, arguments->resume};

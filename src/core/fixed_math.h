@@ -4,7 +4,7 @@
 #ifndef WS_CORE_FIXED_MATH_H
 #define WS_CORE_FIXED_MATH_H
 
-__extension__ typedef unsigned __int128 ws_uint128; /* exact sums of squares */
+__extension__ typedef unsigned __int128 ws_uint128; /* exact sums of squares: those of nanoseconds do not fit 64 bits */
 
 double ws_fixed_log(double x);   /* x > 0; -inf for 0, NaN below */
 double ws_fixed_log1p(double x); /* ln(1+x) for x >= 0 */

@@ -34,7 +34,7 @@ bool ws_flow_sums_add(ws_flow_sums *sums, int sender, int64_t offset_ns, uint32_
         sums->newest = offset_ns;
     } else if (!late) {
         int64_t gap = offset_ns - sums->newest;
-        sums->gap_squares += (ws_u128)(uint64_t)gap * (uint64_t)gap;
+        sums->gap_squares += (ws_uint128)(uint64_t)gap * (uint64_t)gap;
         if (gap > sums->longest_gap)
             sums->longest_gap = gap;
         sums->newest = offset_ns;
@@ -55,11 +55,11 @@ bool ws_flow_sums_add(ws_flow_sums *sums, int sender, int64_t offset_ns, uint32_
     return late;
 }
 
-static double deviation(uint64_t count, uint64_t sum, ws_u128 squares)
+static double deviation(uint64_t count, uint64_t sum, ws_uint128 squares)
 {
     if (count == 0)
         return 0;
-    return sqrt((double)(count * squares - (ws_u128)sum * sum)) / (double)count;
+    return sqrt((double)(count * squares - (ws_uint128)sum * sum)) / (double)count;
 }
 
 static double mean(uint64_t count, uint64_t sum)

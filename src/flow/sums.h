@@ -9,11 +9,9 @@
 
 #include "flow/flow.h"
 
-__extension__ typedef unsigned __int128 ws_u128; /* squares of nanoseconds do not fit 64 bits */
-
 typedef struct ws_flow_sums {
-    ws_u128 length_squares[2]; /* of IP lengths */
-    ws_u128 gap_squares;       /* of gaps in ns; a gap is what a packet adds to the flow's newest time */
+    ws_uint128 length_squares[2]; /* of IP lengths */
+    ws_uint128 gap_squares;       /* of gaps in ns; a gap is what a packet adds to the flow's newest time */
     uint64_t packets[2], lengths[2], payloads[2];
     int64_t newest;                    /* newest time; also the sum of all gaps */
     int64_t first_of[2], newest_of[2]; /* by sender; meaningful where packets[] > 0 */
