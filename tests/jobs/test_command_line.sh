@@ -59,6 +59,8 @@ run 2 extract --dataset ndpy -o store.h5 nowhere.pcap
 says 'did you mean' err "extract --dataset ndpy"
 run 2 train nowhere.json -o run
 says 'nowhere.json' err "train of a missing configuration"
+run 2 train nowhere.json --seed -1 -o run
+says '--seed -1' err "train --seed -1"
 [ -z "$(ls | grep -vE '^(out|err|overview)$' || true)" ] || fail "something was left behind: $(ls)"
 
 [ $failures = 0 ]
