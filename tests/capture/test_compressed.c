@@ -88,7 +88,8 @@ static found walk_capture(const bytes *content, uint64_t records_at_most)
     size_t count;
     const ws_damage *damage = ws_walk_damage(walk, &count);
     out.damage_count = count;
-    memcpy(out.damage, damage, (count < 8 ? count : 8) * sizeof *damage);
+    for (size_t i = 0; i < count && i < 8; i++)
+        out.damage[i] = damage[i];
     out.end = ws_walk_offset(walk);
     if (records_at_most == UINT64_MAX)
         assert_true(ws_walk_position(walk) == capture.stored_bytes);
