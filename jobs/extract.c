@@ -37,7 +37,7 @@ static const ws_option_table table = {"", sizeof(extract_job), fields, "extracti
 typedef struct extract_settings {
     double idle_timeout, active_timeout, window;
     int64_t round_bytes, reservoir, reservoir_seed;
-    int direction, tunnels, reservoir_kind, non_finite;
+    int direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -49,6 +49,10 @@ static const ws_option setting_fields[] = {
                      "age in seconds that ends a flow; 0: the data set's (1800)"),
     WS_OPTION_DOUBLE(extract_settings, window, 0, 0, 1e6,
                      "seconds: flows are cut at the edges of windows of this length; 0: no windows"),
+    WS_OPTION_ENUM(extract_settings, window_rule, "alone", "alone|flows",
+                   "alone: a 5-tuple is one row a window; flows: what ends a flow ends it in a window too"),
+    WS_OPTION_ENUM(extract_settings, window_origin, "first", "first|epoch",
+                   "windows are counted from the input's first packet, or from 1970"),
     WS_OPTION_INT(extract_settings, reservoir, 0, 0, 1e10,
                   "flows stored, drawn from all, the same for any ranks; 0: all"),
     WS_OPTION_ENUM(extract_settings, reservoir_kind, "uniform", "uniform|balanced",
@@ -232,6 +236,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .filter = job->filter,
                                         .inner_packets = settings.tunnels == 1,
                                         .window = settings.window,
+                                        .windows_alone = settings.window_rule == 0,
+                                        .windows_from_epoch = settings.window_origin == 1,
                                         .reservoir = settings.reservoir,
                                         .reservoir_balanced = settings.reservoir_kind == 1,
                                         .reservoir_seed = settings.reservoir_seed,

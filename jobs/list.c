@@ -60,11 +60,12 @@ static void list_operators(cJSON *rows)
 
 static void list_features(cJSON *rows)
 {
-    for (int i = 0; i < WS_FLOW20_COLUMNS; i++) {
-        cJSON *row = add_row(rows, ws_flow20_names[i], "column of the stored feature table");
-        cJSON_AddStringToObject(row, "table", "flow20");
-        cJSON_AddStringToObject(row, "unit", ws_flow20_units[i]);
-    }
+    for (const ws_flow_features *const *features = ws_flow_feature_tables; *features != NULL; features++)
+        for (size_t i = 0; i < (*features)->table.columns; i++) {
+            cJSON *row = add_row(rows, (*features)->table.names[i], (*features)->help);
+            cJSON_AddStringToObject(row, "table", (*features)->table.name);
+            cJSON_AddStringToObject(row, "unit", (*features)->table.units[i]);
+        }
     for (int i = 0; i < WS_PACKET9_COLUMNS; i++) {
         cJSON *row = add_row(rows, ws_packet9_names[i], "of each stored packet, made from /packets when read");
         cJSON_AddStringToObject(row, "table", "packet9");
@@ -107,7 +108,7 @@ static void print_rows(const cJSON *rows)
                 for (const cJSON *entry = item->child; entry != NULL; entry = entry->next)
                     ws_text_appendf(&notes, "%s%s", notes.length > 0 ? ", " : "", entry->valuestring);
         }
-        printf("%-24s %s%s%s%s\n", row->child->valuestring, row->child->next->valuestring, notes.length > 0 ? " [" : "",
+        printf("%-23s  %s%s%s%s\n", row->child->valuestring, row->child->next->valuestring, notes.length > 0 ? " [" : "",
                ws_text_string(&notes), notes.length > 0 ? "]" : "");
         ws_text_destroy(&notes);
     }

@@ -67,11 +67,13 @@ typedef struct ws_extract_options {
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
-    bool direction_by_syn; /* or the data set's rules say so */
-    const char *filter;    /* pcap-filter(7) expression; NULL: none */
-    bool inner_packets;    /* packets inside of tunnels stand for their frames */
-    double window;         /* seconds; 0: the data set's; ws_flow_rules.window_ns */
-    int64_t reservoir;     /* rows stored of all flows; 0: all (extract_reservoir.c) */
+    bool direction_by_syn;   /* or the data set's rules say so */
+    const char *filter;      /* pcap-filter(7) expression; NULL: none */
+    bool inner_packets;      /* packets inside of tunnels stand for their frames */
+    double window;           /* seconds; 0: the data set's; ws_flow_rules.window_ns */
+    bool windows_alone;      /* ws_flow_rules.windows_alone */
+    bool windows_from_epoch; /* counted from 1970, not from the input's first packet */
+    int64_t reservoir;       /* rows stored of all flows; 0: all (extract_reservoir.c) */
     bool reservoir_balanced;
     int64_t reservoir_seed;
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
@@ -121,6 +123,22 @@ WS_MUST ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *opt
 /* `wiresweep bench extract`: appends a table, or a JSON array (core/bench.h). capture NULL: makes two of its own, headers
  * only and with payload. */
 WS_MUST ws_err ws_bench_extract_all(const ws_comm *comm, const char *capture, ws_text *out, bool json);
+
+/* ---------------------------------------------------------------- feature tables (features.def, features*.c) */
+/* float32 [rows, columns], stored as /features/<name>. */
+typedef struct ws_feature_table {
+    const char *name;
+    size_t columns;
+    const char *const *names, *const *units; /* [columns] */
+} ws_feature_table;
+/* One that is made of captures' flows. */
+typedef struct ws_flow_features {
+    const char *help;
+    ws_feature_table table;
+    void (*make)(const ws_flow *flow, const ws_flow_packet *packets, float *out); /* packets: the stored ones */
+} ws_flow_features;
+extern const ws_flow_features *const ws_flow_feature_tables[]; /* NULL-terminated; flow20 first */
+const ws_flow_features *ws_flow_features_find(const char *name);
 
 /* ---------------------------------------------------------------- data set adapters (datasets.def, one file each) */
 /* A label source gives each flow a class name per level. Filled on every rank from the same files; lookups are local.

@@ -56,6 +56,7 @@ static ws_err choose_rules(extraction *x)
         x->rules.active_timeout_ns = (int64_t)(options->active_timeout * 1e9 + 0.5);
     if (options->window > 0)
         x->rules.window_ns = (int64_t)(options->window * 1e9 + 0.5);
+    x->rules.windows_alone = options->windows_alone;
     x->rules.max_packets = (uint32_t)options->packets;
     x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;
     return WS_OK;

@@ -48,7 +48,9 @@ typedef struct extract_input {
     uint64_t next_position; /* the same in the file as it is stored: differs where it is compressed */
     uint64_t records;
     int64_t newest_ns; /* of its packets */
-    uint64_t *blocks;  /* ws_walk_stripe: of a pcapng, before next_offset */
+    int64_t origin_ns; /* time of its first packet; has_origin: there was one */
+    bool has_origin;
+    uint64_t *blocks; /* ws_walk_stripe: of a pcapng, before next_offset */
     size_t block_count, block_capacity;
     /* Of this rank. */
     ws_capture capture; /* open while the rank reads it */
@@ -102,6 +104,8 @@ typedef struct extract_piece {
     uint64_t reached, records; /* after the walk: first record start at or after end */
     uint64_t position;         /* compressed: how far the walk came in the file as it is stored */
     uint64_t first_ordinal;
+    int64_t first_ns; /* of its first packet; where it has_packets */
+    bool has_packets;
     uint64_t known;                    /* digest of the state blocks before it that its walk knew */
     size_t first_packet, packet_count; /* on its rank: packets in extraction.packets */
     extract_counts counts;             /* on its rank */

@@ -180,6 +180,10 @@ static ws_err options_json(const extraction *x, ws_text *out)
         cJSON_AddStringToObject(root, "filter", o->filter);
     if (x->rules.window_ns > 0)
         cJSON_AddNumberToObject(root, "window", (double)x->rules.window_ns / 1e9);
+    if (x->rules.window_ns > 0) {
+        cJSON_AddStringToObject(root, "window_rule", x->rules.windows_alone ? "alone" : "flows");
+        cJSON_AddStringToObject(root, "window_origin", x->options->windows_from_epoch ? "epoch" : "first");
+    }
     if (o->reservoir > 0) {
         cJSON_AddNumberToObject(root, "reservoir", (double)o->reservoir);
         cJSON_AddStringToObject(root, "reservoir_kind", o->reservoir_balanced ? "balanced" : "uniform");

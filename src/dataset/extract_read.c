@@ -219,13 +219,16 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
     piece->reached = ws_walk_offset(input->walk);
     piece->position = ws_walk_position(input->walk);
     piece->records = piece->counts.records;
+    piece->has_packets = piece->packet_count > 0;
+    piece->first_ns = piece->has_packets ? x->packets[piece->first_packet].time_ns : 0;
     if (piece->position >= input->bytes) /* a round may hold more small files than a process may have open */
         extract_input_release(input);
     return WS_OK;
 }
 
 typedef struct walk_news {
-    uint64_t piece, reached, position, records;
+    uint64_t piece, reached, position, records, has_packets;
+    int64_t first_ns;
 } walk_news;
 
 /* Walks this rank's pieces that are marked, and tells all ranks how far every walk came. */
@@ -244,15 +247,19 @@ static ws_err walk_marked_all(extraction *x)
         if (!piece->walk || piece->empty || piece->rank != x->comm->rank)
             continue;
         local = walk_piece(x, piece);
-        mine[count++] = (walk_news){k, piece->reached, piece->position, piece->records};
+        mine[count++] =
+            (walk_news){k, piece->reached, piece->position, piece->records, piece->has_packets, piece->first_ns};
     }
     ws_err error = ws_agree_all(x->comm, local);
     if (error == WS_OK)
         error = ws_gather_all(x->comm, mine, count * sizeof *mine, (void **)&news, &bytes, NULL);
     for (size_t i = 0; error == WS_OK && i < bytes / sizeof *news; i++) {
-        x->pieces[news[i].piece].reached = news[i].reached;
-        x->pieces[news[i].piece].position = news[i].position;
-        x->pieces[news[i].piece].records = news[i].records;
+        extract_piece *piece = &x->pieces[news[i].piece];
+        piece->reached = news[i].reached;
+        piece->position = news[i].position;
+        piece->records = news[i].records;
+        piece->has_packets = news[i].has_packets != 0;
+        piece->first_ns = news[i].first_ns;
     }
     for (size_t k = 0; k < x->piece_count; k++)
         x->pieces[k].walk = false;
@@ -318,6 +325,10 @@ static ws_err settle_pieces(extraction *x)
         if (piece->empty)
             continue;
         input->records += piece->records;
+        if (piece->has_packets && !input->has_origin) {
+            input->has_origin = true;
+            input->origin_ns = piece->first_ns;
+        }
         if (piece->rank != x->comm->rank)
             continue;
         for (size_t i = 0; i < piece->packet_count; i++)

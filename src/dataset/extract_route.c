@@ -79,6 +79,8 @@ static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_c
 {
     size_t point = 0;
     for (size_t i = x->first_input; i <= x->last_input; i++) {
+        if (!x->options->windows_from_epoch)
+            ws_flow_table_set_window_origin(x->table, x->inputs[i].origin_ns);
         for (bool more = true; more; point++) {
             more = point < x->point_count && x->points[point].input == i;
             uint64_t before = more ? x->points[point].ordinal : UINT64_MAX;

@@ -12,13 +12,6 @@
 
 typedef struct ws_store_writer ws_store_writer;
 
-/* A feature table of a data set's own, float32 [rows, columns], stored as /features/<name>. */
-typedef struct ws_feature_table {
-    const char *name;
-    size_t columns;
-    const char *const *names, *const *units; /* [columns] */
-} ws_feature_table;
-
 typedef struct ws_store_writer_options {
     const char *path; /* final name */
     const char *dataset;

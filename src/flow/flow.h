@@ -15,7 +15,8 @@ typedef struct ws_flow_rules {
     int64_t active_timeout_ns; /* age >= this ends the flow (1800 s) */
     int64_t linger_ns;         /* after RST or FIN exchange, packets without SYN within this still belong (5 s) */
     uint32_t max_packets;      /* packets stored per flow (128); counts and features use all packets */
-    int64_t window_ns;         /* a flow lies in one window of this length (counted from 1970); 0: no windows */
+    int64_t window_ns;         /* a flow lies in one window of this length; 0: no windows */
+    bool windows_alone;        /* nothing but windows ends a flow: one flow a key and window; no time-out, RST, FIN */
     bool direction_by_syn;     /* forward = sender of the SYN where one is seen; default: sender of the first packet */
 } ws_flow_rules;
 extern const ws_flow_rules ws_flow_rules_default;
@@ -65,6 +66,8 @@ typedef struct ws_flow {
     int64_t first_ns, last_ns;     /* time of the first packet; newest time seen */
     uint64_t packets[2], bytes[2]; /* [0] forward, [1] backward; bytes = sum of IP lengths */
     uint64_t payload_bytes[2];
+    uint64_t wire_bytes, wire_squares; /* sums of wire lengths, at most 65,535 each, and of their squares */
+    ws_uint128 gap_squares;            /* sum of squared gaps in ns; the gaps add up to last_ns - first_ns */
     float features[WS_FLOW20_COLUMNS];
     uint32_t packet_count;        /* stored packets, at most max_packets */
     const ws_flow_packet *stored; /* borrowed from the sink call */
@@ -74,6 +77,8 @@ typedef struct ws_flow {
 typedef struct ws_flow_table ws_flow_table;
 WS_MUST ws_err ws_flow_table_create(ws_flow_table **out, const ws_flow_rules *rules);
 void ws_flow_table_destroy(ws_flow_table **table);
+/* Where windows of the input that comes next are counted from; at first 1970. */
+void ws_flow_table_set_window_origin(ws_flow_table *table, int64_t origin_ns);
 
 /* Called for every finished flow, in the order of first_ordinal within one closing point. The flow is borrowed. */
 typedef ws_err (*ws_flow_sink)(void *context, const ws_flow *flow);

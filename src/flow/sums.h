@@ -13,8 +13,9 @@ typedef struct ws_flow_sums {
     ws_uint128 length_squares[2]; /* of IP lengths */
     ws_uint128 gap_squares;       /* of gaps in ns; a gap is what a packet adds to the flow's newest time */
     uint64_t packets[2], lengths[2], payloads[2];
-    int64_t newest;                    /* newest time; also the sum of all gaps */
-    int64_t first_of[2], newest_of[2]; /* by sender; meaningful where packets[] > 0 */
+    uint64_t wire_lengths, wire_squares; /* of all packets; kept by the table */
+    int64_t newest;                      /* newest time; also the sum of all gaps */
+    int64_t first_of[2], newest_of[2];   /* by sender; meaningful where packets[] > 0 */
     int64_t longest_gap;
     uint64_t syn, fin_rst, psh;
     uint32_t longest_length;

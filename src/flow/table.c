@@ -11,6 +11,10 @@
  * hands out what no later packet may join: superseded flows, lingering flows whose linger is over, and flows idle for
  * the idle time-out, both against the newest time of the input; the end of the input hands out all.
  *
+ * Windows (rules.window_ns) cut flows at their edges as well. With windows_alone a flow is what one key has in one
+ * window, whatever that is, also where packets come late: the window is part of what a flow is looked up by. Such a
+ * flow leaves once the input is more than two windows ahead.
+ *
  * Nothing is evicted: memory is bounded by the flows alive at once. Flows stay in the order of their first packets.
  */
 #include "flow/slab.h"
@@ -24,7 +28,7 @@ const ws_flow_rules ws_flow_rules_default = {.idle_timeout_ns = INT64_C(120) * 1
                                              .max_packets = 128,
                                              .direction_by_syn = false};
 
-enum { CHUNK_PACKETS = 4, UNDECIDED = 2 };
+enum { CHUNK_PACKETS = 4, UNDECIDED = 2, WINDOWS_WAITED = 2 };
 
 typedef struct packet_chunk {
     struct packet_chunk *next;
@@ -57,6 +61,7 @@ typedef struct slot {
 
 struct ws_flow_table {
     ws_flow_rules rules;
+    int64_t window_origin_ns;
     ws_flow_counters counters;
     slot *slots; /* open addressing, linear probing, at most half full */
     size_t slot_count, slots_used;
@@ -135,6 +140,7 @@ ws_err ws_flow_table_create(ws_flow_table **out, const ws_flow_rules *rules)
     ws_flow_table *table = NULL;
     WS_TRY(WS_NEW(table));
     table->rules = *rules;
+    table->rules.windows_alone = rules->windows_alone && rules->window_ns > 0;
     table->flows.item_bytes = (sizeof(live_flow) + 15) / 16 * 16;
     table->chunks.item_bytes = (sizeof(packet_chunk) + 15) / 16 * 16;
     ws_err error = WS_OK;
@@ -174,10 +180,25 @@ static int64_t time_between(int64_t from, int64_t to)
     return difference;
 }
 
-/* Whether the packet still belongs to the flow; where not, the flow is over. */
-static bool flow_takes(const ws_flow_rules *rules, live_flow *flow, const ws_packet *packet)
+void ws_flow_table_set_window_origin(ws_flow_table *table, int64_t origin_ns)
 {
-    if (rules->window_ns > 0 && packet->time_ns / rules->window_ns > flow->first_ns / rules->window_ns) {
+    table->window_origin_ns = origin_ns;
+}
+
+/* Number of the window that holds the time. */
+static int64_t window_of(const ws_flow_table *table, int64_t time_ns)
+{
+    const int64_t since = time_between(table->window_origin_ns, time_ns), length = table->rules.window_ns;
+    return since / length - (since % length < 0);
+}
+
+/* Whether the packet still belongs to the flow; where not, the flow is over. */
+static bool flow_takes(const ws_flow_table *table, live_flow *flow, const ws_packet *packet)
+{
+    const ws_flow_rules *rules = &table->rules;
+    if (rules->windows_alone)
+        return true; /* found by its window */
+    if (rules->window_ns > 0 && window_of(table, packet->time_ns) > window_of(table, flow->first_ns)) {
         if (flow->state != STATE_LINGERING)
             flow->end = WS_FLOW_END_ACTIVE;
         flow->state = STATE_OVER;
@@ -263,9 +284,12 @@ static ws_err flow_append(ws_flow_table *table, live_flow *flow, const ws_packet
         WS_TRY(flow_store(table, flow, packet, sender, offset_ns));
     table->counters.negative_gaps +=
         ws_flow_sums_add(&flow->sums, sender, offset_ns, packet->ip_length, packet->payload_length, packet->tcp_flags);
+    const uint64_t wire = packet->wire_length < UINT16_MAX ? packet->wire_length : UINT16_MAX;
+    flow->sums.wire_lengths += wire;
+    flow->sums.wire_squares += wire * wire;
     if (flow->syn_sender == UNDECIDED && (packet->tcp_flags & WS_TCP_SYN)) /* the answer to a SYN has ACK */
         flow->syn_sender = (uint8_t)(packet->tcp_flags & WS_TCP_ACK ? 1 - sender : sender);
-    if (flow->state == STATE_OPEN && packet->protocol == 6)
+    if (flow->state == STATE_OPEN && packet->protocol == 6 && !table->rules.windows_alone)
         flow_watch_end(flow, packet, sender);
     return WS_OK;
 }
@@ -320,6 +344,8 @@ static void fetch_slot(const ws_flow_table *table, const ws_packet *packet, arri
 {
     ws_flow_key_of(packet, &next->key, &next->source_is_low);
     next->hash = ws_flow_key_hash(&next->key);
+    if (table->rules.windows_alone) /* times an odd number: a key has another hash in every window */
+        next->hash += (uint64_t)window_of(table, packet->time_ns) * UINT64_C(0x9e3779b97f4a7c15);
     __builtin_prefetch(&table->slots[home_of(table, next->hash)]);
 }
 
@@ -347,7 +373,7 @@ static ws_err add_packet(ws_flow_table *table, const ws_packet *packet, const ar
         WS_TRY(slots_double(table));
     int sender = from->source_is_low ? 0 : 1;
     slot *at = slot_find(table, &from->key, from->hash);
-    if (at->flow == NULL || !flow_takes(&table->rules, at->flow, packet))
+    if (at->flow == NULL || !flow_takes(table, at->flow, packet))
         WS_TRY(flow_start(table, at, &from->key, from->hash, packet, sender));
     WS_TRY(flow_append(table, at->flow, packet, sender));
     table->counters.packets++;
@@ -374,8 +400,14 @@ ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packets, size_t 
 }
 
 /* Whether the flow leaves at a closing point; sets its end where that is decided only now. */
-static bool flow_leaves(const ws_flow_rules *rules, live_flow *flow, int64_t newest_ns, bool input_ends)
+static bool flow_leaves(const ws_flow_table *table, live_flow *flow, int64_t newest_ns, bool input_ends)
 {
+    const ws_flow_rules *rules = &table->rules;
+    if (rules->windows_alone) {
+        const int64_t behind = window_of(table, newest_ns) - window_of(table, flow->first_ns);
+        flow->end = behind > 0 ? WS_FLOW_END_ACTIVE : WS_FLOW_END_INPUT;
+        return input_ends || behind > WINDOWS_WAITED;
+    }
     if (flow->state == STATE_OVER)
         return true;
     if (flow->state == STATE_LINGERING)
@@ -409,6 +441,9 @@ static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_
                     .left_at = ordinal,
                     .first_ns = live->first_ns,
                     .last_ns = live->first_ns + live->sums.newest,
+                    .wire_bytes = live->sums.wire_lengths,
+                    .wire_squares = live->sums.wire_squares,
+                    .gap_squares = live->sums.gap_squares,
                     .packet_count = live->stored,
                     .stored = table->stored};
     for (int i = 0; i < 2; i++) {
@@ -458,7 +493,7 @@ ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newes
         live_flow *flow = table->order[i];
         if (i + FETCH_AHEAD < table->order_count)
             fetch_leaving(table, table->order[i + FETCH_AHEAD], table->order[i + FETCH_AHEAD / 2]);
-        if (!flow_leaves(&table->rules, flow, newest_ns, input_ends)) {
+        if (!flow_leaves(table, flow, newest_ns, input_ends)) {
             table->order[kept++] = flow;
             continue;
         }

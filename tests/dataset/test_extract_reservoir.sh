@@ -41,7 +41,7 @@ grep -q '"rows":100' described
 grep -q '"flows":1200' described
 
 # windows of 10 s: no flow reaches over an edge, no packet is lost, and there are more flows
-extract windows.h5 --set window=10
+extract windows.h5 --set window=10 --set window_rule=flows --set window_origin=epoch
 [ "$(column windows.h5 row_hash | wc -l)" -gt 1200 ]
 "$WIRESWEEP" export windows.h5 | awk -F, '
     NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
@@ -49,6 +49,22 @@ extract windows.h5 --set window=10
       if (first != last) { print; exit 1 } }'
 sum() { "$WIRESWEEP" export "$1" | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } { n += $at["packets_forward"] + $at["packets_backward"] } END { print n }'; }
 [ "$(sum all.h5)" = "$(sum windows.h5)" ]
+
+# alone, and counted from the first packet of each capture: a 5-tuple has one row a window, and that row all its packets
+extract alone.h5 --set window=10
+[ "$(sum all.h5)" = "$(sum alone.h5)" ]
+"$WIRESWEEP" extract -q --packets 2 -o a.h5 --set window=10 in/a.pcap
+start_a=$(column a.h5 first_ns | sort -n | head -n 1)
+"$WIRESWEEP" export a.h5 | awk -F, -v origin="$start_a" '
+    # differences of nanoseconds since 1970 do not fit a double: whole seconds and the rest apart
+    function seconds(t) { return substr(t, 1, length(t) - 9) - substr(origin, 1, length(origin) - 9) + (substr(t, length(t) - 8) - substr(origin, length(origin) - 8)) / 1e9 }
+    function window(t) { return int(seconds(t) / 10 + 1e-12) }
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    { first = window($at["first_ns"]); last = window($at["last_ns"])
+      if (first != last || seen[$at["key_hash"] " " first]++) { print "window " first " " last ": " $0; exit 1 } }'
+same_everywhere "windows alone" "2:100000 3:5000" --dataset mawi --set window=3 in
+same_everywhere "windows alone in little memory" "1:100000 2:1000000000" --dataset mawi --set window=3 --memory 1M in
+[ "$(extract_hash 2 50000 --set window=3 in)" = "$(extract_hash 2 50000 --set window=3 --memory 1M in)" ]
 
 status=0
 "$WIRESWEEP" extract -q --set reservoir=5 --set reservoir_kind=balanced -o none.h5 in 2>messages || status=$?

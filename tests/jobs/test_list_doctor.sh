@@ -13,7 +13,7 @@ for name in models operators features; do
     [ -n "$text" ] || fail "list $name is empty"
     printf '%s\n' "$text" >"list_$name.txt"
     "$WIRESWEEP" list "$name" --json >list.json
-    [ "$(jq -r '.[].name' list.json)" = "$(awk '{ print $1 }' "list_$name.txt")" ] || fail "list $name --json differs from list $name"
+    [ "$(jq -r '.[].name' list.json)" = "$(sed 's/  .*//' "list_$name.txt")" ] || fail "list $name --json differs from list $name"
     jq -e 'all(.help != "" and .help != null)' list.json >/dev/null || fail "list $name --json lacks a help text"
 done
 for name in datasets metrics protocols jobs; do
