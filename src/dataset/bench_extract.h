@@ -2,6 +2,7 @@
 #ifndef WS_DATASET_BENCH_EXTRACT_H
 #define WS_DATASET_BENCH_EXTRACT_H
 
+#include "cluster/cluster.h"
 #include "core/core.h"
 
 /* What the bare program found; shown, so that nothing of its work can be left out by the compiler. */
@@ -15,5 +16,8 @@ typedef struct bench_ceiling {
  * squares of lengths and gaps, batched and fetched ahead. No time-outs, no sequences, no output. WS_E_UNSUPPORTED for
  * other captures. */
 WS_MUST ws_err bench_ceiling_run(const char *path, bench_ceiling *out);
+
+/* Many small captures, in the folder. */
+WS_MUST ws_err bench_small_files_all(const ws_comm *comm, const char *folder, ws_bench_report *report);
 
 #endif

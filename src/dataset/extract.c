@@ -131,13 +131,17 @@ static ws_err check_stop_all(const ws_comm *comm, const char *output)
     return error;
 }
 
+uint64_t extract_round_bytes(const extraction *x)
+{
+    uint64_t bytes = (uint64_t)x->options->round_bytes;
+    if (bytes == 0)
+        bytes = x->comm->size > 1 ? (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size : ROUND_BYTES_ALONE;
+    return bytes > ROUND_BYTES_LEAST ? bytes : ROUND_BYTES_LEAST;
+}
+
 static ws_err rounds_all(extraction *x, ws_progress *progress)
 {
-    uint64_t step = (uint64_t)x->options->round_bytes;
-    if (step == 0)
-        step = x->comm->size > 1 ? (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size : ROUND_BYTES_ALONE;
-    if (step < ROUND_BYTES_LEAST)
-        step = ROUND_BYTES_LEAST;
+    const uint64_t step = extract_round_bytes(x);
     x->content_limit = step * ROUND_CONTENT;
     while (x->round_begin < x->total_bytes) {
         WS_TRY(check_stop_all(x->comm, x->options->output));

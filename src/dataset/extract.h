@@ -185,6 +185,8 @@ typedef struct extraction {
 /* The clock goes on in another phase; returns the one before. */
 ws_extract_phase extract_enter(extraction *x, ws_extract_phase phase);
 
+uint64_t extract_round_bytes(const extraction *x); /* input that all ranks read before they exchange */
+
 /* extract_inputs.c */
 WS_MUST ws_err extract_inputs_open_all(extraction *x);
 WS_MUST ws_err extract_input_use(extract_input *input, uint32_t index); /* opens it for walking */

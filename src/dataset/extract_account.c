@@ -132,6 +132,10 @@ static ws_err counters_json_all(const extraction *x, const table_totals *totals,
     static const char *const ends[5] = {"idle", "active", "rst", "fin", "input"};
     ws_text label_text = {0};
     WS_TRY(ws_labels_report_all(x->comm, x->labels, labels, &label_text));
+    if (x->comm->rank > 0) { /* the first rank writes it, and there may be many inputs */
+        ws_text_destroy(&label_text);
+        return WS_OK;
+    }
     cJSON *root = cJSON_CreateObject();
     extract_counts total = total_counts(x);
     cJSON_AddItemToObject(root, "sum", counts_json(&total));

@@ -279,21 +279,60 @@ static int least_loaded(const uint64_t *load, int ranks)
     return least;
 }
 
-/* Who reads the inputs that cannot be split, and who hashes what. */
+typedef struct dealt_input {
+    uint64_t bytes;
+    size_t input;
+} dealt_input;
+
+static int larger_first(const void *a, const void *b)
+{
+    const dealt_input *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes ? -1 : 1;
+    return x->input < y->input ? -1 : x->input > y->input;
+}
+
+/* Largest first, each to the rank that has least so far (Graham, 1969): the last ones even out. */
+static void deal(dealt_input *inputs, size_t count, int ranks, uint64_t *load, int *rank_of)
+{
+    qsort(inputs, count, sizeof *inputs, larger_first);
+    for (size_t i = 0; i < count; i++) {
+        rank_of[inputs[i].input] = least_loaded(load, ranks);
+        load[rank_of[inputs[i].input]] += inputs[i].bytes;
+    }
+}
+
+/* Who reads the inputs that cannot be split, evenly within about every round, since all ranks wait for its end; and who
+ * hashes what, which goes on all the time. */
 static ws_err deal_out(extraction *x)
 {
     const int ranks = x->comm->size;
-    uint64_t *reading = NULL, *hashing = NULL;
-    WS_TRY(ws_arena_alloc(x->arena, &reading, (size_t)ranks, sizeof *reading));
-    WS_TRY(ws_arena_alloc(x->arena, &hashing, (size_t)ranks, sizeof *hashing));
+    const uint64_t round = extract_round_bytes(x);
+    uint64_t *load = NULL, held = 0;
+    int *rank_of = NULL;
+    dealt_input *inputs = NULL;
+    size_t count = 0;
+    WS_TRY(ws_arena_alloc(x->arena, &load, (size_t)ranks * 2, sizeof *load));
+    WS_TRY(ws_arena_alloc(x->arena, &rank_of, x->input_count, sizeof *rank_of));
+    WS_TRY(ws_arena_alloc(x->arena, &inputs, x->input_count, sizeof *inputs));
     for (size_t i = 0; i < x->input_count; i++) {
-        extract_input *input = &x->inputs[i];
-        input->reader = input->splittable ? -1 : least_loaded(reading, ranks);
-        if (!input->splittable)
-            reading[input->reader] += input->bytes;
-        input->hasher = least_loaded(hashing, ranks);
-        hashing[input->hasher] += input->bytes;
+        rank_of[i] = -1;
+        if (!x->inputs[i].splittable)
+            inputs[count++] = (dealt_input){x->inputs[i].bytes, i};
+        held += x->inputs[i].bytes;
+        if (held < round && i + 1 < x->input_count)
+            continue;
+        deal(inputs, count, ranks, load, rank_of);
+        count = 0;
+        held = 0;
     }
+    for (size_t i = 0; i < x->input_count; i++) {
+        x->inputs[i].reader = rank_of[i];
+        inputs[i] = (dealt_input){x->inputs[i].bytes, i};
+    }
+    deal(inputs, x->input_count, ranks, load + ranks, rank_of);
+    for (size_t i = 0; i < x->input_count; i++)
+        x->inputs[i].hasher = rank_of[i];
     return WS_OK;
 }
 
