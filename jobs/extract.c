@@ -10,7 +10,7 @@
 typedef struct extract_job {
     ws_job_common common;
     const char *dataset, *config, *labels, *filter, *output, *memory, *key;
-    ws_string_list set;
+    ws_string_list set, protocols;
     int64_t packets;
     int endpoints, on_error;
 } extract_job;
@@ -22,6 +22,8 @@ static const ws_option fields[] = {
     WS_OPTION_PATH(extract_job, labels, NULL, "label file or directory of the data set"),
     WS_OPTION_LIST(extract_job, set, NULL, "KEY=VALUE: one of the settings below; may be repeated"),
     WS_OPTION_STRING(extract_job, filter, NULL, "only packets that match (pcap-filter(7)), e.g. 'tcp port 443'"),
+    WS_OPTION_LIST(extract_job, protocols, NULL,
+                   "kept as flows besides TCP and UDP: names and numbers (icmp,sctp,gre,89), or all"),
     WS_OPTION_INT(extract_job, packets, 128, 0, 65536, "packets stored per flow; counts and features use all"),
     WS_OPTION_ENUM(extract_job, endpoints, "drop", "drop|keyed|prefix|plain",
                    "what is stored of addresses; prefix: Crypto-PAn"),
@@ -234,6 +236,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .key_file = job->key,
                                         .direction_by_syn = settings.direction == 1,
                                         .filter = job->filter,
+                                        .protocols = job->protocols,
                                         .inner_packets = settings.tunnels == 1,
                                         .window = settings.window,
                                         .windows_alone = settings.window_rule == 0,

@@ -19,7 +19,7 @@
     S(network_truncated, "captured bytes end inside the IP header")                                                    \
     S(network_malformed, "IP header contradicts itself")                                                               \
     S(fragment_later, "later fragment of an IP packet (carries no ports)")                                             \
-    S(protocol_other, "neither TCP nor UDP")                                                                           \
+    S(protocol_other, "neither TCP nor UDP (--protocols keeps more)")                                                  \
     S(transport_truncated, "captured bytes end inside the TCP or UDP header")                                          \
     S(transport_malformed, "TCP or UDP header contradicts itself")                                                     \
     S(filtered, "left out by --filter")
@@ -71,10 +71,13 @@ typedef struct ws_packet {
     uint16_t header_length;             /* IP + transport headers */
     uint16_t window;                    /* TCP, unscaled; 0 for UDP */
     uint32_t sequence, acknowledgement; /* TCP */
-    uint8_t protocol;                   /* 6 TCP, 17 UDP */
+    uint8_t protocol;                   /* 6 TCP, 17 UDP; others by ws_packet_decode_other */
     uint8_t tcp_flags;                  /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 */
     uint8_t ip_version;
-    uint8_t reserved[5]; /* zero */
+    uint8_t reserved;        /* zero */
+    uint32_t ip_offset;      /* of the IP header in its frame */
+    uint16_t network_length; /* the part of header_length that is IP's */
+    uint16_t reserved_too;   /* zero */
 } ws_packet;
 enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_ACK = 16, WS_TCP_URG = 32 };
 
@@ -92,6 +95,19 @@ ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_
  * UDP, with all of its lengths; where none can be decoded, the outer packet as above. */
 ws_skip ws_packet_decode_inner(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
                                int64_t time_ns, ws_packet *out);
+
+/* After WS_SKIP_protocol_other: the packet is one of a flow all the same. SCTP, DCCP and UDP-Lite have ports; others have
+ * ports 0, ICMP too, whose request and answer differ in their types and belong together. Of these, ICMP, ICMPv6, IGMP,
+ * GRE, ESP and AH have a header of 8, 8, 8, 4, 8 and 12 bytes, its fixed part; what follows is payload. Any other
+ * protocol has no header. */
+ws_skip ws_packet_decode_other(const uint8_t *frame, ws_packet *packet);
+
+/* IP protocols by number. */
+typedef struct ws_ip_protocols {
+    bool kept[256];
+} ws_ip_protocols;
+/* Adds names ("icmp"), numbers ("89"), or "all". */
+WS_MUST ws_err ws_ip_protocols_read(const ws_string_list *names, ws_ip_protocols *out);
 
 typedef enum ws_capture_format { WS_CAPTURE_PCAP, WS_CAPTURE_PCAPNG } ws_capture_format;
 

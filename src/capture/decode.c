@@ -133,6 +133,7 @@ static ws_skip decode_network(frame_cursor *cursor, int link_type, ws_packet *pa
     if ((version != 4 && version != 6) || (link_type == 228 && version != 4) || (link_type == 229 && version != 6))
         return WS_SKIP_network_malformed;
     packet->ip_version = (uint8_t)version;
+    packet->ip_offset = cursor->at;
     return version == 4 ? decode_ipv4(cursor, packet) : decode_ipv6(cursor, packet);
 }
 
@@ -142,6 +143,7 @@ static inline ws_skip decode_packet(frame_cursor *cursor, int link_type, ws_pack
     const ws_skip skip = decode_network(cursor, link_type, packet);
     if (skip != WS_SKIP_NONE)
         return skip;
+    packet->network_length = packet->header_length;
     if (packet->protocol == PROTOCOL_TCP)
         return decode_tcp(cursor, packet);
     if (packet->protocol == PROTOCOL_UDP)

@@ -3,7 +3,7 @@
  * STORE SCHEMA (root attribute `schema` = WS_STORE_SCHEMA; h5dump, h5py and HDFView read it). n flows, m packets.
  *
  *   /                     attributes: schema and rows (int64), dataset, version, endpoints, content_hash (texts)
- *   /flows/protocol       uint8 [n]     6 TCP, 17 UDP
+ *   /flows/protocol       uint8 [n]     6 TCP, 17 UDP; any other with --protocols, with ports 0 where it has none
  *   /flows/first_ns       int64 [n]     time of the first packet, ns since 1970 UTC
  *   /flows/last_ns        int64 [n]     newest time seen
  *   /flows/packets_forward, packets_backward, bytes_forward, bytes_backward, payload_forward, payload_backward
@@ -67,13 +67,14 @@ typedef struct ws_extract_options {
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
-    bool direction_by_syn;   /* or the data set's rules say so */
-    const char *filter;      /* pcap-filter(7) expression; NULL: none */
-    bool inner_packets;      /* packets inside of tunnels stand for their frames */
-    double window;           /* seconds; 0: the data set's; ws_flow_rules.window_ns */
-    bool windows_alone;      /* ws_flow_rules.windows_alone */
-    bool windows_from_epoch; /* counted from 1970, not from the input's first packet */
-    int64_t reservoir;       /* rows stored of all flows; 0: all (extract_reservoir.c) */
+    bool direction_by_syn;    /* or the data set's rules say so */
+    const char *filter;       /* pcap-filter(7) expression; NULL: none */
+    ws_string_list protocols; /* kept as flows besides TCP and UDP; ws_ip_protocols_read */
+    bool inner_packets;       /* packets inside of tunnels stand for their frames */
+    double window;            /* seconds; 0: the data set's; ws_flow_rules.window_ns */
+    bool windows_alone;       /* ws_flow_rules.windows_alone */
+    bool windows_from_epoch;  /* counted from 1970, not from the input's first packet */
+    int64_t reservoir;        /* rows stored of all flows; 0: all (extract_reservoir.c) */
     bool reservoir_balanced;
     int64_t reservoir_seed;
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */

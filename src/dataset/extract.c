@@ -57,6 +57,7 @@ static ws_err choose_rules(extraction *x)
     if (options->window > 0)
         x->rules.window_ns = (int64_t)(options->window * 1e9 + 0.5);
     x->rules.windows_alone = options->windows_alone;
+    WS_TRY(ws_ip_protocols_read(&options->protocols, &x->protocols));
     x->rules.max_packets = (uint32_t)options->packets;
     x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;
     return WS_OK;

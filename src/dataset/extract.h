@@ -136,7 +136,8 @@ typedef struct extraction {
     skipped_input *skipped;
     size_t skipped_count;
     uint64_t total_bytes;
-    ws_packet_filter *filter; /* NULL without --filter */
+    ws_packet_filter *filter;  /* NULL without --filter */
+    ws_ip_protocols protocols; /* flows besides those of TCP and UDP */
 
     /* the round */
     uint64_t round_begin, round_end; /* in the concatenation of all inputs as they are stored */

@@ -182,6 +182,10 @@ static ws_err options_json(const extraction *x, ws_text *out)
     cJSON_AddStringToObject(root, "tunnels", o->inner_packets ? "inner" : "outer");
     if (o->filter != NULL)
         cJSON_AddStringToObject(root, "filter", o->filter);
+    if (o->protocols.count > 0)
+        cJSON_AddItemToObject(
+            root, "protocols",
+            cJSON_CreateStringArray((const char *const *)o->protocols.items, (int)o->protocols.count));
     if (x->rules.window_ns > 0)
         cJSON_AddNumberToObject(root, "window", (double)x->rules.window_ns / 1e9);
     if (x->rules.window_ns > 0) {
