@@ -47,10 +47,12 @@ static ws_skip decode_ipv4(frame_cursor *cursor, ws_packet *packet)
 
 static bool is_extension(unsigned next)
 {
-    return next == 0 || next == 43 || next == 44 || next == 51 || next == 60;
+    return next == 0 || next == 43 || next == 44 || next == 51 || next == 60 || next == 135 || next == 139 ||
+           next == 140;
 }
 
-/* Walks the extension headers (hop-by-hop 0, routing 43, fragment 44, AH 51, destination options 60). */
+/* Walks the extension headers (RFC 7045; hop-by-hop 0, routing 43, fragment 44, AH 51, destination options 60, mobility
+ * 135, HIP 139, Shim6 140). */
 static ws_skip decode_ipv6(frame_cursor *cursor, ws_packet *packet)
 {
     if (ws_cursor_left(cursor) < IPV6_HEADER)

@@ -184,6 +184,8 @@ static void ipv6_extension_headers(void **state)
         {44, "11 00 0001 00000007", WS_SKIP_NONE},           /* first fragment */
         {44, "11 00 0008 00000007", WS_SKIP_fragment_later}, /* offset 8 */
         {44, "3a 00 fff9 00000007", WS_SKIP_fragment_later},
+        {135, "8b 00 000000000000 8c 00 000000000000 11 01 0500000000000000000000000000",
+         WS_SKIP_NONE}, /* mobility, HIP, Shim6 */
         {59, "", WS_SKIP_protocol_other},
         {50, "0000000100000001", WS_SKIP_protocol_other},     /* ESP */
         {0, "11 ff 010400000000", WS_SKIP_network_malformed}, /* longer than the packet */
