@@ -3,7 +3,7 @@
 #include <string.h>
 #include "cluster/cluster.h"
 
-enum { MESSAGE_BYTES = 1 << 24, TAG = 71 };
+enum { MESSAGE_BYTES = 1 << 24, TAG = 71, SMALL_TAG = 72 };
 
 typedef struct traffic {
     const ws_comm *comm;
@@ -118,4 +118,16 @@ done:
     free(t.requests);
     free(memory);
     return error;
+}
+
+ws_err ws_send(const ws_comm *comm, int to, const void *data, size_t bytes)
+{
+    WS_MPI(MPI_Send(data, (int)bytes, MPI_BYTE, to, SMALL_TAG, comm->mpi));
+    return WS_OK;
+}
+
+ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes)
+{
+    WS_MPI(MPI_Recv(data, (int)bytes, MPI_BYTE, from, SMALL_TAG, comm->mpi, MPI_STATUS_IGNORE));
+    return WS_OK;
 }

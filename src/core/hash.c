@@ -41,6 +41,18 @@ ws_digest ws_sha256_finish(ws_sha256 *hash)
     return digest;
 }
 
+_Static_assert(sizeof(SHA256_CTX) == WS_SHA256_STATE_BYTES, "the state of an unfinished hash");
+
+void ws_sha256_save(const ws_sha256 *hash, uint8_t state[WS_SHA256_STATE_BYTES])
+{
+    memcpy(state, &hash->state, WS_SHA256_STATE_BYTES);
+}
+
+void ws_sha256_restore(ws_sha256 *hash, const uint8_t state[WS_SHA256_STATE_BYTES])
+{
+    memcpy(&hash->state, state, WS_SHA256_STATE_BYTES);
+}
+
 ws_digest ws_sha256_of(const void *data, size_t bytes)
 {
     ws_digest digest;

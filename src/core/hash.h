@@ -13,6 +13,10 @@ WS_MUST ws_err ws_sha256_create(ws_sha256 **out);
 void ws_sha256_destroy(ws_sha256 **hash);
 void ws_sha256_update(ws_sha256 *hash, const void *data, size_t bytes);
 ws_digest ws_sha256_finish(ws_sha256 *hash); /* and starts anew */
+/* An unfinished hash on its way to another process of this program on the same kind of machine. */
+enum { WS_SHA256_STATE_BYTES = 112 };
+void ws_sha256_save(const ws_sha256 *hash, uint8_t state[WS_SHA256_STATE_BYTES]);
+void ws_sha256_restore(ws_sha256 *hash, const uint8_t state[WS_SHA256_STATE_BYTES]);
 ws_digest ws_sha256_of(const void *data, size_t bytes);
 WS_MUST ws_err ws_sha256_file(const char *path, ws_digest *out);
 void ws_digest_hex(const ws_digest *digest, char out[65]);

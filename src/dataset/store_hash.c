@@ -231,19 +231,19 @@ static ws_err combine(ws_sha256 *hash, const hashed_list *list, int size, const 
     return WS_OK;
 }
 
-static ws_err find_known(hashed_list *list, const ws_block_hash *known, size_t known_count)
+static ws_err find_known(hashed_list *list, const ws_known_digests *known, size_t known_count)
 {
     for (size_t i = 0; i < list->count; i++)
         for (size_t k = 0; k < known_count; k++)
             if (strcmp(list->items[i].path, known[k].path) == 0) {
-                WS_CHECK(known[k].count == list->items[i].blocks, INTERNAL, "%s has %llu blocks, %zu were hashed",
-                         known[k].path, (unsigned long long)list->items[i].blocks, known[k].count);
+                WS_CHECK(known[k].count == list->items[i].blocks, INTERNAL, "%s has %llu blocks, %llu were hashed",
+                         known[k].path, (unsigned long long)list->items[i].blocks, (unsigned long long)known[k].count);
                 list->items[i].known = known[k].digests;
             }
     return WS_OK;
 }
 
-static ws_err hash_content(const ws_comm *comm, hid_t file, ws_sha256 *hash, const ws_block_hash *known,
+static ws_err hash_content(const ws_comm *comm, hid_t file, ws_sha256 *hash, const ws_known_digests *known,
                            size_t known_count, char hex[65])
 {
     hashed_list list = {0};
@@ -271,7 +271,7 @@ ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path, char hex
     return WS_OK;
 }
 
-ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws_block_hash *known, size_t known_count,
+ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws_known_digests *known, size_t known_count,
                          char hex[65])
 {
     hid_t file = -1;

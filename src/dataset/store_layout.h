@@ -92,22 +92,50 @@ WS_MUST ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, c
                                        uint64_t first_row, uint64_t count, uint32_t *out);
 
 /* ---------------------------------------------------------------- store_blocks.c, store_hash.c: the content hash */
-/* The digests of one column's blocks, taken while it is written; values little endian, no texts. */
+/* The digests of one column's blocks, taken while ranks write it, share by share; values little endian. */
+typedef struct ws_hashed_block {
+    uint64_t number;
+    ws_digest digest;
+} ws_hashed_block;
 typedef struct ws_block_hash {
     const char *path; /* borrowed */
     size_t row_bytes;
+    bool text;
     ws_sha256 *hash;
-    uint64_t rows; /* in the block that is not full yet */
-    ws_digest *digests;
+    uint8_t state[WS_SHA256_STATE_BYTES]; /* of the block that the rows up to now leave unfinished */
+    ws_hashed_block *done;                /* by this rank */
     size_t count, capacity;
 } ws_block_hash;
-WS_MUST ws_err ws_block_hash_create(ws_block_hash *out, const char *path, size_t row_bytes);
+/* Which rank holds the row before this rank's share of a window, and which the one behind; -1: none. */
+typedef struct ws_share_chain {
+    int before, behind;
+} ws_share_chain;
+WS_MUST ws_err ws_block_hash_create(ws_block_hash *out, const char *path, size_t row_bytes, bool text);
 void ws_block_hash_destroy(ws_block_hash *blocks);
-WS_MUST ws_err ws_block_hash_add(ws_block_hash *blocks, const void *values, uint64_t rows);
-WS_MUST ws_err ws_block_hash_finish(ws_block_hash *blocks);
-/* As ws_store_compute_hash_all, without reading the columns whose digests are `known`. */
-WS_MUST ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws_block_hash *known, size_t known_count,
-                                 char hex[65]);
+WS_MUST ws_err ws_block_hash_reserve(ws_block_hash *blocks,
+                                     uint64_t rows); /* so that adding as many cannot fail for memory */
+/* Rows [begin, begin + count): this rank's share of a window; shares follow one another in rank order, and so do windows.
+ * The ranks of a chain call it together. */
+WS_MUST ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, const ws_share_chain *chain,
+                                 uint64_t begin, uint64_t count, const void *values);
+/* After a window: every rank gets the states that `last`, the rank with its last rows, holds. */
+WS_MUST ws_err ws_block_hash_carry_all(const ws_comm *comm, ws_block_hash *blocks, size_t count, int last);
+/* The last block, where it is not full; on one rank. */
+WS_MUST ws_err ws_block_hash_end(ws_block_hash *blocks, uint64_t total_rows);
+
+/* All block digests of a column, in order. */
+typedef struct ws_known_digests {
+    const char *path; /* borrowed */
+    ws_digest *digests;
+    uint64_t count;
+} ws_known_digests;
+/* Those of all ranks; *out [count], to be freed by ws_known_digests_destroy. */
+WS_MUST ws_err ws_block_hash_gather_all(const ws_comm *comm, const ws_block_hash *blocks, size_t count,
+                                        ws_known_digests **out);
+void ws_known_digests_destroy(ws_known_digests **known, size_t count);
+/* As ws_store_compute_hash_all, without reading the columns whose digests are known. */
+WS_MUST ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws_known_digests *known,
+                                 size_t known_count, char hex[65]);
 
 /* ---------------------------------------------------------------- store_provenance.c: the parts one rank writes */
 WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);

@@ -93,6 +93,35 @@ static void test_many_rows(void **state)
     }
 }
 
+/* Content hashes are taken on the way: reading the file finds the same, wherever blocks end in the ranks' shares: windows of
+ * one batch, of several, of fewer rows than ranks, and texts. */
+static void test_hash_on_the_way(void **state)
+{
+    (void)state;
+    char hash[65], again[65], first[65] = "";
+    const uint64_t shapes[][2] = {/* rows a batch, bytes a window */ {140000, 1}, {50000, 1}, {9000, 3 << 20}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        made_store store = {.path = in_folder("way.h5"),
+                            .seed = 3,
+                            .count = 140000,
+                            .batch = shapes[i][0],
+                            .max_packets = 4,
+                            .endpoints = "plain",
+                            .window_bytes = shapes[i][1]};
+        ok(write_store(&world, &store, hash));
+        ok(ws_store_compute_hash_all(&world, store.path, again));
+        assert_string_equal(hash, again);
+        if (i == 0)
+            memcpy(first, hash, sizeof first);
+        assert_string_equal(hash, first);
+    }
+    made_store store = {
+        .path = in_folder("small.h5"), .seed = 4, .count = 70, .batch = 3, .max_packets = 2, .window_bytes = 1};
+    ok(write_store(&world, &store, hash));
+    ok(ws_store_compute_hash_all(&world, store.path, again));
+    assert_string_equal(hash, again);
+}
+
 static void check_numbers(const ws_store *store, const made_flows *made)
 {
     uint32_t *sessions = calloc(made->count, sizeof *sessions), *hosts = calloc(made->count, sizeof *hosts);
@@ -239,7 +268,8 @@ static void test_given_up(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranks_do_not_show), cmocka_unit_test(test_many_rows), cmocka_unit_test(test_reads_back),
+        cmocka_unit_test(test_ranks_do_not_show), cmocka_unit_test(test_many_rows),
+        cmocka_unit_test(test_hash_on_the_way),   cmocka_unit_test(test_reads_back),
         cmocka_unit_test(test_empty_store),       cmocka_unit_test(test_given_up),
     };
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)

@@ -1,0 +1,75 @@
+/* Inside the store's writer: what its files share.
+ *
+ *   store_write.c   begins a store, takes batches, ends it
+ *   store_window.c  writes and hashes what was held, all ranks together
+ *   store_spread.c  gives every rank adjacent rows where it holds scattered ones
+ *   store_ids.c, store_blocks.c, store_space.c, store_provenance.c  see store_layout.h
+ */
+#ifndef WS_DATASET_STORE_WRITER_H
+#define WS_DATASET_STORE_WRITER_H
+
+#include "dataset/store_layout.h"
+
+/* Records with consecutive numbers, of those a rank holds. */
+typedef struct ws_number_run {
+    uint64_t number, count;
+} ws_number_run;
+
+/* Rows or packets of this rank's part of the window, ascending. */
+typedef struct ws_held {
+    void *records;
+    size_t count, capacity, record_bytes;
+    ws_number_run *runs;
+    size_t run_count, run_capacity;
+} ws_held;
+
+/* Records of one share of the window, in order. */
+typedef struct ws_share {
+    void *records;
+    uint64_t begin, count; /* numbers */
+    void *owned;           /* the same memory where it is to be freed */
+} ws_share;
+/* Gives every rank its even share of [begin, begin + total), in order. */
+WS_MUST ws_err ws_store_spread_all(const ws_comm *comm, const ws_held *from, uint64_t begin, uint64_t total,
+                                   ws_share *out);
+
+struct ws_store_writer {
+    ws_comm comm;
+    char *path, *partial;
+    ws_string_list inputs; /* borrowed from the caller until finish */
+    size_t level_count;
+    uint64_t window_bytes;
+    ws_row_maker maker;
+    ws_dense_ids *sessions, *hosts;
+    hid_t file, collective;
+    ws_store_column
+        *columns; /* of ws_store_row; the first column_count of `datasets`; behind them the features, then packets */
+    hid_t *datasets;
+    size_t column_count, dataset_count, dataset_total; /* datasets: open now, in all */
+    ws_block_hash *blocks;                             /* of the datasets */
+    char **names;                                      /* of label columns, owned */
+    ws_held rows, packets;                             /* of ws_store_row, of ws_flow_packet */
+    ws_held values;                                    /* of the store's own feature table; flow20 lies in the rows */
+    ws_feature_table features;
+    bool own_features;
+    char *feature_path;     /* owned */
+    unsigned char **packed; /* [dataset_total] columns of a share on their way to the file, in `buffer` */
+    unsigned char *buffer;
+    size_t buffer_capacity;
+    ws_identity *identities; /* of the window's rows, and their numbers */
+    uint32_t *numbers;
+    size_t identity_capacity, number_capacity;
+    uint64_t batches;                                                  /* in the window */
+    uint64_t total_rows, total_packets, written_rows, written_packets; /* the same on every rank */
+    uint64_t reserved;                                                 /* of the file, by rank 0 */
+    double seconds;                                                    /* in windows */
+    bool sealed;
+};
+
+/* What is held goes to the file. */
+WS_MUST ws_err ws_store_write_window_all(ws_store_writer *writer);
+uint64_t ws_store_dataset_rows(const ws_store_writer *writer, size_t d); /* with that one more row */
+/* One more row of /flows/packet_start behind those of all windows. */
+WS_MUST ws_err ws_store_write_last_start_all(ws_store_writer *writer);
+
+#endif
