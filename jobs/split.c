@@ -5,7 +5,7 @@
 
 typedef struct split_options {
     ws_job_common common;
-    const char *protocol, *label, *output;
+    const char *protocol, *label, *training_store, *output;
     ws_string_list normal;
     int64_t protocol_seed, minimum_rows;
     double train_fraction, validation_fraction;
@@ -20,6 +20,8 @@ static const ws_option fields[] = {
     WS_OPTION_STRING(split_options, label, NULL, "label level: only labelled rows take part, classes are stratified"),
     WS_OPTION_INT(split_options, minimum_rows, 0, 0, 1e15, "classes with fewer labelled rows are left out"),
     WS_OPTION_LIST(split_options, normal, NULL, "classes that are normal, for protocols that tell them from anomalies"),
+    WS_OPTION_PATH(split_options, training_store, NULL,
+                   "with cross_store: the store that trains, whose rows the audit compares with"),
     WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (JSON; --json writes it to standard output)"),
     WS_OPTION_END,
 };
@@ -49,7 +51,8 @@ static ws_err make_split(const ws_store *store, const split_options *options)
                                      .validation_fraction = options->validation_fraction,
                                      .label = options->label,
                                      .minimum_rows = options->minimum_rows,
-                                     .normal = options->normal};
+                                     .normal = options->normal,
+                                     .training_store = options->training_store};
     ws_split split;
     WS_TRY(ws_split_create(&split, store, &wanted));
     ws_err error = show(&split, store, options, &wanted);
@@ -72,6 +75,9 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     const split_options *options = values;
     ws_store store;
     WS_CHECK(positional->count == 1, ARGUMENT, "split takes one store: wiresweep split STORE.h5 --protocol temporal");
+    WS_CHECK(options->training_store == NULL || strcmp(options->protocol, "cross_store") == 0, ARGUMENT,
+             "--training-store is for --protocol cross_store; the training rows of %s are of the store itself",
+             options->protocol);
     if (options->output != NULL)
         WS_TRY(ws_output_check(options->output, WS_OUTPUT_TEXT));
     WS_TRY(ws_store_open(&store, positional->items[0]));

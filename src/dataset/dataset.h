@@ -210,9 +210,10 @@ typedef struct ws_split_options {
     const char *protocol; /* a name of protocols.def: random, temporal, ... */
     int64_t protocol_seed;
     double train_fraction, validation_fraction; /* the rest is test */
-    const char *label;     /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
-    int64_t minimum_rows;  /* classes with fewer labelled rows are left out, and reported */
-    ws_string_list normal; /* names of the classes that are normal, for protocols that tell them from anomalies */
+    const char *label;          /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
+    int64_t minimum_rows;       /* classes with fewer labelled rows are left out, and reported */
+    ws_string_list normal;      /* names of the classes that are normal, for protocols that tell them from anomalies */
+    const char *training_store; /* the audit compares test rows with those of this store; NULL: with the split's own */
 } ws_split_options;
 typedef struct ws_split {
     uint64_t rows;
@@ -242,6 +243,7 @@ typedef enum ws_audit_column {
     WS_AUDIT_HOSTS,           /* forward sender */
     WS_AUDIT_NEAR_DUPLICATES, /* features equal after rounding each to 4 binary digits behind the leading one (3 %) */
     WS_AUDIT_SAME_BEGINNING,  /* direction and payload length of the first 16 packets, of flows with 8 or more */
+    WS_AUDIT_CAPTURES,        /* input */
     WS_AUDIT_COLUMNS
 } ws_audit_column;
 typedef enum ws_audit_pair {
@@ -259,6 +261,10 @@ typedef struct ws_split_audit {
 } ws_split_audit;
 /* Needs of `split` only rows and part. */
 WS_MUST ws_err ws_split_audit_make(ws_split_audit *out, const ws_split *split, const ws_store *store);
+/* Of two stores, the second of which trained the model: sessions by their keys, captures by their SHA-256; hosts cannot be
+ * compared (of = 0). */
+WS_MUST ws_err ws_split_audit_across(ws_split_audit *out, const ws_split *split, const ws_store *store,
+                                     const ws_split *trained_split, const ws_store *trained);
 /* The manifest: options, counts by part and class, checksums, row hashes of each part, and the leakage audit: the
  * overlaps, the best single feature of each class, and findings in words; as JSON text appended to out. */
 WS_MUST ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options,

@@ -1,13 +1,14 @@
-/* split_audit: what the parts of a split share that they should not: duplicates and near ones, sessions, hosts. */
+/* split_audit: what the parts of a split share that they should not: duplicates and near ones, sessions, hosts,
+ * captures; within a store, or between the one that trained a model and the one that tests it. */
 #include <stdlib.h>
 #include "dataset/split_audit.h"
 
-const char *const ws_audit_column_names[WS_AUDIT_COLUMNS] = {"duplicates", "sessions", "hosts", "near_duplicates",
-                                                             "same_beginning"};
+const char *const ws_audit_column_names[WS_AUDIT_COLUMNS] = {"duplicates",      "sessions",       "hosts",
+                                                             "near_duplicates", "same_beginning", "captures"};
 const char *const ws_audit_pair_names[WS_AUDIT_PAIRS] = {"test_in_train", "validation_in_train", "test_in_validation"};
 
-static const char *const paths[WS_AUDIT_COLUMNS] = {"/flows/input_hash", "/flows/session_id", "/flows/host_id", NULL,
-                                                    NULL};
+static const char *const paths[WS_AUDIT_COLUMNS] = {
+    "/flows/input_hash", "/flows/session_id", "/flows/host_id", NULL, NULL, "/flows/input_id"};
 static const struct {
     ws_part of, in;
 } pairs[WS_AUDIT_PAIRS] = {
@@ -110,41 +111,111 @@ static ws_err beginning_keys(const ws_store *store, uint64_t *keys, uint8_t *wit
     return WS_OK;
 }
 
-/* keys[rows] of one kind; without[i] where the row has none. */
-static ws_err read_keys(const ws_store *store, int kind, ws_arena *arena, uint64_t *keys, uint8_t *without)
+/* By the input's SHA-256: the same capture in two stores. */
+static ws_err capture_keys(const ws_store *store, uint64_t *keys)
 {
+    char **digests = NULL;
+    size_t inputs = 0;
+    WS_TRY(ws_store_read(store, "/flows/input_id", H5T_NATIVE_UINT64, 0, store->rows, keys));
+    WS_TRY(ws_h5_read_texts(store->file, "/provenance/input_sha256", &digests, &inputs));
+    ws_err error = WS_OK;
+    for (uint64_t i = 0; i < store->rows && error == WS_OK; i++) {
+        if (keys[i] >= inputs)
+            error = WS_ERROR(FORMAT, "%s: row %llu is of input %llu of %zu", store->path, (unsigned long long)i,
+                             (unsigned long long)keys[i], inputs);
+        else
+            keys[i] = ws_hash64(digests[keys[i]], strlen(digests[keys[i]]), 0);
+    }
+    ws_texts_destroy(&digests, inputs);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+/* keys[rows] of one kind; without[i] where the row has none. across: comparable with those of other stores. */
+static ws_err read_keys(const ws_store *store, int kind, bool across, ws_arena *arena, uint64_t *keys, uint8_t *without)
+{
+    memset(without, 0, store->rows);
     if (kind == WS_AUDIT_NEAR_DUPLICATES)
         return rounded_keys(store, arena, keys);
     if (kind == WS_AUDIT_SAME_BEGINNING)
         return beginning_keys(store, keys, without);
-    return ws_store_read(store, paths[kind], H5T_NATIVE_UINT64, 0, store->rows, keys);
+    if (across && kind == WS_AUDIT_CAPTURES)
+        return capture_keys(store, keys);
+    const char *path = across && kind == WS_AUDIT_SESSIONS ? "/flows/key_hash" : paths[kind];
+    return ws_store_read(store, path, H5T_NATIVE_UINT64, 0, store->rows, keys);
+}
+
+/* ---------------------------------------------------------------- all kinds */
+typedef struct audited_store {
+    const ws_split *split;
+    const ws_store *store;
+} audited_store;
+
+/* Hosts have numbers within a store only. */
+static bool is_comparable(int kind, size_t stores)
+{
+    return stores == 1 || kind != WS_AUDIT_HOSTS;
+}
+
+static ws_err add_rows(const audited_store *from, int kind, bool across, ws_arena *arena, audited_row *rows,
+                       uint64_t *count)
+{
+    uint64_t *keys;
+    uint8_t *without;
+    const ws_split *split = from->split;
+    WS_TRY(ws_arena_alloc(arena, &keys, split->rows, sizeof *keys));
+    WS_TRY(ws_arena_alloc(arena, &without, split->rows, 1));
+    WS_TRY(read_keys(from->store, kind, across, arena, keys, without));
+    for (uint64_t i = 0; i < split->rows; i++)
+        if (split->part[i] != WS_PART_NONE && !without[i])
+            rows[(*count)++] = (audited_row){keys[i], split->part[i]};
+    return WS_OK;
+}
+
+static ws_err audit_kind(const audited_store *from, size_t stores, int kind, uint64_t total, ws_audit_overlap *overlap)
+{
+    ws_arena *arena = NULL;
+    audited_row *rows;
+    uint64_t count = 0;
+    ws_err error = WS_OK;
+    WS_TRY(ws_arena_create(&arena, 1 << 16));
+    WS_TRY_GOTO(done, ws_arena_alloc(arena, &rows, total, sizeof *rows));
+    for (size_t s = 0; s < stores; s++)
+        WS_TRY_GOTO(done, add_rows(&from[s], kind, stores > 1, arena, rows, &count));
+    count_overlaps(rows, count, overlap);
+done:
+    ws_arena_destroy(&arena);
+    return error;
+}
+
+static ws_err audit_stores(ws_split_audit *out, const audited_store *from, size_t stores)
+{
+    uint64_t of_part[WS_PART_COUNT] = {0}, total = 0;
+    memset(out, 0, sizeof *out);
+    for (size_t s = 0; s < stores; s++) {
+        total += from[s].split->rows;
+        for (uint64_t i = 0; i < from[s].split->rows; i++)
+            of_part[from[s].split->part[i]]++;
+    }
+    for (int kind = 0; kind < WS_AUDIT_COLUMNS; kind++) {
+        if (!is_comparable(kind, stores))
+            continue;
+        WS_TRY(audit_kind(from, stores, kind, total, out->overlap[kind]));
+        for (int k = 0; k < WS_AUDIT_PAIRS; k++)
+            out->overlap[kind][k].of = of_part[pairs[k].of];
+    }
+    return WS_OK;
 }
 
 ws_err ws_split_audit_make(ws_split_audit *out, const ws_split *split, const ws_store *store)
 {
-    uint64_t *keys;
-    uint8_t *without;
-    audited_row *rows;
-    ws_arena *arena = NULL;
-    ws_err error = WS_OK;
-    memset(out, 0, sizeof *out);
-    WS_TRY(ws_arena_create(&arena, 1 << 16));
-    WS_TRY_GOTO(done, ws_arena_alloc(arena, &keys, split->rows, sizeof *keys));
-    WS_TRY_GOTO(done, ws_arena_alloc(arena, &without, split->rows, 1));
-    WS_TRY_GOTO(done, ws_arena_alloc(arena, &rows, split->rows, sizeof *rows));
-    for (int c = 0; c < WS_AUDIT_COLUMNS; c++) {
-        WS_TRY_GOTO(done, read_keys(store, c, arena, keys, without));
-        uint64_t count = 0, of_part[WS_PART_COUNT] = {0};
-        for (uint64_t i = 0; i < split->rows; i++) {
-            of_part[split->part[i]]++;
-            if (split->part[i] != WS_PART_NONE && !without[i])
-                rows[count++] = (audited_row){keys[i], split->part[i]};
-        }
-        count_overlaps(rows, count, out->overlap[c]);
-        for (int k = 0; k < WS_AUDIT_PAIRS; k++)
-            out->overlap[c][k].of = of_part[pairs[k].of];
-    }
-done:
-    ws_arena_destroy(&arena);
-    return error;
+    const audited_store only = {split, store};
+    return audit_stores(out, &only, 1);
+}
+
+ws_err ws_split_audit_across(ws_split_audit *out, const ws_split *split, const ws_store *store,
+                             const ws_split *trained_split, const ws_store *trained)
+{
+    const audited_store both[2] = {{split, store}, {trained_split, trained}};
+    return audit_stores(out, both, 2);
 }

@@ -37,7 +37,10 @@ static void append_overlaps(const ws_split_audit *audit, ws_text *out)
             ws_text_appendf(
                 out, "%s\n      \"%s\": {\"shared_values\": %llu, \"rows\": %llu, \"share\": ", k == 0 ? "" : ",",
                 ws_audit_pair_names[k], (unsigned long long)overlap->values, (unsigned long long)overlap->rows);
-            append_double(out, ws_overlap_share(overlap));
+            if (overlap->of > 0)
+                append_double(out, ws_overlap_share(overlap));
+            else
+                ws_text_append(out, "null");
             ws_text_append(out, "}");
         }
         ws_text_append(out, "\n    }");
@@ -72,13 +75,40 @@ static void append_single_features(const ws_separability *audit, ws_text *out)
     ws_text_append(out, "\n    }}");
 }
 
-static void append_findings(const ws_split_audit *audit, const ws_separability *separability, uint64_t test_rows,
-                            ws_text *out)
+static void append_identifiers(const ws_label_audit *labels, ws_text *out)
+{
+    ws_text_appendf(out, ",\n    \"contradicted_test_rows\": %llu,\n    \"identifiers\": {",
+                    (unsigned long long)labels->contradicted);
+    for (int k = 0; k < WS_IDENTIFIERS; k++) {
+        const ws_audit_identifier *id = &labels->identifiers[k];
+        ws_text_appendf(out,
+                        "%s\n      \"%s\": {\"known_rows\": %llu, \"right_rows\": %llu, \"majority_right_rows\": %llu, "
+                        "\"balanced_accuracy\": ",
+                        k == 0 ? "" : ",", ws_identifier_names[k], (unsigned long long)id->seen,
+                        (unsigned long long)id->right, (unsigned long long)id->majority_right);
+        append_double(out, id->balanced_accuracy);
+        ws_text_append(out, "}");
+    }
+    ws_text_append(out, "\n    }");
+}
+
+static void append_times(const ws_audit_times *times, ws_text *out)
+{
+    ws_text_appendf(
+        out,
+        ",\n    \"time\": {\"test_rows_before_training_ends\": %llu, \"training_rows_into_test\": %llu, "
+        "\"train_first_ns\": %lld, \"train_last_ns\": %lld, \"test_first_ns\": %lld, \"test_last_ns\": %lld}",
+        (unsigned long long)times->early_test, (unsigned long long)times->late_training,
+        (long long)times->first_ns[WS_PART_TRAIN], (long long)times->last_ns[WS_PART_TRAIN],
+        (long long)times->first_ns[WS_PART_TEST], (long long)times->last_ns[WS_PART_TEST]);
+}
+
+static void append_findings(const ws_whole_audit *audit, ws_text *out)
 {
     ws_text findings = {0};
     const char *comma = "";
     char *save = NULL;
-    ws_audit_findings(audit, separability, test_rows, &findings);
+    ws_audit_findings(audit, &findings);
     ws_text_append(out, ",\n    \"findings\": [");
     for (char *line = findings.data == NULL ? NULL : strtok_r(findings.data, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
@@ -92,17 +122,24 @@ static void append_findings(const ws_split_audit *audit, const ws_separability *
 
 static ws_err append_audit(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)
 {
-    ws_split_audit audit;
-    ws_separability separability;
-    WS_TRY(ws_split_audit_make(&audit, split, store));
-    WS_TRY(ws_separability_create(&separability, split, store, options->label));
-    ws_text_append(out, "{");
-    append_overlaps(&audit, out);
-    if (separability.level != NULL)
-        append_single_features(&separability, out);
-    append_findings(&audit, &separability, split->counts[WS_PART_TEST], out);
-    ws_text_append(out, "\n  }");
-    ws_separability_destroy(&separability);
+    ws_whole_audit audit;
+    ws_err error = ws_whole_audit_create(&audit, split, store, options);
+    if (error == WS_OK) {
+        ws_text_append(out, "{");
+        append_overlaps(&audit.overlaps, out);
+        if (audit.training_hash[0] != '\0')
+            ws_text_appendf(out, ",\n    \"training_store\": \"%s\"", audit.training_hash);
+        if (audit.times.known)
+            append_times(&audit.times, out);
+        if (audit.separability.level != NULL)
+            append_single_features(&audit.separability, out);
+        if (audit.labels.level != NULL)
+            append_identifiers(&audit.labels, out);
+        append_findings(&audit, out);
+        ws_text_append(out, "\n  }");
+    }
+    ws_whole_audit_destroy(&audit);
+    WS_TRY(error);
     return WS_OK;
 }
 

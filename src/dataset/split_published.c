@@ -6,6 +6,8 @@
  *   netmamba     NetMamba+: at most 2,000 rows a class, cut 8:1:1 at random
  *   leaderboard  the pcapML leaderboard's notebook: about 30,000 rows, at least 50 a class, cut 4:1 at random into train and
  *                test
+ *   flowconx_v1  FlowCon-X as first published: a fifth of every class, at least one row, is test, the others train; of more
+ *                than 10,000 test rows as many are scored, as equal in class as they can be; nothing validates
  */
 #include "dataset/split_order.h"
 
@@ -148,9 +150,60 @@ static ws_err assign_leaderboard(const ws_store *store, const ws_split_options *
     return assign_capped(store, options, chosen, label, count, leaderboard_most, 0.8, 0, part);
 }
 
+/* ---------------------------------------------------------------- flowconx_v1 */
+enum { FLOWCONX_TEST_MOST = 10000 };
+
+/* Of all test rows those that are scored: as many of each class, then any. `rows` are test rows by class. */
+static void cap_test(ws_ordered_row *rows, uint64_t count, uint64_t most, uint64_t seed, uint8_t *part)
+{
+    uint64_t classes = 0, kept = 0, over = 0;
+    for (uint64_t begin = 0; begin < count; begin = run_end(rows, begin, count))
+        classes++;
+    for (uint64_t begin = 0, end; begin < count; begin = end) {
+        end = run_end(rows, begin, count);
+        for (uint64_t i = begin; i < end; i++) {
+            if (i - begin < most / classes) {
+                kept++;
+                continue;
+            }
+            part[rows[i].row] = WS_PART_NONE;
+            rows[over] = (ws_ordered_row){ws_random_u64(seed, WS_RANDOM_SPLIT, 3, rows[i].row_hash), rows[i].row_hash,
+                                          rows[i].row, 0};
+            over++;
+        }
+    }
+    if (over > 0)
+        qsort(rows, over, sizeof *rows, compare_rows);
+    give(rows, most - kept < over ? most - kept : over, WS_PART_TEST, part);
+}
+
+static ws_err assign_flowconx_v1(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
+                                 const int32_t *label, uint64_t count, uint8_t *part)
+{
+    ws_ordered_row *rows;
+    uint64_t tests = 0;
+    WS_TRY(draw(store, options, chosen, label, count, &rows));
+    for (uint64_t begin = 0, end; begin < count; begin = end) {
+        end = run_end(rows, begin, count);
+        uint64_t fifth = (end - begin + 2) / 5; /* rounded: a fifth is never half way between two numbers */
+        fifth = fifth > 0 ? fifth : 1;
+        give(rows + begin, fifth, WS_PART_TEST, part);
+        give(rows + begin + fifth, end - begin - fifth, WS_PART_TRAIN, part);
+        memmove(rows + tests, rows + begin, fifth * sizeof *rows);
+        tests += fifth;
+    }
+    if (tests > FLOWCONX_TEST_MOST)
+        cap_test(rows, tests, FLOWCONX_TEST_MOST, (uint64_t)options->protocol_seed, part);
+    free(rows);
+    return WS_OK;
+}
+
 const ws_protocol ws_protocol_shafir_10k = {
     "shafir_10k", "published: 10,000 normal rows train, 10,000 of each kind test", assign_shafir, true};
 const ws_protocol ws_protocol_netmamba = {"netmamba", "published: at most 2,000 rows a class, 8:1:1", assign_netmamba,
                                           true};
 const ws_protocol ws_protocol_leaderboard = {"leaderboard", "published: about 30,000 rows, 4:1, no validation",
                                              assign_leaderboard, true};
+const ws_protocol ws_protocol_flowconx_v1 = {
+    "flowconx_v1", "published: 4:1 within each class, at most 10,000 test rows, no validation", assign_flowconx_v1,
+    true};

@@ -1,51 +1,9 @@
-/* split_report: a split and its audit as text for people, and what of it should make one doubt. */
+/* split_report: a split and its audit as text for people. */
 #include "dataset/split_audit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-double ws_overlap_share(const ws_audit_overlap *overlap)
-{
-    return overlap->of == 0 ? 0 : (double)overlap->rows / (double)overlap->of;
-}
-
-static void find_overlaps(const ws_split_audit *audit, ws_text *lines)
-{
-    static const char *const says[WS_AUDIT_COLUMNS] = {
-        "have the same features and packets as a training row", "belong to a 5-tuple that training rows have too",
-        "come from a host that training rows come from too", "have nearly the features of a training row",
-        "begin with the same packets as a training row"};
-    for (int c = 0; c < WS_AUDIT_COLUMNS; c++) {
-        const ws_audit_overlap *overlap = &audit->overlap[c][WS_AUDIT_TEST_IN_TRAIN];
-        /* near ones hold the exact ones, which have their own line */
-        bool more = c != WS_AUDIT_NEAR_DUPLICATES ||
-                    overlap->rows > audit->overlap[WS_AUDIT_DUPLICATES][WS_AUDIT_TEST_IN_TRAIN].rows;
-        if (overlap->rows > 0 && more)
-            ws_text_appendf(lines, "%.2f %% of the test rows (%llu) %s\n", 100 * ws_overlap_share(overlap),
-                            (unsigned long long)overlap->rows, says[c]);
-    }
-}
-
-void ws_audit_findings(const ws_split_audit *audit, const ws_separability *separability, uint64_t test_rows,
-                       ws_text *lines)
-{
-    const double tells = 0.95; /* balanced accuracy of one column from which it counts as telling the class */
-    find_overlaps(audit, lines);
-    for (size_t k = 0; separability->level != NULL && k < separability->level->classes; k++) {
-        const ws_separable_class *class = &separability->classes[k];
-        if (class->column >= 0 && class->balanced_accuracy >= tells)
-            ws_text_appendf(lines, "class %s follows from %s alone (%s %g: balanced accuracy %.4f on test rows)\n",
-                            separability->level->names[k], separability->columns.items[class->column],
-                            class->above ? "above" : "up to", (double)class->threshold, class->balanced_accuracy);
-    }
-    if (separability->decided_rows > 0)
-        ws_text_appendf(lines,
-                        "%.2f %% of the test rows (%llu) have a value that only training rows of their class have\n",
-                        100 * (double)separability->decided_rows / (double)test_rows,
-                        (unsigned long long)separability->decided_rows);
-}
-
-/* ---------------------------------------------------------------- text */
 static void append_part(const ws_split *split, int part, ws_text *out)
 {
     ws_text_appendf(out, "  %-12s %12llu rows\n", ws_part_names[part], (unsigned long long)split->counts[part]);
@@ -61,8 +19,11 @@ static void append_overlaps(const ws_split_audit *audit, ws_text *out)
     for (int o = 0; o < WS_AUDIT_COLUMNS; o++) {
         ws_text_appendf(out, "  %-16s", ws_audit_column_names[o]);
         for (int k = 0; k < WS_AUDIT_PAIRS; k++)
-            ws_text_appendf(out, " %13llu (%6.2f %%)", (unsigned long long)audit->overlap[o][k].rows,
-                            100 * ws_overlap_share(&audit->overlap[o][k]));
+            if (audit->overlap[o][k].of == 0)
+                ws_text_appendf(out, " %24s", "-");
+            else
+                ws_text_appendf(out, " %13llu (%6.2f %%)", (unsigned long long)audit->overlap[o][k].rows,
+                                100 * ws_overlap_share(&audit->overlap[o][k]));
         ws_text_append(out, "\n");
     }
 }
@@ -85,17 +46,42 @@ static void append_classes(const ws_separability *audit, ws_text *out)
     }
 }
 
-static void append_text(const ws_split *split, const ws_split_audit *audit, const ws_separability *separability,
-                        ws_text *out)
+static void append_identifiers(const ws_label_audit *labels, ws_text *out)
+{
+    ws_text_append(out, "the class that most training rows of a row's capture, host or 5-tuple have, on test rows\n");
+    ws_text_appendf(out, "  %-28s %9s %9s %9s %9s\n", "", "known", "right", "majority", "bal. acc.");
+    for (int k = 0; k < WS_IDENTIFIERS; k++) {
+        const ws_audit_identifier *id = &labels->identifiers[k];
+        ws_text_appendf(out, "  %-28s %9llu %9llu %9llu %9.4f\n", ws_identifier_names[k], (unsigned long long)id->seen,
+                        (unsigned long long)id->right, (unsigned long long)id->majority_right, id->balanced_accuracy);
+    }
+}
+
+static void append_times(const ws_audit_times *times, uint64_t test_rows, ws_text *out)
+{
+    ws_text_appendf(out,
+                    "time: %llu of %llu test rows begin before the last training row begins; %llu training rows last "
+                    "into the time of the test rows\n",
+                    (unsigned long long)times->early_test, (unsigned long long)test_rows,
+                    (unsigned long long)times->late_training);
+}
+
+static void append_text(const ws_split *split, const ws_whole_audit *audit, ws_text *out)
 {
     ws_text findings = {0};
     for (int part = WS_PART_TRAIN; part < WS_PART_COUNT; part++)
         append_part(split, part, out);
     append_part(split, WS_PART_NONE, out);
-    append_overlaps(audit, out);
-    if (separability->level != NULL)
-        append_classes(separability, out);
-    ws_audit_findings(audit, separability, split->counts[WS_PART_TEST], &findings);
+    if (audit->training_hash[0] != '\0')
+        ws_text_appendf(out, "training rows are all rows of the store with content hash %.16s\n", audit->training_hash);
+    append_overlaps(&audit->overlaps, out);
+    if (audit->times.known)
+        append_times(&audit->times, audit->test_rows, out);
+    if (audit->separability.level != NULL)
+        append_classes(&audit->separability, out);
+    if (audit->labels.level != NULL)
+        append_identifiers(&audit->labels, out);
+    ws_audit_findings(audit, &findings);
     ws_text_append(out, findings.length == 0 ? "findings: none\n" : "findings\n");
     for (const char *line = ws_text_string(&findings), *end; *line != '\0'; line = end + 1) {
         end = strchr(line, '\n');
@@ -106,13 +92,14 @@ static void append_text(const ws_split *split, const ws_split_audit *audit, cons
 
 ws_err ws_split_report(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)
 {
-    ws_split_audit audit;
-    ws_separability separability;
-    WS_TRY(ws_split_audit_make(&audit, split, store));
-    WS_TRY(ws_separability_create(&separability, split, store, options->label));
-    ws_text_appendf(out, "%s, protocol %s, seed %lld, split %.16s\n", store->path, options->protocol,
-                    (long long)options->protocol_seed, split->hash);
-    append_text(split, &audit, &separability, out);
-    ws_separability_destroy(&separability);
+    ws_whole_audit audit;
+    ws_err error = ws_whole_audit_create(&audit, split, store, options);
+    if (error == WS_OK) {
+        ws_text_appendf(out, "%s, protocol %s, seed %lld, split %.16s\n", store->path, options->protocol,
+                        (long long)options->protocol_seed, split->hash);
+        append_text(split, &audit, out);
+    }
+    ws_whole_audit_destroy(&audit);
+    WS_TRY(error);
     return ws_text_check(out);
 }
