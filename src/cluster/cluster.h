@@ -61,6 +61,10 @@ WS_MUST ws_err ws_gather_all(const ws_comm *comm, const void *data, size_t bytes
  * cut into pieces of bounded size, so any amount goes. */
 WS_MUST ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
                                void **out, size_t *out_counts);
+/* The same where the rank's own part stays in `send` and is not counted in out_counts, into memory that the caller keeps from
+ * call to call and frees: *buffer of *capacity bytes. */
+WS_MUST ws_err ws_exchange_others_all(const ws_comm *comm, const void *send, const size_t *send_counts,
+                                      size_t record_bytes, void **buffer, size_t *capacity, size_t *out_counts);
 /* Few bytes from one rank to another, which receives as many; those of a pair arrive in the order they were sent. */
 WS_MUST ws_err ws_send(const ws_comm *comm, int to, const void *data, size_t bytes);
 WS_MUST ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes);

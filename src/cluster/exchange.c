@@ -82,8 +82,9 @@ static ws_err exchange_counts(const ws_comm *comm, const size_t *send_counts, si
     return WS_OK;
 }
 
-/* Offsets and amounts in bytes, and room for what comes. */
-static ws_err prepare(traffic *t, const size_t *send_counts, const size_t *out_counts, size_t record_bytes)
+/* Offsets and amounts in bytes, and room for what comes; not zeroed, since all of it is written. */
+static ws_err prepare(traffic *t, const size_t *send_counts, const size_t *out_counts, size_t record_bytes,
+                      size_t *capacity)
 {
     size_t sent = 0, received = 0;
     for (int rank = 0; rank < t->comm->size; rank++) {
@@ -91,32 +92,53 @@ static ws_err prepare(traffic *t, const size_t *send_counts, const size_t *out_c
         t->receive_at[rank] = received;
         t->send_left[rank] = send_counts[rank] * record_bytes;
         t->receive_left[rank] = out_counts[rank] * record_bytes;
-        sent += t->send_left[rank];
+        sent += send_counts[rank] * record_bytes;
         received += t->receive_left[rank];
     }
-    WS_TRY(WS_NEW_ARRAY(t->receive, received));
+    WS_TRY(WS_GROW(t->receive, *capacity, received + 1));
     return WS_OK;
+}
+
+static ws_err exchange(traffic *t, const size_t *send_counts, size_t record_bytes, size_t *capacity, bool own,
+                       size_t *out_counts)
+{
+    size_t *memory = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(done, ws_agree_all(t->comm, allocate(t, &memory)));
+    WS_TRY_GOTO(done, exchange_counts(t->comm, send_counts, out_counts));
+    if (!own)
+        out_counts[t->comm->rank] = 0;
+    WS_TRY_GOTO(done, ws_agree_all(t->comm, prepare(t, send_counts, out_counts, record_bytes, capacity)));
+    if (own)
+        own_part(t);
+    for (bool more = true; more;)
+        WS_TRY_GOTO(done, exchange_round(t, &more));
+done:
+    free(t->requests);
+    free(memory);
+    return error;
 }
 
 ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
                        void **out, size_t *out_counts)
 {
-    *out = NULL;
     traffic t = {.comm = comm, .send = send};
-    size_t *memory = NULL;
-    ws_err error = WS_OK;
-    WS_TRY_GOTO(done, ws_agree_all(comm, allocate(&t, &memory)));
-    WS_TRY_GOTO(done, exchange_counts(comm, send_counts, out_counts));
-    WS_TRY_GOTO(done, ws_agree_all(comm, prepare(&t, send_counts, out_counts, record_bytes)));
-    own_part(&t);
-    for (bool more = true; more;)
-        WS_TRY_GOTO(done, exchange_round(&t, &more));
-    *out = t.receive;
-    t.receive = NULL;
-done:
-    free(t.receive);
-    free(t.requests);
-    free(memory);
+    size_t capacity = 0;
+    *out = NULL;
+    ws_err error = exchange(&t, send_counts, record_bytes, &capacity, true, out_counts);
+    if (error == WS_OK)
+        *out = t.receive;
+    else
+        free(t.receive);
+    return error;
+}
+
+ws_err ws_exchange_others_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
+                              void **buffer, size_t *capacity, size_t *out_counts)
+{
+    traffic t = {.comm = comm, .send = send, .receive = *buffer};
+    ws_err error = exchange(&t, send_counts, record_bytes, capacity, false, out_counts);
+    *buffer = t.receive;
     return error;
 }
 

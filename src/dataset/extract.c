@@ -216,6 +216,7 @@ static void extraction_destroy(extraction *x)
     free(x->points);
     free(x->packets);
     free(x->outgoing);
+    free(x->incoming);
     free(x->owners);
     free(x->round_damage);
     free(x->damage);

@@ -150,6 +150,8 @@ typedef struct extraction {
     size_t packet_count, packet_capacity;
     ws_packet *outgoing; /* the same, by the rank that owns their flows; kept from round to round, as is `owners` */
     size_t outgoing_capacity;
+    ws_packet *incoming; /* of other ranks; kept too */
+    size_t incoming_bytes;
     uint32_t *owners;
     size_t owner_capacity;
     piece_block *round_blocks; /* of all pieces, the same on all ranks; ordered */

@@ -99,13 +99,17 @@ static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_c
     return WS_OK;
 }
 
-static ws_err feed_streams(extraction *x, const ws_packet *packets, const size_t *counts)
+/* Received packets lie rank by rank, this rank's own among the outgoing ones. */
+static ws_err feed_streams(extraction *x, const size_t *sent, const size_t *received)
 {
     packet_stream *streams = NULL;
     WS_TRY(WS_NEW_ARRAY(streams, (size_t)x->comm->size));
+    const ws_packet *theirs = x->incoming, *own = x->outgoing;
     for (int r = 0; r < x->comm->size; r++) {
-        streams[r] = (packet_stream){packets, packets + counts[r]};
-        packets += counts[r];
+        streams[r] =
+            r == x->comm->rank ? (packet_stream){own, own + sent[r]} : (packet_stream){theirs, theirs + received[r]};
+        theirs += received[r];
+        own += sent[r];
     }
     ws_err error = feed_tables(x, streams, (size_t)x->comm->size);
     free(streams);
@@ -118,25 +122,23 @@ ws_err extract_round_route_all(extraction *x)
         packet_stream own = {x->packets, x->packets + x->packet_count};
         return feed_tables(x, &own, 1);
     }
-    ws_packet *received = NULL;
-    size_t *send_counts = NULL, *received_counts = NULL;
-    ws_err local = WS_NEW_ARRAY(send_counts, (size_t)x->comm->size);
+    size_t *sent = NULL, *received = NULL;
+    ws_err local = WS_NEW_ARRAY(sent, (size_t)x->comm->size);
     if (local == WS_OK)
-        local = WS_NEW_ARRAY(received_counts, (size_t)x->comm->size);
+        local = WS_NEW_ARRAY(received, (size_t)x->comm->size);
     if (local == WS_OK)
-        local = sort_by_owner(x, send_counts);
+        local = sort_by_owner(x, sent);
     extract_enter(x, WS_EXTRACT_PHASE_exchange);
     ws_err error = ws_agree_all(x->comm, local);
     for (int r = 0; error == WS_OK && r < x->comm->size; r++)
-        x->exchanged_bytes += r == x->comm->rank ? 0 : send_counts[r] * sizeof *x->outgoing;
+        x->exchanged_bytes += r == x->comm->rank ? 0 : sent[r] * sizeof *x->outgoing;
     if (error == WS_OK)
-        error = ws_exchange_all(x->comm, x->outgoing, send_counts, sizeof *x->outgoing, (void **)&received,
-                                received_counts);
+        error = ws_exchange_others_all(x->comm, x->outgoing, sent, sizeof *x->outgoing, (void **)&x->incoming,
+                                       &x->incoming_bytes, received);
     extract_enter(x, WS_EXTRACT_PHASE_table);
     if (error == WS_OK)
-        error = ws_agree_all(x->comm, feed_streams(x, received, received_counts));
+        error = ws_agree_all(x->comm, feed_streams(x, sent, received));
+    free(sent);
     free(received);
-    free(send_counts);
-    free(received_counts);
     return error;
 }

@@ -107,62 +107,106 @@ static void count_for_ranks(const extract_rows *rows, const row_key *splitters, 
     }
 }
 
-typedef struct row_place {
-    row_key key;
-    size_t flow, packet; /* where it lies in what was received */
-} row_place;
+/* What came from one rank, in order. */
+typedef struct row_run {
+    row_key key; /* of its next row */
+    size_t flow, flow_end, packet;
+} row_run;
+
+/* The run at `at` sinks below those that come first; heap[0] is the first of all. */
+static void sink(row_run *heap, size_t count, size_t at)
+{
+    for (;;) {
+        size_t least = at, child = 2 * at + 1;
+        for (size_t c = child; c < count && c <= child + 1; c++)
+            if (compare_keys(&heap[c].key, &heap[least].key) < 0)
+                least = c;
+        if (least == at)
+            return;
+        const row_run moved = heap[at];
+        heap[at] = heap[least];
+        heap[least] = moved;
+        at = least;
+    }
+}
+
+/* flow_counts[rank], packet_counts[rank]: what came from each; *out: how many came with anything. */
+static ws_err list_runs(const extract_rows *rows, int ranks, const size_t *flow_counts, const size_t *packet_counts,
+                        row_run **runs, size_t *out)
+{
+    size_t flow = 0, packet = 0;
+    *out = 0;
+    WS_TRY(WS_NEW_ARRAY(*runs, (size_t)ranks));
+    for (int r = 0; r < ranks; r++) {
+        if (flow_counts[r] > 0)
+            (*runs)[(*out)++] = (row_run){key_of(&rows->flows[flow]), flow, flow + flow_counts[r], packet};
+        flow += flow_counts[r];
+        packet += packet_counts[r];
+    }
+    for (size_t at = *out / 2; at-- > 0;)
+        sink(*runs, *out, at);
+    return WS_OK;
+}
 
 /* Brings received rows (runs in order, one a rank) into order. */
-static ws_err merge_rows(extract_rows *rows)
+static ws_err merge_rows(extract_rows *rows, int ranks, const size_t *flow_counts, const size_t *packet_counts)
 {
-    row_place *places = NULL;
+    row_run *runs = NULL;
+    size_t count = 0;
     extract_rows sorted = {0};
     ws_err error = WS_OK;
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(places, rows->count));
-    size_t packet = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        places[i] = (row_place){key_of(&rows->flows[i]), i, packet};
-        packet += rows->flows[i].packet_count;
-    }
-    WS_CHECK_GOTO(done, packet == rows->packet_count, INTERNAL, "%zu packets came with rows that have %zu",
-                  rows->packet_count, packet);
-    qsort(places, rows->count, sizeof *places, compare_keys); /* the key is the place's first member */
+    WS_TRY_GOTO(done, list_runs(rows, ranks, flow_counts, packet_counts, &runs, &count));
+    if (count <= 1)
+        goto done;
     WS_TRY_GOTO(done, WS_GROW(sorted.flows, sorted.capacity, rows->count));
-    WS_TRY_GOTO(done, WS_GROW(sorted.packets, sorted.packet_capacity, packet));
-    for (size_t i = 0; i < rows->count; i++) {
-        const ws_flow *flow = &rows->flows[places[i].flow];
+    WS_TRY_GOTO(done, WS_GROW(sorted.packets, sorted.packet_capacity, rows->packet_count));
+    while (count > 0) {
+        row_run *run = &runs[0];
+        const ws_flow *flow = &rows->flows[run->flow++];
+        WS_CHECK_GOTO(done, run->packet + flow->packet_count <= rows->packet_count, INTERNAL,
+                      "%zu packets came with rows that have more", rows->packet_count);
         sorted.flows[sorted.count++] = *flow;
         if (flow->packet_count > 0)
-            memcpy(sorted.packets + sorted.packet_count, rows->packets + places[i].packet,
+            memcpy(sorted.packets + sorted.packet_count, rows->packets + run->packet,
                    flow->packet_count * sizeof *sorted.packets);
         sorted.packet_count += flow->packet_count;
+        run->packet += flow->packet_count;
+        if (run->flow < run->flow_end)
+            run->key = key_of(&rows->flows[run->flow]);
+        else
+            *run = runs[--count];
+        sink(runs, count, 0);
     }
+    WS_CHECK_GOTO(done, sorted.packet_count == rows->packet_count, INTERNAL, "%zu packets came with rows that have %zu",
+                  rows->packet_count, sorted.packet_count);
     extract_rows_destroy(rows);
     *rows = sorted;
     memset(&sorted, 0, sizeof sorted);
 done:
     extract_rows_destroy(&sorted);
-    free(places);
+    free(runs);
     return error;
 }
 
+/* received[2 * ranks]: flows, then packets, from each rank. */
 static ws_err send_rows_all(const ws_comm *comm, extract_rows *rows, const size_t *flow_counts,
-                            const size_t *packet_counts, size_t *received_counts)
+                            const size_t *packet_counts, size_t *received)
 {
-    extract_rows received = {0};
+    const size_t ranks = (size_t)comm->size;
+    extract_rows arrived = {0};
     ws_err error =
-        ws_exchange_all(comm, rows->flows, flow_counts, sizeof *rows->flows, (void **)&received.flows, received_counts);
-    for (int r = 0; error == WS_OK && r < comm->size; r++)
-        received.count += received_counts[r];
+        ws_exchange_all(comm, rows->flows, flow_counts, sizeof *rows->flows, (void **)&arrived.flows, received);
     if (error == WS_OK)
-        error = ws_exchange_all(comm, rows->packets, packet_counts, sizeof *rows->packets, (void **)&received.packets,
-                                received_counts);
-    for (int r = 0; error == WS_OK && r < comm->size; r++)
-        received.packet_count += received_counts[r];
-    received.capacity = received.count;
-    received.packet_capacity = received.packet_count;
+        error = ws_exchange_all(comm, rows->packets, packet_counts, sizeof *rows->packets, (void **)&arrived.packets,
+                                received + ranks);
+    for (size_t r = 0; error == WS_OK && r < ranks; r++) {
+        arrived.count += received[r];
+        arrived.packet_count += received[ranks + r];
+    }
+    arrived.capacity = arrived.count;
+    arrived.packet_capacity = arrived.packet_count;
     extract_rows_destroy(rows);
-    *rows = received;
+    *rows = arrived;
     return error;
 }
 
@@ -175,7 +219,7 @@ static ws_err sort_rows_all(const ws_comm *comm, extract_rows *rows)
     const size_t ranks = (size_t)comm->size;
     ws_err local = WS_NEW_ARRAY(splitters, ranks);
     if (local == WS_OK)
-        local = WS_NEW_ARRAY(counts, 3 * ranks);
+        local = WS_NEW_ARRAY(counts, 4 * ranks);
     ws_err error = ws_agree_all(comm, local);
     if (error == WS_OK)
         error = choose_splitters_all(comm, rows, splitters);
@@ -184,7 +228,7 @@ static ws_err sort_rows_all(const ws_comm *comm, extract_rows *rows)
         error = send_rows_all(comm, rows, counts, counts + ranks, counts + 2 * ranks);
     }
     if (error == WS_OK)
-        error = ws_agree_all(comm, merge_rows(rows));
+        error = ws_agree_all(comm, merge_rows(rows, comm->size, counts + 2 * ranks, counts + 3 * ranks));
     free(splitters);
     free(counts);
     return error;

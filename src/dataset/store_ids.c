@@ -1,9 +1,9 @@
 /* store_ids: dense numbers for sessions and hosts, in the order of the first row that shows them, over ranks and calls.
  *
  * An identity is owned by one rank (by its bits). Each call: the holders of rows ask the owners; an owner answers with
- * the number it remembers, or with the first row of this call that shows the identity. Those first rows are gathered
- * and numbered in row order, by every rank alike; no rank holds more than its own identities and the new ones of one
- * call.
+ * the number it remembers, or with the first row of this call that shows the identity. A bit a row tells all ranks which rows
+ * those are, and so their numbers, which are in row order; no rank holds more than its own identities and a few bits a row
+ * of one call.
  */
 #include "dataset/store_layout.h"
 
@@ -76,13 +76,16 @@ static int owner_of(const ws_identity *identity, int size)
     return (int)(identity->high % (uint64_t)size);
 }
 
-/* What one call needs; freed together. */
+/* What one call needs; freed together. Some of it is for rows of all ranks: [first_row, first_row + rows). */
 typedef struct id_call {
     id_question *questions, *received;
     uint64_t *place; /* question i speaks of local row place[i] */
     uint64_t *answers, *returned;
-    uint64_t *first_rows, *all_first_rows;
-    size_t *send_counts, *receive_counts, *answer_counts, received_count, first_count, all_first_count;
+    size_t *send_counts, *receive_counts, *answer_counts, received_count;
+    uint64_t first_row, rows;
+    uint64_t *first;  /* a bit a row: it is the first to show its identity */
+    uint64_t *before; /* such rows before each word of `first` */
+    uint64_t first_count;
 } id_call;
 
 static void call_destroy(id_call *call)
@@ -92,19 +95,21 @@ static void call_destroy(id_call *call)
     free(call->place);
     free(call->answers);
     free(call->returned);
-    free(call->first_rows);
-    free(call->all_first_rows);
     free(call->send_counts);
     free(call->receive_counts);
     free(call->answer_counts);
+    free(call->first);
+    free(call->before);
 }
 
 /* Questions of the local rows, sorted by owner (a counting sort, so rows stay in order within an owner). */
 static ws_err call_prepare(id_call *call, int size, const ws_identity *identities, uint64_t first_row, uint64_t count)
 {
+    const size_t words = (size_t)(call->rows / 64 + 1);
     WS_TRY(WS_NEW_ARRAY(call->questions, count));
     WS_TRY(WS_NEW_ARRAY(call->place, count));
-    WS_TRY(WS_NEW_ARRAY(call->first_rows, count));
+    WS_TRY(WS_NEW_ARRAY(call->first, words));
+    WS_TRY(WS_NEW_ARRAY(call->before, words));
     WS_TRY(WS_NEW_ARRAY(call->send_counts, (size_t)size));
     WS_TRY(WS_NEW_ARRAY(call->receive_counts, (size_t)size));
     WS_TRY(WS_NEW_ARRAY(call->answer_counts, (size_t)size));
@@ -126,12 +131,15 @@ static ws_err call_prepare(id_call *call, int size, const ws_identity *identitie
 /* Questions come in rank order and ranks hold adjacent rows, so the first that asks is the first row. */
 static ws_err answer_questions(ws_dense_ids *ids, id_call *call, int size)
 {
+    enum { AHEAD = 8 };
     call->received_count = 0;
     for (int r = 0; r < size; r++)
         call->received_count += call->receive_counts[r];
     WS_TRY(reserve(ids, call->received_count));
     WS_TRY(WS_NEW_ARRAY(call->answers, call->received_count));
     for (size_t i = 0; i < call->received_count; i++) {
+        if (i + AHEAD < call->received_count)
+            __builtin_prefetch(&ids->slots[call->received[i + AHEAD].identity.low & (ids->slot_count - 1)], 1);
         id_slot *slot = find_slot(ids->slots, ids->slot_count, &call->received[i].identity);
         if (slot->value == 0) {
             *slot = (id_slot){call->received[i].identity, NEW | call->received[i].row};
@@ -142,55 +150,63 @@ static ws_err answer_questions(ws_dense_ids *ids, id_call *call, int size)
     return WS_OK;
 }
 
-/* The first rows this rank holds, ascending: local rows are, but questions are sorted by owner. */
-static void mark_first_rows(id_call *call, uint64_t first_row, uint64_t count, uint32_t *out)
+/* The bits of this rank's rows; then those of all ranks, each bit being set by one. */
+static ws_err mark_first_rows_all(const ws_comm *comm, id_call *call, uint64_t first_row, uint64_t count)
 {
-    for (uint64_t i = 0; i < count; i++)
-        out[call->place[i]] = call->returned[i] == (NEW | (first_row + call->place[i]));
-    for (uint64_t i = 0; i < count; i++)
-        if (out[i])
-            call->first_rows[call->first_count++] = first_row + i;
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t row = first_row + call->place[i];
+        if (call->returned[i] == (NEW | row))
+            call->first[(row - call->first_row) / 64] |= UINT64_C(1) << (row - call->first_row) % 64;
+    }
+    const size_t words = (size_t)(call->rows / 64 + 1);
+    WS_TRY(ws_sum_u64_all(comm, call->first, words));
+    for (size_t w = 0; w < words; w++) {
+        call->before[w] = call->first_count;
+        call->first_count += (uint64_t)__builtin_popcountll(call->first[w]);
+    }
+    return WS_OK;
 }
 
 static uint64_t number_of(const ws_dense_ids *ids, const id_call *call, uint64_t value)
 {
     if ((value & NEW) == 0)
         return value - 1;
-    uint64_t row = value & ~NEW;
-    size_t low = 0, high = call->all_first_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (call->all_first_rows[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return ids->next + low;
+    const uint64_t row = (value & ~NEW) - call->first_row,
+                   below = call->first[row / 64] & ((UINT64_C(1) << row % 64) - 1);
+    return ids->next + call->before[row / 64] + (uint64_t)__builtin_popcountll(below);
 }
 
 static ws_err assign(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *identities, uint64_t first_row,
                      uint64_t count, uint32_t *out, id_call *call)
 {
+    enum { AHEAD = 8 };
+    /* A rank without rows does not know where those of the others begin. */
+    int64_t lowest = count > 0 ? (int64_t)first_row : INT64_MAX, highest = count > 0 ? (int64_t)(first_row + count) : 0;
+    WS_TRY(ws_min_i64_all(comm, &lowest, 1));
+    WS_TRY(ws_max_i64_all(comm, &highest, 1));
+    if (highest == 0)
+        return WS_OK;
+    call->first_row = (uint64_t)lowest;
+    call->rows = (uint64_t)(highest - lowest);
     WS_AGREE(comm, call_prepare(call, comm->size, identities, first_row, count));
     WS_TRY(ws_exchange_all(comm, call->questions, call->send_counts, sizeof *call->questions, (void **)&call->received,
                            call->receive_counts));
     WS_AGREE(comm, answer_questions(ids, call, comm->size));
     WS_TRY(ws_exchange_all(comm, call->answers, call->receive_counts, sizeof *call->answers, (void **)&call->returned,
                            call->answer_counts));
-    mark_first_rows(call, first_row, count, out);
-    size_t bytes;
-    WS_TRY(ws_gather_all(comm, call->first_rows, call->first_count * sizeof(uint64_t), (void **)&call->all_first_rows,
-                         &bytes, NULL));
-    call->all_first_count = bytes / sizeof(uint64_t);
-    WS_CHECK(ids->next + call->all_first_count <= UINT32_MAX, UNSUPPORTED,
-             "more than 2^32 sessions or hosts in one store");
+    WS_TRY(mark_first_rows_all(comm, call, first_row, count));
+    WS_CHECK(ids->next + call->first_count <= UINT32_MAX, UNSUPPORTED, "more than 2^32 sessions or hosts in one store");
     for (uint64_t i = 0; i < count; i++)
         out[call->place[i]] = (uint32_t)number_of(ids, call, call->returned[i]);
     for (size_t i = 0; i < call->received_count; i++) {
+        if (i + AHEAD < call->received_count)
+            __builtin_prefetch(&ids->slots[call->received[i + AHEAD].identity.low & (ids->slot_count - 1)], 1);
+        if ((call->answers[i] & NEW) == 0 || call->answers[i] != (NEW | call->received[i].row))
+            continue; /* it has its number, or gets it with the first row that shows it */
         id_slot *slot = find_slot(ids->slots, ids->slot_count, &call->received[i].identity);
         slot->value = number_of(ids, call, slot->value) + 1;
     }
-    ids->next += call->all_first_count;
+    ids->next += call->first_count;
     return WS_OK;
 }
 
