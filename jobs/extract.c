@@ -39,7 +39,7 @@ static const ws_option_table table = {"", sizeof(extract_job), fields, "extracti
 typedef struct extract_settings {
     double idle_timeout, active_timeout, window;
     int64_t round_bytes, reservoir, reservoir_seed;
-    int direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin;
+    int direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -66,6 +66,9 @@ static const ws_option setting_fields[] = {
                    "inner: packets carried by IP in IP, GRE, VXLAN and GTP-U count instead of the outer ones"),
     WS_OPTION_ENUM(extract_settings, non_finite, "zero", "zero|skip",
                    "flow tables: a cell with Infinity or NaN is 0, or its row is left out; both are counted"),
+    WS_OPTION_ENUM(
+        extract_settings, input_hash, "file", "file|tree",
+        "provenance: SHA-256 of an input, or of the SHA-256 of its 16 MiB blocks, which ranks take together"),
     WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
                   "input read by all ranks before they exchange; 0: 8 MiB a rank; changes no result"),
     WS_OPTION_END};
@@ -244,6 +247,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .reservoir = settings.reservoir,
                                         .reservoir_balanced = settings.reservoir_kind == 1,
                                         .reservoir_seed = settings.reservoir_seed,
+                                        .input_hash_tree = settings.input_hash == 1,
                                         .label_rules = settings.has_rules ? job->config : NULL,
                                         .config = job->config,
                                         .skip_not_finite = settings.non_finite == 1};

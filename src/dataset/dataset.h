@@ -33,7 +33,9 @@
  *                                       attempted (label_rules.h)
  *   /provenance           attributes: options (JSON), version, counters (JSON: records read, packets in flows,
  *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check)
- *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]
+ *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Where
+ *                         the options have input_hash_block, input_sha256 is over the SHA-256 of each so many bytes:
+ *                         split -b 16M --filter='openssl sha256 -binary' FILE | sha256sum
  *   /provenance/damage/   input uint32, reason (text), offset uint64, bytes uint64   each [runs of damage]
  *
  * Row order: (input, the point at which the flow left, ordinal of its first packet). Stores of flow tables have one row
@@ -77,10 +79,13 @@ typedef struct ws_extract_options {
     int64_t reservoir;        /* rows stored of all flows; 0: all (extract_reservoir.c) */
     bool reservoir_balanced;
     int64_t reservoir_seed;
+    bool input_hash_tree; /* input_sha256 is SHA-256 over the SHA-256 of each WS_INPUT_HASH_BLOCK bytes of the input */
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
     const char *config;      /* JSON file whose "table" object describes flow tables; NULL: none */
     bool skip_not_finite;    /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
 } ws_extract_options;
+
+enum { WS_INPUT_HASH_BLOCK = 16 << 20 };
 
 /* Why rows of tables were skipped. */
 typedef struct ws_report_reason {

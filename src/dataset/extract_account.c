@@ -197,6 +197,8 @@ static ws_err options_json(const extraction *x, ws_text *out)
         cJSON_AddStringToObject(root, "reservoir_kind", o->reservoir_balanced ? "balanced" : "uniform");
         cJSON_AddNumberToObject(root, "reservoir_seed", (double)o->reservoir_seed);
     }
+    if (o->input_hash_tree)
+        cJSON_AddNumberToObject(root, "input_hash_block", WS_INPUT_HASH_BLOCK);
     if (o->labels != NULL)
         cJSON_AddStringToObject(root, "labels", ws_path_base(o->labels));
     ws_err error = ws_json_canonical(root, out);

@@ -8,8 +8,9 @@
 
 typedef struct description {
     int64_t earliest_ns, latest_ns;
-    uint64_t **class_counts; /* [level][class + 1]; the last: rows without label */
-    char **inputs;
+    uint64_t **class_counts;       /* [level][class + 1]; the last: rows without label */
+    char **inputs, **input_sha256; /* the latter NULL where the store has none */
+    size_t sha256_count;
     uint64_t *input_bytes, *input_records, input_count, damage_runs;
     char *options, *counters, *version, *endpoints;
 } description;
@@ -22,6 +23,8 @@ static void description_destroy(description *d, const ws_store *store)
     free(d->class_counts);
     if (d->inputs != NULL)
         ws_texts_destroy(&d->inputs, d->input_count);
+    if (d->input_sha256 != NULL)
+        ws_texts_destroy(&d->input_sha256, d->sha256_count);
     free(d->input_bytes);
     free(d->input_records);
     free(d->options);
@@ -81,6 +84,8 @@ static ws_err read_provenance(const ws_store *store, description *d)
     WS_TRY(ws_h5_read_attribute_text(store->file, "/provenance", "options", &d->options));
     WS_TRY(ws_h5_read_attribute_text(store->file, "/provenance", "counters", &d->counters));
     WS_TRY(ws_h5_read_texts(store->file, "/provenance/inputs", &d->inputs, &d->input_count));
+    if (ws_h5_exists(store->file, "/provenance/input_sha256"))
+        WS_TRY(ws_h5_read_texts(store->file, "/provenance/input_sha256", &d->input_sha256, &d->sha256_count));
     WS_TRY(WS_NEW_ARRAY(d->input_bytes, d->input_count));
     WS_TRY(WS_NEW_ARRAY(d->input_records, d->input_count));
     WS_TRY(ws_store_read(store, "/provenance/input_bytes", H5T_NATIVE_UINT64, 0, d->input_count, d->input_bytes));
@@ -223,6 +228,8 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
         cJSON_AddStringToObject(input, "name", d->inputs[i]);
         add_integer(input, "bytes", (int64_t)d->input_bytes[i]);
         add_integer(input, "records", (int64_t)d->input_records[i]);
+        if (i < d->sha256_count)
+            cJSON_AddStringToObject(input, "sha256", d->input_sha256[i]);
         cJSON_AddItemToArray(inputs, input);
     }
     add_integer(root, "damage_runs", (int64_t)d->damage_runs);

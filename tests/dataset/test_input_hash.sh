@@ -1,0 +1,38 @@
+#!/bin/bash
+# The SHA-256 of inputs in provenance: what sha256sum says, or with input_hash=tree what the documented pipeline says; on any
+# number of ranks, for captures smaller and larger than a block, and without any effect on the content.
+# ctest: labels=mpi timeout=120
+set -euo pipefail
+command -v python3 >/dev/null || { echo "SKIP: python3 is absent"; exit 77; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+fail() { echo "FAIL: $*"; exit 1; }
+"$WIRESWEEP_TOOLS/make_capture" --flows 500 --seed 1 -o small.pcap >/dev/null
+# Three blocks and a bit, of records that are no IP packets.
+python3 - <<'P'
+import struct
+record = struct.pack('<IIII', 1700000000, 0, 60000, 60000) + bytes(12) + b'\x88\xcc' + bytes(60000 - 14)
+with open('large.pcap', 'wb') as out:
+    out.write(open('small.pcap', 'rb').read())
+    for _ in range((3 << 24) // len(record) + 1):
+        out.write(record)
+P
+tree() {
+    python3 - "$1" <<'P'
+import hashlib, sys
+data, block = open(sys.argv[1], 'rb').read(), 16 << 20
+print(hashlib.sha256(b''.join(hashlib.sha256(data[at:at + block]).digest() for at in range(0, len(data), block))).hexdigest())
+P
+}
+hashes() { "$WIRESWEEP" inspect --json "$1" | jq -r '.inputs[].sha256' | tr '\n' ' '; }
+file_form="$(sha256sum large.pcap | cut -c1-64) $(sha256sum small.pcap | cut -c1-64) "
+tree_form="$(tree large.pcap) $(tree small.pcap) "
+for ranks in 1 3; do
+    mpirun -n $ranks "$WIRESWEEP" extract -q -o file.h5 large.pcap small.pcap
+    mpirun -n $ranks "$WIRESWEEP" extract -q --set input_hash=tree -o tree.h5 large.pcap small.pcap
+    [ "$(hashes file.h5)" = "$file_form" ] || fail "$ranks ranks, file: $(hashes file.h5), not $file_form"
+    [ "$(hashes tree.h5)" = "$tree_form" ] || fail "$ranks ranks, tree: $(hashes tree.h5), not $tree_form"
+    [ "$("$WIRESWEEP" inspect --hash file.h5)" = "$("$WIRESWEEP" inspect --hash tree.h5)" ] || fail "the content differs"
+    "$WIRESWEEP" inspect --json tree.h5 | grep -q input_hash_block || fail "the store does not say which form it has"
+done
