@@ -172,7 +172,7 @@ static inline ws_skip decode_frame(frame_cursor *cursor, int link_type, ws_packe
 ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
                          int64_t time_ns, ws_packet *out)
 {
-    frame_cursor cursor = {frame, captured_length, 0};
+    frame_cursor cursor = {frame, captured_length, 0, 0};
     begin_packet(out, &cursor, wire_length, time_ns);
     return decode_frame(&cursor, link_type, out);
 }
@@ -180,7 +180,7 @@ ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_
 ws_skip ws_packet_decode_inner(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
                                int64_t time_ns, ws_packet *out)
 {
-    frame_cursor cursor = {frame, captured_length, 0};
+    frame_cursor cursor = {frame, captured_length, 0, 0};
     begin_packet(out, &cursor, wire_length, time_ns);
     ws_skip skip = decode_frame(&cursor, link_type, out), inner = skip;
     ws_packet packet = *out;

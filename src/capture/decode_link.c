@@ -1,5 +1,6 @@
 /* Link layers: from the first byte of a frame to its IP header. VLAN tags and MPLS labels to any depth, PPPoE, LLC/SNAP,
- * 802.11 data frames behind any of their monitor headers. Nothing is decrypted, no aggregate is taken apart.
+ * 802.11 data frames behind any of their monitor headers. Nothing is decrypted; of an aggregate of several frames none is
+ * taken. What is seldom met is in decode_link_rare.c.
  *
  * Sources: IEEE 802.3, 802.1Q, 802.2, 802.11; MPLS RFC 3032, pseudowires RFC 4448; PPP RFC 1661/1662, PPPoE RFC 2516; radiotap
  * (radiotap.org), PPI; numbers of link types as registered at tcpdump.org.
@@ -54,7 +55,7 @@ static ws_skip decode_mpls(frame_cursor *cursor)
         return WS_SKIP_not_ip;
     if (ws_be16(here(cursor)) == 0 && !skip_bytes(cursor, 4))
         return WS_SKIP_link_truncated;
-    return ws_decode_ethernet(cursor);
+    return ws_cursor_too_deep(cursor) ? WS_SKIP_link_unsupported : ws_decode_ethernet(cursor);
 }
 
 /* The protocol field may have one byte: then that is odd. */
@@ -141,7 +142,7 @@ ws_skip ws_decode_ethertype(frame_cursor *cursor, unsigned type)
             break;
         }
         if (type >= ETHERTYPE_LEAST)
-            return WS_SKIP_not_ip;
+            return ws_decode_ethertype_rare(cursor, type);
         const ws_skip skip = decode_llc(cursor, &type);
         if (skip != WS_SKIP_NONE)
             return skip;
@@ -158,6 +159,18 @@ ws_skip ws_decode_ethernet(frame_cursor *cursor)
 }
 
 /* ---------------------------------------------------------------- 802.11 */
+/* An aggregate of one frame: two addresses, a length, LLC. One of several frames is several packets, which a record cannot be. */
+static ws_skip decode_aggregate(frame_cursor *cursor)
+{
+    if (ws_cursor_left(cursor) < 14)
+        return WS_SKIP_link_truncated;
+    const uint32_t length = 14u + ws_be16(here(cursor) + 12);
+    if (ws_cursor_left(cursor) > (length + 3) / 4 * 4 + 4) /* padding and check sum */
+        return WS_SKIP_link_unsupported;
+    cursor->at += 14;
+    return ws_decode_ethertype(cursor, 0);
+}
+
 /* A data frame without encryption. padded: the header is filled up to a multiple of 4 bytes. */
 static ws_skip decode_80211(frame_cursor *cursor, bool padded)
 {
@@ -178,9 +191,11 @@ static ws_skip decode_80211(frame_cursor *cursor, bool padded)
         return WS_SKIP_link_truncated;
     const bool aggregate = quality && here(cursor)[quality_at] & 0x80;
     const bool later_fragment = here(cursor)[22] & 15;
-    if (flags & 0x40 || aggregate || later_fragment) /* 0x40: encrypted */
+    if (flags & 0x40 || later_fragment) /* 0x40: encrypted */
         return WS_SKIP_link_unsupported;
     cursor->at += header;
+    if (aggregate)
+        return decode_aggregate(cursor);
     return ws_decode_ethertype(cursor, 0); /* LLC follows */
 }
 
@@ -267,8 +282,9 @@ static ws_skip decode_family(frame_cursor *cursor)
     case 28: /* FreeBSD */
     case 30: /* Darwin */
         return WS_SKIP_NONE;
-    default:
-        return WS_SKIP_not_ip;
+    default: /* some writers put an EtherType there */
+        return ws_be16(here(cursor) - 2) == 0x0800 || ws_be16(here(cursor) - 2) == 0x86dd ? WS_SKIP_NONE
+                                                                                          : WS_SKIP_not_ip;
     }
 }
 
@@ -325,6 +341,6 @@ ws_skip ws_decode_link(frame_cursor *cursor, int link_type)
     case LINK_PPI:
         return decode_ppi(cursor);
     default:
-        return WS_SKIP_link_unsupported;
+        return ws_decode_link_rare(cursor, link_type);
     }
 }

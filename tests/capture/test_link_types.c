@@ -56,6 +56,7 @@ static void expect_udp6(const ws_packet *packet)
 }
 
 #define MACS "020000000001 020000000002 "
+#define ZEROS "0000000000000000000000000000000000000000"
 #define WLAN "020000000001 020000000002 020000000003 "
 static const struct {
     int link_type;
@@ -101,6 +102,58 @@ static const struct {
     {163, "80211001 0000000c 01020304 0801 3000" WLAN "1000 aaaa03000000 0800",
      "80211002 0000000c 01020304 0801 3000" WLAN "1000 aaaa03000000 86dd"},
     {192, "0000 0c00 69000000 01020304 0801 3000" WLAN "1000 aaaa03000000 0800", "0000 0800 01000000" MACS "86dd"},
+    /* An aggregate of one frame */
+    {105, "8801 3000" WLAN "1000 8000" MACS "0035 aaaa03000000 0800",
+     "8801 3000" WLAN "1000 8000" MACS "003d aaaa03000000 86dd"},
+    /* Tags: FabricPath, backbone bridges, VN-Tag, E-Tag, security group, service chain, TRILL, bridged, MACsec in clear */
+    {1, MACS "8903 0120" MACS "0800", MACS "8903 0120" MACS "8100 0001 86dd"},
+    {1, MACS "88e7 00000005" MACS "0800", MACS "88e7 00000005" MACS "86dd"},
+    {1, MACS "8926 00010002 0800", MACS "8926 00010002 86dd"},
+    {1, MACS "893f 000000050000 0800", MACS "893f 000000050000 86dd"},
+    {1, MACS "8909 0101 0001 0009 0800", MACS "8909 0101 0001 0009 86dd"},
+    {1, MACS "894f 0002 0201 00000001", MACS "894f 0006 0102 00000001 00000000 00000000 00000000 00000000"},
+    {1, MACS "894f 0002 0203 00000001" MACS "0800", MACS "894f 0002 0205 00000001 00010140"},
+    {1, MACS "22f3 0005 0001 0002" MACS "0800", MACS "22f3 0045 0001 0002 00000000" MACS "86dd"},
+    {1, MACS "6558" MACS "0800", MACS "6558" MACS "86dd"},
+    {1, MACS "88e5 0000 00000001 0800", MACS "88e5 2000 00000001 0200000000010001 86dd"},
+    /* Rings, stars, serial lines */
+    {6, "1040" MACS "aaaa03000000 0800",
+     "1040"
+     "020000000001 820000000002 0630 0011 0020 aaaa03000000 86dd"},
+    {7, "0102d4 00 0001", "0102c4 01 0001"},
+    {7, "0102f0", "0102d4 ff 00 0001 00 0001"},
+    {129, "0102 0000 d4 00 0001", "0102 0000 c4 00 0001"},
+    {8, "00000000000000000000000000000000", "01000000000000000000000000000000"},
+    {10, "50" MACS "aaaa03000000 0800", "57" MACS "aaaa03000000 86dd"},
+    {100, "aaaa03000000 0800", "aaaa03000000 86dd"},
+    {106, "aaaa03000000 0800", "aaaa03000000 86dd"},
+    {107, "1841 03 cc", "1841 03 8e"},
+    {107, "1841 03 00 80 000000 0800", "1840 41 03 80 000000 86dd"},
+    {107, "1841 0800", "1841 03 80 0080c2 0007" MACS "86dd"},
+    {107, "1841 03 cf 0021", "1841 03 cf 0057"},
+    {122, "1000020000000001 1000020000000002 aaaa03000000 0800", "1000020000000001 1000020000000002 aaaa03000000 86dd"},
+    {123, "02000064 aaaa03000000 0800", "01000064 0001" MACS "86dd"},
+    {138, "0102030405060708 0102030405060708 0800", "0102030405060708 0102030405060708 86dd"},
+    {166, "00 03 0021", "01 03 57"},
+    {204, "00 ff03 0021", "01 0057"},
+    {205, "00 0f00 0800", "01 8f00 86dd"},
+    {206, "00 1841 03 cc", "01 1841 03 8e"},
+    /* Operating systems, firewalls, taps, switches */
+    {109, "02000000 00000001 00000002", "00000018 00000001 00000002"},
+    {117, "3d020000" ZEROS ZEROS ZEROS, "04180000"},
+    {226, "0102000000000040000000010000000000000000 00000000", "011a000000000040000000010000000000000000 00000000"},
+    {239, "02000005 0800 0100 08000100 0700 0a00 6f757400 0400 0900", "0a000005 0008 0001 08000100 0004 0009"},
+    {240, "00000040" MACS "0800", "00000040" MACS "86dd"},
+    {241, "00000040 55555555555555d5" MACS "0800", "00000040 55555555555555d5" MACS "86dd"},
+    {242, "00000000000000000000 00000000000000000000 00000000000000000000 00000000000000000000 0800 0000",
+     "00000000000000000000 00000000000000000000 00000000000000000000 00000000000000000000 86dd 0000"},
+    {258, "10000000 01000000 01000000 01020304" MACS "0800", "00000010 00000001 00000065 01020304"},
+    {281, MACS "00000000 0800", MACS "00000000 86dd"},
+    {282, "00000000" MACS "0800", "00000000" MACS "86dd"},
+    {284, MACS "00000000 0800", MACS "00000000 86dd"},
+    {285, MACS "dada0000 00000000 0800", MACS "dada0000 00000000 86dd"},
+    /* Null frames of writers that put an EtherType there */
+    {0, "0f000800", "0f0086dd"},
 };
 
 static void same_packet_behind_every_header(void **state)
@@ -143,9 +196,26 @@ static void frames_without_ip(void **state)
         {105, "d400 0000 020000000001", WS_SKIP_not_ip},                            /* acknowledgement */
         {105, "4801 0000" WLAN "0000", WS_SKIP_not_ip},                             /* data without data */
         {105, "0841 0000" WLAN "0000 00000000 00000000", WS_SKIP_link_unsupported}, /* encrypted */
-        {105, "8801 0000" WLAN "0000 8000 00000000", WS_SKIP_link_unsupported},     /* aggregate */
-        {105, "0801 0000" WLAN "0100 00000000", WS_SKIP_link_unsupported},          /* later fragment */
-        {105, "0801 0000" WLAN "0000 424203", WS_SKIP_not_ip},                      /* spanning tree */
+        {105, "8801 0000" WLAN "0000 8000 00000000", WS_SKIP_link_truncated},       /* aggregate */
+        {105, "8801 0000" WLAN "0000 8000" MACS "0008 aaaa03000000 0800" MACS "0008 aaaa03000000 0800",
+         WS_SKIP_link_unsupported},                                        /* of two frames */
+        {105, "0801 0000" WLAN "0100 00000000", WS_SKIP_link_unsupported}, /* later fragment */
+        {105, "0801 0000" WLAN "0000 424203", WS_SKIP_not_ip},             /* spanning tree */
+        {1, MACS "88e5 0800 00000001 0800", WS_SKIP_link_unsupported},     /* MACsec, encrypted */
+        {1, MACS "894f 0000 0201 00000001", WS_SKIP_link_unsupported},     /* a service chain's header of no length */
+        {1, MACS "894f 0002 0204 00000001", WS_SKIP_not_ip},
+        {6, "1000" MACS "0004", WS_SKIP_not_ip},                                /* MAC frame of the ring */
+        {7, "0102d5 00 0001", WS_SKIP_not_ip},                                  /* ARP */
+        {7, "0102d4 02 0001 45000000", WS_SKIP_link_unsupported},               /* a later part */
+        {10, "c1" MACS "aaaa03000000 0800", WS_SKIP_not_ip},                    /* MAC frame of the ring */
+        {107, "00000000 00 03cc", WS_SKIP_link_unsupported},                    /* no end of the address */
+        {107, "1841 03 81", WS_SKIP_not_ip},                                    /* routing of OSI */
+        {123, "05000005 00000000", WS_SKIP_link_unsupported},                   /* signalling */
+        {239, "02010005 0400 0900", WS_SKIP_link_unsupported},                  /* another version */
+        {239, "03000005 0400 0900", WS_SKIP_not_ip},                            /* ARP */
+        {239, "02000005 0200 0900", WS_SKIP_link_truncated},                    /* no packet in it */
+        {258, "10000000 01000000 02010000 00000000", WS_SKIP_link_unsupported}, /* itself */
+        {258, "10000000 00000000 01000000 00000000", WS_SKIP_not_ip},           /* no packet */
         {127, "0000 0400 00000000", WS_SKIP_link_unsupported},
         {127, "0000 ff00 00000000", WS_SKIP_link_truncated},
         {192, "0000 0800 c0000000 0000 0800 c0000000", WS_SKIP_link_unsupported}, /* PPI in PPI */
@@ -260,11 +330,28 @@ static void not_quite_tunnels(void **state)
     }
 }
 
+/* More frames in frames than there can be end as a reason, not as an exhausted stack. */
+static void nesting_has_an_end(void **state)
+{
+    (void)state;
+    ws_packet packet;
+    for (size_t levels = 1; levels <= 20000; levels *= 10) {
+        bytes frame = {0};
+        for (size_t i = 0; i < levels; i++)
+            put_hex(&frame, MACS "88e7 00000005");
+        put_hex(&frame, MACS "0800");
+        put_tcp4(&frame);
+        assert_int_equal(decode(&frame, 1, false, &packet), levels <= 50 ? WS_SKIP_NONE : WS_SKIP_link_unsupported);
+        bytes_free(&frame);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_packet_behind_every_header),
         cmocka_unit_test(frames_without_ip),
+        cmocka_unit_test(nesting_has_an_end),
         cmocka_unit_test(packets_in_tunnels),
         cmocka_unit_test(not_quite_tunnels),
     };

@@ -169,6 +169,18 @@ def ethertype(frame, at, kind):
         return pppoe(frame, at)
     if kind < 0x0600:
         return llc(frame, at)
+    if kind in (0x8903, 0x88E7):  # FabricPath, provider backbone bridges
+        tag = 2 if kind == 0x8903 else 4
+        need(frame, at, tag)
+        return ethernet(frame, at + tag)
+    if kind == 0x894F:  # a service function chain
+        need(frame, at, 8)
+        length = (frame[at + 1] & 63) * 4
+        need(frame, at, length)
+        if frame[at + 3] == 3:
+            return ethernet(frame, at + length)
+        if frame[at + 3] in (1, 2):
+            return at + length
     raise Skip("not_ip")
 
 
@@ -224,7 +236,7 @@ def ppp(frame, at):
 def family(frame, at):
     need(frame, at, 4)
     either = {int.from_bytes(frame[at:at + 4], "big"), int.from_bytes(frame[at:at + 4], "little")}
-    if either & {2, 10, 24, 28, 30}:
+    if either & {2, 10, 24, 28, 30} or u16(frame, at + 2) in (0x0800, 0x86DD):
         return at + 4
     raise Skip("not_ip")
 
@@ -246,10 +258,12 @@ def wlan(frame, at, padded=False):
     aggregate = quality is not None and frame[at + quality] & 0x80
     if flags & 0x40 or frame[at + 22] & 15:
         raise Skip("link_unsupported")
-    if aggregate: # subframes of two addresses, a length and what LLC has; the first one is decoded
-        need(frame, at + length, 14)
-        return llc(frame, at + length + 14)
-    return llc(frame, at + length)
+    if not aggregate:
+        return llc(frame, at + length)
+    need(frame, at + length, 14)  # two addresses and a length
+    if len(frame) - at - length > (14 + u16(frame, at + length + 12) + 3) // 4 * 4 + 4:
+        raise Skip("link_unsupported")  # of several frames
+    return llc(frame, at + length + 14)
 
 
 def radiotap(frame, at):

@@ -1,5 +1,6 @@
 /* Prints what the capture room makes of each record of a capture, one tab-separated line a record: number, "ok" or the reason
- * of the skip, time in ns, wire length, protocol, source port, destination port, IP length, payload length, TCP flags, window.
+ * of the skip, time in ns, wire length, protocol, source port, destination port, IP length, payload length, TCP flags, window,
+ * link type, captured length.
  * For comparing with other programs in tests.
  */
 #include "capture/capture.h"
@@ -18,10 +19,11 @@ static ws_err dump(ws_walk *walk)
             return WS_OK;
         ws_skip skip = ws_packet_decode(record.frame, record.captured_length, record.wire_length, record.link_type,
                                         record.time_ns, &packet);
-        printf("%" PRIu64 "\t%s\t%" PRId64 "\t%" PRIu32 "\t%u\t%u\t%u\t%" PRIu32 "\t%" PRIu32 "\t%02x\t%u\n", number,
-               skip ? ws_skip_names[skip] : "ok", packet.time_ns, packet.wire_length, packet.protocol,
+        printf("%" PRIu64 "\t%s\t%" PRId64 "\t%" PRIu32 "\t%u\t%u\t%u\t%" PRIu32 "\t%" PRIu32 "\t%02x\t%u\t%d\t%" PRIu32
+               "\n",
+               number, skip ? ws_skip_names[skip] : "ok", packet.time_ns, packet.wire_length, packet.protocol,
                packet.source_port, packet.destination_port, packet.ip_length, packet.payload_length, packet.tcp_flags,
-               packet.window);
+               packet.window, record.link_type, record.captured_length);
     }
 }
 
