@@ -36,6 +36,9 @@
  *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Where
  *                         the options have input_hash_block, input_sha256 is over the SHA-256 of each so many bytes:
  *                         split -b 16M --filter='openssl sha256 -binary' FILE | sha256sum
+ *   /provenance/counts/   of rows, which follow from the columns: end uint64 [5] by ws_flow_end, input uint64 [inputs],
+ *                         labels/<level> uint64 [classes + 1], the last without label, times int64 [2] the least
+ *                         first_ns and the greatest last_ns
  *   /provenance/damage/   input uint32, reason (text), offset uint64, bytes uint64   each [runs of damage]
  *
  * Row order: (input, the point at which the flow left, ordinal of its first packet). Stores of flow tables have one row

@@ -80,7 +80,6 @@ static void append_header(csv_export *export)
 
 static void append_row(csv_export *export, const ws_store_row *row, const float *features)
 {
-    static const char *const ends[] = {"idle", "active", "rst", "fin", "input"};
     ws_text *out = &export->text;
     ws_text_appendf(out, "%016" PRIx64 ",", row->row_hash);
     ws_csv_append(out, row->input_id < export->input_count ? export->inputs[row->input_id] : "");
@@ -89,7 +88,7 @@ static void append_row(csv_export *export, const ws_store_row *row, const float 
     const uint64_t *const pairs[] = {row->packets, row->bytes, row->payload};
     for (int p = 0; p < 3; p++)
         ws_text_appendf(out, ",%" PRIu64 ",%" PRIu64, pairs[p][0], pairs[p][1]);
-    ws_text_appendf(out, ",%s,%u,%u", row->end < sizeof ends / sizeof *ends ? ends[row->end] : "", row->session_id,
+    ws_text_appendf(out, ",%s,%u,%u", row->end < WS_STORE_ENDS ? ws_store_end_names[row->end] : "", row->session_id,
                     row->host_id);
     if (export->endpoints)
         ws_text_appendf(out, ",%.*s,%.*s", WS_ENDPOINT_TEXT, row->source, WS_ENDPOINT_TEXT, row->destination);

@@ -6,6 +6,7 @@
  * different ranks.
  */
 #include "dataset/extract.h"
+#include "dataset/store_summary.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -129,7 +130,6 @@ typedef struct table_totals {
 static ws_err counters_json_all(const extraction *x, const table_totals *totals, ws_label_counters *labels,
                                 ws_text *out)
 {
-    static const char *const ends[5] = {"idle", "active", "rst", "fin", "input"};
     ws_text label_text = {0};
     WS_TRY(ws_labels_report_all(x->comm, x->labels, labels, &label_text));
     if (x->comm->rank > 0) { /* the first rank writes it, and there may be many inputs */
@@ -153,8 +153,8 @@ static ws_err counters_json_all(const extraction *x, const table_totals *totals,
         cJSON_AddItemToArray(skipped, one);
     }
     cJSON *ended = cJSON_AddObjectToObject(root, "flows_ended");
-    for (int e = 0; e < 5; e++)
-        put_number(ended, ends[e], totals->ended[e]);
+    for (int e = 0; e < WS_STORE_ENDS; e++)
+        put_number(ended, ws_store_end_names[e], totals->ended[e]);
     put_number(root, "negative_gaps", totals->negative_gaps);
     put_number(root, "boundary_repairs", x->boundary_repairs);
     if (x->options->reservoir > 0)

@@ -1,5 +1,5 @@
-/* store_describe: what is in a store, for people and as JSON. Reads the small datasets and, in blocks, the columns it
- * counts.
+/* store_describe: what is in a store, for people and as JSON. Reads attributes and small datasets, so that it takes no longer
+ * for a large store; only of stores written without counts it reads the columns they follow from.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,20 +7,16 @@
 #include "dataset/store_layout.h"
 
 typedef struct description {
-    int64_t earliest_ns, latest_ns;
-    uint64_t **class_counts;       /* [level][class + 1]; the last: rows without label */
+    ws_store_summary summary;
     char **inputs, **input_sha256; /* the latter NULL where the store has none */
     size_t sha256_count;
     uint64_t *input_bytes, *input_records, input_count, damage_runs;
     char *options, *counters, *version, *endpoints;
 } description;
 
-static void description_destroy(description *d, const ws_store *store)
+static void description_destroy(description *d)
 {
-    if (d->class_counts != NULL)
-        for (size_t l = 0; l < store->level_count; l++)
-            free(d->class_counts[l]);
-    free(d->class_counts);
+    ws_store_summary_destroy(&d->summary);
     if (d->inputs != NULL)
         ws_texts_destroy(&d->inputs, d->input_count);
     if (d->input_sha256 != NULL)
@@ -31,48 +27,6 @@ static void description_destroy(description *d, const ws_store *store)
     free(d->counters);
     free(d->version);
     free(d->endpoints);
-}
-
-static ws_err count_classes(const ws_store *store, size_t level, uint64_t *counts)
-{
-    const ws_label_level *names = &store->levels[level];
-    int32_t *labels;
-    char *path = ws_format("/labels/%s", names->name);
-    WS_CHECK(path != NULL, MEMORY, "no memory for the label level %s", names->name);
-    ws_err error = WS_NEW_ARRAY(labels, WS_HASH_BLOCK_ROWS);
-    for (uint64_t begin = 0; begin < store->rows && error == WS_OK; begin += WS_HASH_BLOCK_ROWS) {
-        uint64_t count = store->rows - begin < WS_HASH_BLOCK_ROWS ? store->rows - begin : WS_HASH_BLOCK_ROWS;
-        error = ws_store_read(store, path, H5T_NATIVE_INT32, begin, count, labels);
-        for (uint64_t i = 0; i < count && error == WS_OK; i++)
-            counts[labels[i] >= 0 && (size_t)labels[i] < names->classes ? (size_t)labels[i] : names->classes]++;
-    }
-    free(path);
-    free(labels);
-    WS_TRY(error);
-    return WS_OK;
-}
-
-static ws_err find_times(const ws_store *store, description *d)
-{
-    int64_t *first, *last;
-    WS_TRY(WS_NEW_ARRAY(first, 2 * WS_HASH_BLOCK_ROWS));
-    last = first + WS_HASH_BLOCK_ROWS;
-    d->earliest_ns = INT64_MAX;
-    d->latest_ns = INT64_MIN;
-    ws_err error = WS_OK;
-    for (uint64_t begin = 0; begin < store->rows && error == WS_OK; begin += WS_HASH_BLOCK_ROWS) {
-        uint64_t count = store->rows - begin < WS_HASH_BLOCK_ROWS ? store->rows - begin : WS_HASH_BLOCK_ROWS;
-        error = ws_store_read(store, "/flows/first_ns", H5T_NATIVE_INT64, begin, count, first);
-        if (error == WS_OK)
-            error = ws_store_read(store, "/flows/last_ns", H5T_NATIVE_INT64, begin, count, last);
-        for (uint64_t i = 0; i < count && error == WS_OK; i++) {
-            d->earliest_ns = first[i] < d->earliest_ns ? first[i] : d->earliest_ns;
-            d->latest_ns = last[i] > d->latest_ns ? last[i] : d->latest_ns;
-        }
-    }
-    free(first);
-    WS_TRY(error);
-    return WS_OK;
 }
 
 static ws_err read_provenance(const ws_store *store, description *d)
@@ -98,12 +52,13 @@ static ws_err read_provenance(const ws_store *store, description *d)
 static ws_err collect(const ws_store *store, description *d)
 {
     WS_TRY(read_provenance(store, d));
-    WS_TRY(find_times(store, d));
-    WS_TRY(WS_NEW_ARRAY(d->class_counts, store->level_count));
-    for (size_t l = 0; l < store->level_count; l++) {
-        WS_TRY(WS_NEW_ARRAY(d->class_counts[l], store->levels[l].classes + 1));
-        WS_TRY(count_classes(store, l, d->class_counts[l]));
-    }
+    WS_CHECK(store->level_count <= WS_LABEL_LEVELS_MAX, FORMAT, "%s: %zu label levels", store->path,
+             store->level_count);
+    WS_TRY(ws_store_summary_create(&d->summary, d->input_count, store->level_count));
+    if (ws_h5_exists(store->file, "/provenance/counts"))
+        WS_TRY(ws_store_summary_read(store, &d->summary));
+    else
+        WS_TRY(ws_store_summary_count(store, &d->summary));
     return WS_OK;
 }
 
@@ -140,6 +95,22 @@ static void append_counters(const description *d, ws_text *out)
     cJSON_Delete(counters);
 }
 
+/* Flows by why they ended and by class. */
+static void append_counts(const ws_store *store, const ws_store_summary *summary, ws_text *out)
+{
+    ws_text_append(out, "  flows that ended by\n");
+    for (int e = 0; e < WS_STORE_ENDS; e++)
+        ws_text_appendf(out, "    %-40s %12llu\n", ws_store_end_names[e], (unsigned long long)summary->ends[e]);
+    for (size_t l = 0; l < store->level_count; l++) {
+        const ws_label_level *level = &store->levels[l];
+        const ws_class_counts *counts = &summary->levels[l];
+        ws_text_appendf(out, "  label %s (%zu classes, %llu flows without)\n", level->name, level->classes,
+                        (unsigned long long)counts->without);
+        for (size_t c = 0; c < level->classes; c++)
+            ws_text_appendf(out, "    %-40s %12llu\n", level->names[c], (unsigned long long)counts->counts[c]);
+    }
+}
+
 static void describe_text(const ws_store *store, const description *d, ws_text *out)
 {
     char first[40], last[40], bytes[32];
@@ -149,8 +120,8 @@ static void describe_text(const ws_store *store, const description *d, ws_text *
     ws_text_appendf(out, "  flows         %llu, with %llu packets stored; endpoints: %s\n",
                     (unsigned long long)store->rows, (unsigned long long)store->packets, d->endpoints);
     if (store->rows > 0) {
-        format_time(d->earliest_ns, first);
-        format_time(d->latest_ns, last);
+        format_time(d->summary.first_ns, first);
+        format_time(d->summary.last_ns, last);
         ws_text_appendf(out, "  time          %s to %s\n", first, last);
     }
     uint64_t total = 0, records = 0;
@@ -163,17 +134,12 @@ static void describe_text(const ws_store *store, const description *d, ws_text *
                     (unsigned long long)d->input_count, bytes, (unsigned long long)records,
                     (unsigned long long)d->damage_runs);
     for (uint64_t i = 0; i < d->input_count && i < 20; i++)
-        ws_text_appendf(out, "    %-40s %12llu bytes %10llu records\n", d->inputs[i],
-                        (unsigned long long)d->input_bytes[i], (unsigned long long)d->input_records[i]);
+        ws_text_appendf(out, "    %-40s %12llu bytes %10llu records %10llu flows\n", d->inputs[i],
+                        (unsigned long long)d->input_bytes[i], (unsigned long long)d->input_records[i],
+                        (unsigned long long)d->summary.inputs[i]);
     if (d->input_count > 20)
         ws_text_appendf(out, "    ... and %llu more (--json shows all)\n", (unsigned long long)d->input_count - 20);
-    for (size_t l = 0; l < store->level_count; l++) {
-        const ws_label_level *level = &store->levels[l];
-        ws_text_appendf(out, "  label %s (%zu classes, %llu flows without)\n", level->name, level->classes,
-                        (unsigned long long)d->class_counts[l][level->classes]);
-        for (size_t c = 0; c < level->classes; c++)
-            ws_text_appendf(out, "    %-40s %12llu\n", level->names[c], (unsigned long long)d->class_counts[l][c]);
-    }
+    append_counts(store, &d->summary, out);
     ws_text_appendf(out, "  options       %s\n", d->options);
     append_counters(d, out);
 }
@@ -201,8 +167,8 @@ static void add_levels(cJSON *root, const ws_store *store, const description *d)
         cJSON *entry = cJSON_AddObjectToObject(labels, level->name),
               *classes = cJSON_AddObjectToObject(entry, "classes");
         for (size_t c = 0; c < level->classes; c++)
-            add_integer(classes, level->names[c], (int64_t)d->class_counts[l][c]);
-        add_integer(entry, "without_label", (int64_t)d->class_counts[l][level->classes]);
+            add_integer(classes, level->names[c], (int64_t)d->summary.levels[l].counts[c]);
+        add_integer(entry, "without_label", (int64_t)d->summary.levels[l].without);
     }
 }
 
@@ -219,8 +185,8 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
     add_integer(root, "rows", (int64_t)store->rows);
     add_integer(root, "packets", (int64_t)store->packets);
     if (store->rows > 0) {
-        add_integer(root, "first_ns", d->earliest_ns);
-        add_integer(root, "last_ns", d->latest_ns);
+        add_integer(root, "first_ns", d->summary.first_ns);
+        add_integer(root, "last_ns", d->summary.last_ns);
     }
     cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
     for (uint64_t i = 0; i < d->input_count; i++) {
@@ -230,9 +196,13 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
         add_integer(input, "records", (int64_t)d->input_records[i]);
         if (i < d->sha256_count)
             cJSON_AddStringToObject(input, "sha256", d->input_sha256[i]);
+        add_integer(input, "rows", (int64_t)d->summary.inputs[i]);
         cJSON_AddItemToArray(inputs, input);
     }
     add_integer(root, "damage_runs", (int64_t)d->damage_runs);
+    cJSON *ends = cJSON_AddObjectToObject(root, "ends");
+    for (int e = 0; e < WS_STORE_ENDS; e++)
+        add_integer(ends, ws_store_end_names[e], (int64_t)d->summary.ends[e]);
     add_levels(root, store, d);
     cJSON_AddItemToObject(root, "options", parsed_or_text(d->options));
     cJSON_AddItemToObject(root, "counters", parsed_or_text(d->counters));
@@ -253,7 +223,7 @@ ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out)
         error = describe_json(store, &d, out);
     else if (error == WS_OK)
         describe_text(store, &d, out);
-    description_destroy(&d, store);
+    description_destroy(&d);
     WS_TRY(error);
     return ws_text_check(out);
 }

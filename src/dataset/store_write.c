@@ -51,6 +51,8 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     writer->partial = ws_format("%s.partial", options->path);
     WS_CHECK(writer->path != NULL && writer->partial != NULL, MEMORY, "no memory to write %s", options->path);
     writer->inputs = *options->inputs;
+    writer->levels = options->levels;
+    WS_TRY(ws_store_summary_create(&writer->summary, writer->inputs.count, options->level_count));
     writer->window_bytes = options->window_bytes;
     if (writer->window_bytes == 0)
         writer->window_bytes = writer->comm.size > 1 ? WINDOW_BYTES : WINDOW_BYTES_ALONE;
@@ -125,6 +127,18 @@ static ws_err hold(ws_held *held_records, uint64_t more)
     return WS_OK;
 }
 
+static ws_err count_rows(ws_store_summary *summary, const ws_store_block *block)
+{
+    for (uint64_t i = 0; i < block->count; i++) {
+        const ws_flow *flow = &block->flows[i];
+        ws_store_summary_row(summary, flow->input, flow->end, flow->first_ns, flow->last_ns);
+    }
+    for (size_t l = 0; l < summary->level_count; l++)
+        for (uint64_t i = 0; i < block->count; i++)
+            WS_TRY(ws_store_summary_label(summary, l, block->labels[l * block->count + i]));
+    return WS_OK;
+}
+
 static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, uint64_t *packet_total)
 {
     uint64_t packets = 0;
@@ -133,6 +147,7 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
                  "flow of input %u, but the store has %zu inputs", block->flows[i].input, writer->inputs.count);
         packets += block->flows[i].packet_count;
     }
+    WS_TRY(count_rows(&writer->summary, block));
     WS_TRY(hold(&writer->rows, block->count));
     WS_TRY(hold(&writer->packets, packets));
     if (writer->own_features)
@@ -263,9 +278,10 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
     WS_TRY(ws_store_write_window_all(writer));
     WS_TRY(ws_store_write_last_start_all(writer));
     WS_AGREE(comm, close_file(writer));
-    WS_AGREE(comm, comm->rank == 0
-                       ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance, writer->total_rows)
-                       : WS_OK);
+    WS_TRY(ws_store_summary_sum_all(comm, &writer->summary));
+    WS_AGREE(comm, comm->rank == 0 ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance,
+                                                               &writer->summary, writer->levels, writer->total_rows)
+                                   : WS_OK);
     WS_AGREE(comm, comm->rank == 0 && provenance->levels != NULL
                        ? ws_store_renumber(writer->partial, provenance, writer->level_count)
                        : WS_OK);
@@ -292,6 +308,7 @@ void ws_store_writer_destroy(ws_store_writer **out)
         unlink(writer->partial);
     if (writer->collective >= 0)
         H5Pclose(writer->collective);
+    ws_store_summary_destroy(&writer->summary);
     ws_row_maker_destroy(&writer->maker);
     ws_dense_ids_destroy(&writer->sessions);
     ws_dense_ids_destroy(&writer->hosts);

@@ -36,8 +36,10 @@ WS_MUST ws_err ws_store_spread_all(const ws_comm *comm, const ws_held *from, uin
 struct ws_store_writer {
     ws_comm comm;
     char *path, *partial;
-    ws_string_list inputs; /* borrowed from the caller until finish */
+    ws_string_list inputs;        /* borrowed from the caller until finish */
+    const ws_label_level *levels; /* borrowed */
     size_t level_count;
+    ws_store_summary summary; /* of this rank's rows until finish */
     uint64_t window_bytes;
     ws_row_maker maker;
     ws_dense_ids *sessions, *hosts;

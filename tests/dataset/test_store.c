@@ -234,6 +234,36 @@ static void test_empty_store(void **state)
 }
 
 /* A writer that is given up leaves neither the store nor its partial file, nor touches an older store of the name. */
+static ws_text described(const char *name)
+{
+    ws_store store;
+    ws_text text = {0};
+    ok(ws_store_open(&store, name));
+    ok(ws_store_describe(&store, true, &text));
+    ws_store_close(&store);
+    return text;
+}
+
+/* Counts kept in the store say what its rows say: without them the rows are read, and give the same. */
+static void test_counts(void **state)
+{
+    (void)state;
+    char hash[65];
+    made_store store = {.path = in_folder("counts.h5"), .seed = 6, .count = 70001, .batch = 9000, .max_packets = 2};
+    ok(write_store(&world, &store, hash));
+    if (world.rank > 0)
+        return;
+    ws_text kept = described(store.path);
+    hid_t file = H5Fopen(store.path, H5F_ACC_RDWR, H5P_DEFAULT);
+    assert_true(H5Ldelete(file, "/provenance/counts", H5P_DEFAULT) >= 0);
+    H5Fclose(file);
+    ws_text counted = described(store.path);
+    assert_string_equal(ws_text_string(&kept), ws_text_string(&counted));
+    assert_non_null(strstr(ws_text_string(&kept), "\"blue\""));
+    ws_text_destroy(&kept);
+    ws_text_destroy(&counted);
+}
+
 static void test_given_up(void **state)
 {
     (void)state;
@@ -270,7 +300,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranks_do_not_show), cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_hash_on_the_way),   cmocka_unit_test(test_reads_back),
-        cmocka_unit_test(test_empty_store),       cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_empty_store),       cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_given_up),
     };
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;
