@@ -4,17 +4,19 @@
 #include "fixed_math.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 /* 2 atanh(s) for the ratio s = f / (2 + f), as f - (f^2/2 - s (f^2/2 + R)) for accuracy near 0. */
-static double log_of_one_plus(double f)
+static inline __attribute__((always_inline)) double log_of_one_plus(double f)
 {
     double s = f / (2.0 + f), z = s * s;
     /* 2/3, 2/5, ... ; Horner. R = 2 z/3 + 2 z^2/5 + ... */
     static const double c[] = {2.0 / 25, 2.0 / 23, 2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15,
                                2.0 / 13, 2.0 / 11, 2.0 / 9,  2.0 / 7,  2.0 / 5,  2.0 / 3};
     double r = 0;
+#pragma GCC unroll 12
     for (unsigned i = 0; i < sizeof c / sizeof *c; i++)
         r = r * z + c[i];
     r = r * z;
@@ -56,4 +58,53 @@ double ws_fixed_log1p(double x)
     /* what rounding of 1+x lost, relative to it */
     double lost = sum - x >= 1.0 ? x - (sum - 1.0) : 1.0 - (sum - x);
     return ws_fixed_log(sum) + lost / sum;
+}
+
+/* The steps of ws_fixed_log1p without branches, so that the compiler can take several values at once; the same operations in the
+ * same order, so the same bits. */
+static inline __attribute__((always_inline)) void log1p_many(const double *restrict x, double *restrict out,
+                                                             size_t count)
+{
+    const double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+    for (size_t i = 0; i < count; i++) {
+        const double sum = 1.0 + x[i];
+        const double lost = sum - x[i] >= 1.0 ? x[i] - (sum - 1.0) : 1.0 - (sum - x[i]);
+        uint64_t bits;
+        memcpy(&bits, &sum, sizeof bits);
+        const uint64_t mantissa = bits & 0xfffffffffffffu, above = mantissa > 0x6a09e667f3bccu;
+        /* a whole number as a double by its bits: no instruction converts several at once */
+        const uint64_t power_bits = (bits >> 52) + above + 0x4330000000000000u;
+        const uint64_t reduced_bits = mantissa | (uint64_t)(1023 - above) << 52;
+        double power, reduced;
+        memcpy(&power, &power_bits, sizeof power);
+        memcpy(&reduced, &reduced_bits, sizeof reduced);
+        const double k = power - (0x1p52 + 1023);
+        const bool small = x[i] < 0.41;
+        const double log = log_of_one_plus(small ? x[i] : reduced - 1.0);
+        const double large = k * ln2_high + (log + k * ln2_low) + lost / sum;
+        out[i] = small ? log : large;
+    }
+}
+
+static void log1p_portable(const double *x, double *out, size_t count)
+{
+    log1p_many(x, out, count);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void log1p_avx2(const double *x, double *out, size_t count)
+{
+    log1p_many(x, out, count);
+}
+#endif
+
+void ws_fixed_log1p_many(const double *x, double *out, size_t count)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+        log1p_avx2(x, out, count);
+        return;
+    }
+#endif
+    log1p_portable(x, out, count);
 }

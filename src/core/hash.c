@@ -95,13 +95,6 @@ uint64_t ws_digest_u64(const ws_digest *digest)
     return value;
 }
 
-uint64_t ws_mix64(uint64_t value)
-{
-    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
-    value = (value ^ value >> 27) * 0x94d049bb133111ebu;
-    return value ^ value >> 31;
-}
-
 uint64_t ws_hash64(const void *data, size_t bytes, uint64_t seed)
 {
     const uint8_t *at = data;

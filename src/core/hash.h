@@ -18,12 +18,24 @@ enum { WS_SHA256_STATE_BYTES = 112 };
 void ws_sha256_save(const ws_sha256 *hash, uint8_t state[WS_SHA256_STATE_BYTES]);
 void ws_sha256_restore(ws_sha256 *hash, const uint8_t state[WS_SHA256_STATE_BYTES]);
 ws_digest ws_sha256_of(const void *data, size_t bytes);
+/* out[i]: of texts[i]. Faster than one by one where the CPU has the SHA extensions (sha256_many.c). */
+typedef struct ws_hash_text {
+    const uint8_t *bytes;
+    size_t count;
+} ws_hash_text;
+void ws_sha256_many(const ws_hash_text *texts, size_t count, ws_digest *out);
 WS_MUST ws_err ws_sha256_file(const char *path, ws_digest *out);
 void ws_digest_hex(const ws_digest *digest, char out[65]);
 uint64_t ws_digest_u64(const ws_digest *digest); /* first 8 bytes, big endian */
 
 /* Well-mixed 64-bit hash for hash tables and routing; the same on every machine, not for identities. */
 uint64_t ws_hash64(const void *data, size_t bytes, uint64_t seed);
-uint64_t ws_mix64(uint64_t value); /* finaliser of splitmix64 */
+/* Finaliser of splitmix64. */
+static inline uint64_t ws_mix64(uint64_t value)
+{
+    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ value >> 27) * 0x94d049bb133111ebu;
+    return value ^ value >> 31;
+}
 
 #endif

@@ -161,6 +161,30 @@ static void sha256_matches_the_standard(void **state)
     assert_non_null(strstr(ws_error_message(), "no/such/file"));
 }
 
+static void sha256_of_many_texts_is_that_of_each(void **state)
+{
+    (void)state;
+    enum { TEXTS = 300, LONG = 5000 };
+    static uint8_t bytes[TEXTS + LONG];
+    static ws_digest digests[TEXTS];
+    static ws_hash_text texts[TEXTS];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(ws_mix64(i) >> 8);
+    for (size_t i = 0; i < TEXTS;
+         i++) /* every length around the blocks, some long ones among the short, any alignment */
+        texts[i] = (ws_hash_text){bytes + i, i % 7 == 3 ? LONG - i : i};
+    for (size_t count = 0; count <= TEXTS; count += count < 5 ? 1 : 59) {
+        memset(digests, 0, sizeof digests);
+        ws_sha256_many(texts, count, digests);
+        for (size_t i = 0; i < count; i++) {
+            ws_digest one = ws_sha256_of(texts[i].bytes, texts[i].count);
+            assert_memory_equal(digests[i].bytes, one.bytes, sizeof one.bytes);
+        }
+        if (count < TEXTS)
+            assert_int_equal(ws_digest_u64(&digests[count]), 0);
+    }
+}
+
 static void philox_matches_the_published_vectors(void **state)
 {
     (void)state;
@@ -246,6 +270,32 @@ static void fixed_logarithm_is_within_two_ulp(void **state)
     assert_true(fabs(ws_fixed_log(5e-324) - log(5e-324)) < 1e-12);
 }
 
+static void many_logarithms_are_those_of_each(void **state)
+{
+    (void)state;
+    enum { COUNT = 1003 };
+    static double x[COUNT], out[COUNT];
+    for (uint64_t round = 0; round < 200; round++) {
+        for (uint64_t i = 0; i < COUNT; i++) {
+            const uint64_t dice = ws_mix64(round * COUNT + i);
+            x[i] = ldexp((double)(dice >> 11), (int)(dice % 120) - 100); /* 2^-47 to 2^73 */
+            if (dice % 16 == 0)
+                x[i] = (double)(dice >> 54); /* small whole numbers, 0 among them */
+        }
+        x[0] = 0;
+        x[1] = 1e300;
+        x[2] = 0.41;
+        x[3] = nextafter(0.41, 0);
+        x[4] = 0x1p53 - 1;
+        x[5] = 0x1p-1074;
+        ws_fixed_log1p_many(x, out, COUNT - round);
+        for (size_t i = 0; i < COUNT - round; i++) {
+            const double one = ws_fixed_log1p(x[i]);
+            assert_memory_equal(&out[i], &one, sizeof one);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,9 +305,11 @@ int main(void)
         cmocka_unit_test(numbers_read_back_as_written),
         cmocka_unit_test(paths_and_names),
         cmocka_unit_test(sha256_matches_the_standard),
+        cmocka_unit_test(sha256_of_many_texts_is_that_of_each),
         cmocka_unit_test(philox_matches_the_published_vectors),
         cmocka_unit_test(random_numbers_have_their_distribution),
         cmocka_unit_test(permutations_are_permutations),
+        cmocka_unit_test(many_logarithms_are_those_of_each),
         cmocka_unit_test(fixed_logarithm_is_within_two_ulp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
