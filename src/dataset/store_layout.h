@@ -69,8 +69,9 @@ typedef enum ws_endpoint_mode {
     WS_ENDPOINTS_PLAIN
 } ws_endpoint_mode;
 WS_MUST ws_err ws_endpoint_mode_find(const char *name, ws_endpoint_mode *out);
+typedef struct ws_row_texts ws_row_texts;
 typedef struct ws_row_maker {
-    ws_sha256 *hash;
+    ws_row_texts *texts; /* on their way to their hashes */
     ws_endpoint_mode endpoints;
     char *key; /* content of the key file, NULL: unkeyed */
     size_t key_bytes;
@@ -78,10 +79,10 @@ typedef struct ws_row_maker {
 } ws_row_maker;
 WS_MUST ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char *key_file);
 void ws_row_maker_destroy(ws_row_maker *maker);
-/* Everything but number, packet_start, session_id, host_id and labels. values[columns]: the row of the store's feature
- * table; the row keeps those of flow20 only. */
-void ws_row_make(ws_row_maker *maker, const ws_flow *flow, const ws_flow_packet *packets, const float *values,
-                 size_t columns, const char *input_name, ws_store_row *row);
+/* Everything but number, packet_start, session_id, host_id and labels. packets: of flow 0, then 1, ...; values[count][columns]:
+ * of the store's own feature table; NULL: flow20, which the rows keep. */
+void ws_rows_make(ws_row_maker *maker, const ws_flow *flows, size_t count, const ws_flow_packet *packets,
+                  const float *values, size_t columns, const ws_string_list *inputs, ws_store_row *rows);
 
 /* ---------------------------------------------------------------- store_ids.c: dense numbers in order of first row */
 /* Every identity has an owner rank that remembers its number; memory is that of the distinct identities. */

@@ -166,19 +166,16 @@ static void number_held(ws_held *held_records, uint64_t number, uint64_t count)
 static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint64_t number, uint64_t packet_number,
                      uint64_t packet_total)
 {
-    const ws_flow_packet *packets = block->packets;
     ws_store_row *row = (ws_store_row *)writer->rows.records + writer->rows.count;
     uint64_t packet_start = packet_number;
+    ws_rows_make(&writer->maker, block->flows, block->count, block->packets,
+                 writer->own_features ? block->features : NULL, writer->features.columns, &writer->inputs, row);
     for (uint64_t i = 0; i < block->count; i++, row++) {
         const ws_flow *flow = &block->flows[i];
-        const float *values = writer->own_features ? block->features + i * writer->features.columns : flow->features;
-        ws_row_make(&writer->maker, flow, packets, values, writer->features.columns, writer->inputs.items[flow->input],
-                    row);
         row->packet_start = packet_start;
         for (size_t l = 0; l < writer->level_count; l++)
             row->labels[l] = block->labels[l * block->count + i];
         row->attempted = block->attempted == NULL ? 0 : block->attempted[i];
-        packets += flow->packet_count;
         packet_start += flow->packet_count;
     }
     if (packet_total > 0)
