@@ -28,9 +28,11 @@ typedef struct ws_flow_key {
     uint16_t low_port, high_port;
     uint8_t protocol, reserved[3]; /* zero */
 } ws_flow_key;                     /* 40 bytes, no padding: may be hashed and compared bytewise */
-/* *forward: the packet's source is the low endpoint. */
-void ws_flow_key_of(const ws_packet *packet, ws_flow_key *key, bool *source_is_low);
-uint64_t ws_flow_key_hash(const ws_flow_key *key); /* for routing and tables; the same on every machine */
+_Static_assert(sizeof(ws_flow_key) == 40, "a key is hashed and compared bytewise: it must have no padding");
+/* *source_is_low: the packet's source is the low endpoint. For routing and tables; the same on every machine. */
+static inline void ws_flow_key_of(const ws_packet *packet, ws_flow_key *key, bool *source_is_low);
+static inline uint64_t ws_flow_key_hash(const ws_flow_key *key);
+#include "flow/key.h"
 
 /* What is kept of a packet in a flow (packet schema, columns of /packets). */
 typedef struct ws_flow_packet {

@@ -4,20 +4,27 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { BLOCK_BYTES = 2 << 20, FIRST_BLOCK_BYTES = 256 << 10, BLOCK_HEAD = 64, HUGE_PAGE = 2 << 20 };
+enum {
+    BLOCK_BYTES = 2 << 20,
+    FIRST_BLOCK_BYTES = 256 << 10,
+    CACHE_LINE = 64,
+    BLOCK_HEAD = CACHE_LINE,
+    HUGE_PAGE = 2 << 20
+};
 
-ws_err ws_alloc_large(void *out, size_t bytes)
+ws_err ws_alloc_large(void *out, size_t bytes, bool zeroed)
 {
-    if (bytes < HUGE_PAGE)
-        return ws_alloc(out, 1, bytes);
+    const size_t unit = bytes < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
     void *memory = NULL;
     memcpy(out, &memory, sizeof memory);
     WS_CHECK(bytes <= SIZE_MAX - HUGE_PAGE, MEMORY, "%zu bytes are too many", bytes);
-    bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    memory = aligned_alloc(HUGE_PAGE, bytes);
+    bytes = (bytes + unit - 1) / unit * unit;
+    memory = aligned_alloc(unit, bytes);
     WS_CHECK(memory != NULL, MEMORY, "%zu bytes could not be had", bytes);
-    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish */
-    memset(memory, 0, bytes);
+    if (unit == HUGE_PAGE)
+        (void)madvise(memory, bytes, MADV_HUGEPAGE); /* a wish */
+    if (zeroed)
+        memset(memory, 0, bytes);
     memcpy(out, &memory, sizeof memory);
     return WS_OK;
 }
@@ -26,7 +33,7 @@ ws_err ws_slab_grow(ws_slab *slab)
 {
     uint8_t *block = NULL;
     size_t bytes = slab->blocks == NULL ? FIRST_BLOCK_BYTES : BLOCK_BYTES; /* most inputs are small */
-    WS_TRY(ws_alloc_large(&block, bytes));
+    WS_TRY(ws_alloc_large(&block, bytes, false));
     memcpy(block, &slab->blocks, sizeof(void *));
     slab->blocks = block;
     for (size_t i = (bytes - BLOCK_HEAD) / slab->item_bytes; i-- > 0;) /* the lowest address is handed out first */

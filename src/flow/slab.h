@@ -6,15 +6,15 @@
 #include "core/core.h"
 
 typedef struct ws_slab {
-    size_t item_bytes; /* at least a pointer's, a multiple of 16 */
+    size_t item_bytes; /* at least a pointer's, a multiple of 16; of 64, and every item is at a cache line's start */
     void *free_items;  /* chained through their first word */
     void *blocks;      /* chained likewise */
     size_t taken;      /* items in use */
 } ws_slab;
 
-/* Zeroed memory in huge pages where the system has them: tables that are hit at random spend their time on page tables
+/* Memory at a cache line's start, in huge pages where the system has them: tables that are hit at random spend their time on page tables
  * otherwise. Freed by free(). */
-WS_MUST ws_err ws_alloc_large(void *out, size_t bytes);
+WS_MUST ws_err ws_alloc_large(void *out, size_t bytes, bool zeroed);
 WS_MUST ws_err ws_slab_grow(ws_slab *slab); /* one more block of free items */
 void ws_slab_destroy(ws_slab *slab);
 

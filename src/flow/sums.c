@@ -25,36 +25,6 @@ const char *const ws_flow20_units[WS_FLOW20_COLUMNS] = {
 const char *const ws_packet9_names[WS_PACKET9_COLUMNS] = {"log_len", "log_iat", "dir", "log_win", "syn",
                                                           "ack",     "fin",     "rst", "psh"};
 
-bool ws_flow_sums_add(ws_flow_sums *sums, int sender, int64_t offset_ns, uint32_t ip_length, uint32_t payload_length,
-                      uint8_t tcp_flags)
-{
-    bool first = sums->packets[0] + sums->packets[1] == 0;
-    bool late = !first && offset_ns < sums->newest;
-    if (first) {
-        sums->newest = offset_ns;
-    } else if (!late) {
-        int64_t gap = offset_ns - sums->newest;
-        sums->gap_squares += (ws_uint128)(uint64_t)gap * (uint64_t)gap;
-        if (gap > sums->longest_gap)
-            sums->longest_gap = gap;
-        sums->newest = offset_ns;
-    }
-    if (sums->packets[sender] == 0)
-        sums->first_of[sender] = sums->newest_of[sender] = offset_ns;
-    else if (offset_ns > sums->newest_of[sender])
-        sums->newest_of[sender] = offset_ns;
-    sums->packets[sender]++;
-    sums->lengths[sender] += ip_length;
-    sums->payloads[sender] += payload_length;
-    sums->length_squares[sender] += (uint64_t)ip_length * ip_length;
-    if (ip_length > sums->longest_length)
-        sums->longest_length = ip_length;
-    sums->syn += (tcp_flags & WS_TCP_SYN) != 0;
-    sums->fin_rst += ((tcp_flags & WS_TCP_FIN) != 0) + ((tcp_flags & WS_TCP_RST) != 0);
-    sums->psh += (tcp_flags & WS_TCP_PSH) != 0;
-    return late;
-}
-
 static double deviation(uint64_t count, uint64_t sum, ws_uint128 squares)
 {
     if (count == 0)
@@ -74,39 +44,53 @@ static float log_us(double ns)
 
 static double mean_gap_of(const ws_flow_sums *sums, int sender)
 {
-    uint64_t count = sums->packets[sender];
-    return count < 2 ? 0 : mean(count - 1, (uint64_t)(sums->newest_of[sender] - sums->first_of[sender]));
+    uint64_t count = sums->of[sender].packets;
+    return count < 2 ? 0 : mean(count - 1, (uint64_t)(sums->of[sender].newest - sums->of[sender].first));
 }
+
+enum { LOGARITHMS = 16 }; /* 13, filled up with zeros to a multiple of what is computed at once */
 
 void ws_flow_sums_features(const ws_flow_sums *sums, int forward, float out[WS_FLOW20_COLUMNS])
 {
     int f = forward, b = 1 - forward;
-    uint64_t count = sums->packets[0] + sums->packets[1];
+    uint64_t count = sums->of[0].packets + sums->of[1].packets;
     uint64_t gaps = count > 0 ? count - 1 : 0;
     uint64_t duration = (uint64_t)sums->newest; /* the first packet is at 0, so never below it */
-    double forward_bytes = (double)sums->lengths[f], backward_bytes = (double)sums->lengths[b];
-    double all_bytes = (double)(sums->lengths[0] + sums->lengths[1]);
+    double forward_bytes = (double)sums->of[f].lengths, backward_bytes = (double)sums->of[b].lengths;
+    double all_bytes = (double)(sums->of[0].lengths + sums->of[1].lengths);
     const double unit = 1500.0;
 
-    out[0] = log_us((double)duration);
-    out[1] = (float)ws_fixed_log1p((double)sums->packets[f]);
-    out[2] = (float)ws_fixed_log1p((double)sums->packets[b]);
-    out[3] = (float)ws_fixed_log1p(forward_bytes);
-    out[4] = (float)ws_fixed_log1p(backward_bytes);
-    out[5] = (float)(mean(sums->packets[f], sums->lengths[f]) / unit);
-    out[6] = (float)(deviation(sums->packets[f], sums->lengths[f], sums->length_squares[f]) / unit);
-    out[7] = (float)(mean(sums->packets[b], sums->lengths[b]) / unit);
-    out[8] = (float)(deviation(sums->packets[b], sums->lengths[b], sums->length_squares[b]) / unit);
+    /* All logarithms at once; times in microseconds. */
+    const double x[LOGARITHMS] = {
+        [0] = (double)duration / 1000.0,
+        [1] = (double)sums->of[f].packets,
+        [2] = (double)sums->of[b].packets,
+        [3] = forward_bytes,
+        [4] = backward_bytes,
+        [5] = mean(gaps, duration) / 1000.0,
+        [6] = deviation(gaps, duration, sums->gap_squares) / 1000.0,
+        [7] = (double)sums->longest_gap / 1000.0,
+        [8] = mean_gap_of(sums, f) / 1000.0,
+        [9] = mean_gap_of(sums, b) / 1000.0,
+        [10] = (double)count / ((double)duration / 1e9 + 0.001),
+        [11] = (double)sums->syn,
+        [12] = (double)sums->fin_rst,
+    };
+    double log[LOGARITHMS];
+    ws_fixed_log1p_many(x, log, LOGARITHMS);
+
+    for (int i = 0; i < 5; i++)
+        out[i] = (float)log[i];
+    out[5] = (float)(mean(sums->of[f].packets, sums->of[f].lengths) / unit);
+    out[6] = (float)(deviation(sums->of[f].packets, sums->of[f].lengths, sums->of[f].length_squares) / unit);
+    out[7] = (float)(mean(sums->of[b].packets, sums->of[b].lengths) / unit);
+    out[8] = (float)(deviation(sums->of[b].packets, sums->of[b].lengths, sums->of[b].length_squares) / unit);
     out[9] = (float)((double)sums->longest_length / unit);
-    out[10] = log_us(mean(gaps, duration));
-    out[11] = log_us(deviation(gaps, duration, sums->gap_squares));
-    out[12] = log_us((double)sums->longest_gap);
-    out[13] = log_us(mean_gap_of(sums, f));
-    out[14] = log_us(mean_gap_of(sums, b));
-    out[15] = (float)ws_fixed_log1p((double)count / ((double)duration / 1e9 + 0.001));
-    out[16] = all_bytes > 0 ? (float)(((double)sums->lengths[f] - (double)sums->lengths[b]) / all_bytes) : 0;
-    out[17] = (float)ws_fixed_log1p((double)sums->syn);
-    out[18] = (float)ws_fixed_log1p((double)sums->fin_rst);
+    for (int i = 10; i < 16; i++)
+        out[i] = (float)log[i - 5];
+    out[16] = all_bytes > 0 ? (float)(((double)sums->of[f].lengths - (double)sums->of[b].lengths) / all_bytes) : 0;
+    out[17] = (float)log[11];
+    out[18] = (float)log[12];
     out[19] = count > 0 ? (float)((double)sums->psh / (double)count) : 0;
 }
 

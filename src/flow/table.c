@@ -38,21 +38,25 @@ typedef struct packet_chunk {
 
 typedef enum flow_state { STATE_OPEN, STATE_LINGERING, STATE_OVER } flow_state;
 
+/* Five cache lines: a packet touches its sender's sums, the common ones and the last line. */
 typedef struct live_flow {
-    ws_flow_sums sums; /* senders: 0 the low endpoint, 1 the high one; times since first_ns */
-    ws_flow_key key;
+    _Alignas(64) ws_flow_sums sums; /* senders: 0 the low endpoint, 1 the high one; times since first_ns */
     uint64_t hash, first_ordinal;
-    int64_t first_ns;
-    int64_t ended_ns; /* lingering: time of the packet that ended it */
-    packet_chunk *first_chunk, *last_chunk;
-    uint32_t stored;
+    packet_chunk *first_chunk;
+    int64_t ended_ns;    /* lingering: time of the packet that ended it */
     uint32_t fin_end[2]; /* sequence number behind the FIN of each sender */
-    uint8_t fin_seen[2];
-    uint8_t last_fin;                 /* sender whose first FIN came second */
-    uint8_t state;                    /* flow_state */
-    uint8_t end;                      /* ws_flow_end, once not open */
-    uint8_t first_sender, syn_sender; /* syn_sender: UNDECIDED until a SYN is seen */
+    uint8_t end;         /* ws_flow_end, once not open */
+    uint8_t first_sender;
+    _Alignas(64) ws_flow_key key;
+    int64_t first_ns;
+    packet_chunk *last_chunk;
+    uint32_t stored;
+    uint8_t state;      /* flow_state */
+    uint8_t syn_sender; /* UNDECIDED until a SYN is seen */
+    uint8_t fins;       /* bit of each sender whose FIN was seen */
+    uint8_t last_fin;   /* sender whose first FIN came second */
 } live_flow;
+_Static_assert(sizeof(live_flow) == 320, "a live flow is five cache lines");
 
 typedef struct slot {
     uint64_t hash;
@@ -83,21 +87,35 @@ static size_t home_of(const ws_flow_table *table, uint64_t hash)
 
 static ws_err slots_create(ws_flow_table *table, int bits)
 {
-    WS_TRY(ws_alloc_large(&table->slots, sizeof *table->slots << bits));
+    WS_TRY(ws_alloc_large(&table->slots, sizeof *table->slots << bits, true));
     table->slot_count = (size_t)1 << bits;
     table->slot_shift = 64 - bits;
     return WS_OK;
 }
 
-/* The slot that holds the key, or the free one where it belongs. */
-static slot *slot_find(const ws_flow_table *table, const ws_flow_key *key, uint64_t hash)
+/* The first slot at `from` or behind that is free or has the hash. */
+static size_t slot_probe(const ws_flow_table *table, size_t from, uint64_t hash)
 {
-    size_t mask = table->slot_count - 1;
-    for (size_t i = home_of(table, hash);; i = (i + 1) & mask) {
-        slot *at = &table->slots[i];
-        if (at->flow == NULL || (at->hash == hash && memcmp(&at->flow->key, key, sizeof *key) == 0))
+    const size_t mask = table->slot_count - 1;
+    while (table->slots[from].flow != NULL && table->slots[from].hash != hash)
+        from = (from + 1) & mask;
+    return from;
+}
+
+/* The slot that holds the key, or the free one where it belongs; from: a slot at which slot_probe stopped since the table
+ * last shrank or was doubled. */
+static slot *slot_find_from(const ws_flow_table *table, size_t from, const ws_flow_key *key, uint64_t hash)
+{
+    for (;; from++) {
+        slot *at = &table->slots[from = slot_probe(table, from & (table->slot_count - 1), hash)];
+        if (at->flow == NULL || memcmp(&at->flow->key, key, sizeof *key) == 0)
             return at;
     }
+}
+
+static slot *slot_find(const ws_flow_table *table, const ws_flow_key *key, uint64_t hash)
+{
+    return slot_find_from(table, home_of(table, hash), key, hash);
 }
 
 static ws_err slots_double(ws_flow_table *table)
@@ -141,7 +159,7 @@ ws_err ws_flow_table_create(ws_flow_table **out, const ws_flow_rules *rules)
     WS_TRY(WS_NEW(table));
     table->rules = *rules;
     table->rules.windows_alone = rules->windows_alone && rules->window_ns > 0;
-    table->flows.item_bytes = (sizeof(live_flow) + 15) / 16 * 16;
+    table->flows.item_bytes = sizeof(live_flow);
     table->chunks.item_bytes = (sizeof(packet_chunk) + 15) / 16 * 16;
     ws_err error = WS_OK;
     WS_TRY_GOTO(fail, slots_create(table, 12));
@@ -241,13 +259,12 @@ static void flow_watch_end(live_flow *flow, const ws_packet *packet, int sender)
     }
     if (packet->tcp_flags & WS_TCP_FIN) {
         bool syn = (packet->tcp_flags & WS_TCP_SYN) != 0;
-        if (!flow->fin_seen[sender])
+        if (!(flow->fins & 1u << sender))
             flow->last_fin = (uint8_t)sender;
-        flow->fin_seen[sender] = 1;
+        flow->fins |= (uint8_t)(1u << sender);
         flow->fin_end[sender] = packet->sequence + packet->payload_length + syn + 1;
     }
-    bool exchanged = flow->fin_seen[0] && flow->fin_seen[1];
-    if (exchanged && sender != flow->last_fin && (packet->tcp_flags & WS_TCP_ACK) &&
+    if (flow->fins == 3 && sender != flow->last_fin && (packet->tcp_flags & WS_TCP_ACK) &&
         (int32_t)(packet->acknowledgement - flow->fin_end[flow->last_fin]) >= 0)
         flow_linger(flow, WS_FLOW_END_FIN, packet->time_ns);
 }
@@ -300,8 +317,7 @@ static ws_err flow_start(ws_flow_table *table, slot *at, const ws_flow_key *key,
     WS_TRY(WS_GROW(table->order, table->order_capacity, table->order_count + 1));
     live_flow *flow = NULL;
     WS_TRY(ws_slab_take(&table->flows, &flow));
-    static const live_flow empty;
-    *flow = empty;
+    memset(flow, 0, sizeof *flow);
     flow->key = *key;
     flow->hash = hash;
     flow->first_ordinal = packet->ordinal;
@@ -321,6 +337,7 @@ static ws_err flow_start(ws_flow_table *table, slot *at, const ws_flow_key *key,
 typedef struct arrival {
     ws_flow_key key;
     uint64_t hash;
+    size_t slot; /* where slot_probe stopped */
     bool source_is_low;
 } arrival;
 
@@ -349,30 +366,29 @@ static void fetch_slot(const ws_flow_table *table, const ws_packet *packet, arri
     __builtin_prefetch(&table->slots[home_of(table, next->hash)]);
 }
 
-static void fetch_flow(const ws_flow_table *table, const arrival *next)
+static void fetch_flow(const ws_flow_table *table, arrival *next)
 {
-    const slot *at = &table->slots[home_of(table, next->hash)];
-    if (at->flow == NULL || at->hash != next->hash)
-        return; /* a new flow, or one behind another in its run: met without help */
-    const char *flow = (const char *)at->flow;
-    for (size_t line = 0; line < sizeof(live_flow); line += 64)
-        __builtin_prefetch(flow + line, 1);
+    next->slot = slot_probe(table, home_of(table, next->hash), next->hash);
+    const live_flow *flow = table->slots[next->slot].flow;
+    if (flow == NULL)
+        return;
+    __builtin_prefetch(&flow->key, 1);
+    __builtin_prefetch(&flow->sums.of[next->source_is_low ? 0 : 1], 1);
+    __builtin_prefetch(&flow->sums.gap_squares, 1);
 }
 
 static void fetch_chunk(const ws_flow_table *table, const arrival *next)
 {
-    const slot *at = &table->slots[home_of(table, next->hash)];
-    if (at->flow != NULL && at->hash == next->hash && at->flow->last_chunk != NULL)
-        __builtin_prefetch(&at->flow->last_chunk->packets[at->flow->stored % CHUNK_PACKETS], 1);
+    const live_flow *flow = table->slots[next->slot].flow;
+    if (flow != NULL && flow->last_chunk != NULL)
+        __builtin_prefetch(&flow->last_chunk->packets[flow->stored % CHUNK_PACKETS], 1);
 }
 
 static ws_err add_packet(ws_flow_table *table, const ws_packet *packet, const arrival *from)
 {
     WS_TRY(check_order(table, packet));
-    if ((table->slots_used + 1) * 2 > table->slot_count)
-        WS_TRY(slots_double(table));
     int sender = from->source_is_low ? 0 : 1;
-    slot *at = slot_find(table, &from->key, from->hash);
+    slot *at = slot_find_from(table, from->slot, &from->key, from->hash);
     if (at->flow == NULL || !flow_takes(table, at->flow, packet))
         WS_TRY(flow_start(table, at, &from->key, from->hash, packet, sender));
     WS_TRY(flow_append(table, at->flow, packet, sender));
@@ -387,6 +403,8 @@ ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packets, size_t 
     arrival batch[BATCH];
     for (size_t begin = 0; begin < count; begin += BATCH) {
         size_t size = count - begin < BATCH ? count - begin : BATCH;
+        if ((table->slots_used + size) * 2 > table->slot_count) /* not in the midst of a batch */
+            WS_TRY(slots_double(table));
         for (size_t i = 0; i < size; i++)
             fetch_slot(table, &packets[begin + i], &batch[i]);
         for (size_t i = 0; i < size; i++)
@@ -448,9 +466,9 @@ static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_
                     .stored = table->stored};
     for (int i = 0; i < 2; i++) {
         int sender = i == 0 ? forward : 1 - forward;
-        flow.packets[i] = live->sums.packets[sender];
-        flow.bytes[i] = live->sums.lengths[sender];
-        flow.payload_bytes[i] = live->sums.payloads[sender];
+        flow.packets[i] = live->sums.of[sender].packets;
+        flow.bytes[i] = live->sums.of[sender].lengths;
+        flow.payload_bytes[i] = live->sums.of[sender].payloads;
     }
     ws_flow_sums_features(&live->sums, forward, flow.features);
     table->counters.flows++;
