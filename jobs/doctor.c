@@ -15,6 +15,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "capture/capture.h"
 #include "cluster/cluster.h"
 #include "jobs/job.h"
 #include "storage/storage.h"
@@ -72,6 +73,10 @@ static void look_at_build(findings *f)
     found(f, "OpenBLAS", "%s, kernels for %s, %d thread%s", openblas_get_config(), openblas_get_corename(),
           openblas_get_num_threads(), openblas_get_num_threads() == 1 ? "" : "s");
     found(f, "zlib", "%s", zlibVersion());
+    found(f, "inflates gzip", "%s", ws_stream_gzip_library());
+    if (strcmp(ws_stream_gzip_library(), "zlib") == 0)
+        missing(f, "ISA-L, which reads gzip files twice as fast as zlib",
+                "apt-get install libisal-dev, then build again");
     found(f, "zstd", "%s", ZSTD_versionString());
     found(f, "liblzma", "%s", lzma_version_string());
     found(f, "libbz2", "%s", BZ2_bzlibVersion());
@@ -114,8 +119,9 @@ static void look_at_cpu(findings *f)
     __builtin_cpu_init();
     FEATURE("sse4.2")
     FEATURE("avx")
-    FEATURE("avx2") FEATURE("fma") FEATURE("bmi2") FEATURE("avx512f") FEATURE("avx512bw") FEATURE("avx512dq")
-        FEATURE("avx512vl") FEATURE("avx512vnni")
+    FEATURE("avx2")
+    FEATURE("fma") FEATURE("bmi2") FEATURE("avx512f") FEATURE("avx512bw") FEATURE("avx512dq") FEATURE("avx512vl")
+        FEATURE("avx512vnni")
 #undef FEATURE
             found(f, "CPU features", "%s", ws_text_string(&features));
     ws_text_destroy(&features);

@@ -3,6 +3,7 @@
 
 ws_build_packages="cmake ninja-build gcc libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-openmpi-dev libpcap-dev
     libcjson-dev libopenblas-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev libssl-dev libcmocka-dev ca-certificates"
+ws_optional_packages="libisal-dev" # the build does without
 ws_test_packages="g++ python3 hdf5-tools tshark wireshark-common jq zstd xz-utils bzip2"
 
 ws_say() {
@@ -44,6 +45,16 @@ ws_install() {
         ws_die "apt-get could not install:$missing" "see the lines above"
     fi
     rm -f "$log"
+}
+
+# ws_install_known PACKAGE...: those that this system's archive has.
+ws_install_known() {
+    local package
+    for package in "$@"; do
+        if command -v apt-cache >/dev/null && apt-cache show "$package" >/dev/null 2>&1; then
+            ws_install "$package"
+        fi
+    done
 }
 
 # ws_build PRESET [TARGET...]: configures once, then builds what changed. The folder of a moved checkout is made anew.

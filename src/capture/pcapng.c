@@ -138,22 +138,32 @@ static ws_err sound_from(ws_walk *walk, uint64_t offset, bool *sound)
     return error;
 }
 
-/* The block at walk->offset cannot be read: goes on at the next sound blocks; blocks lie at multiples of 4 bytes. */
+/* The block at walk->offset cannot be read: goes on at the next sound blocks. They lie at multiples of 4 bytes from each
+ * other; behind a break of the stream, anywhere. */
 static ws_err skip_damage(ws_walk *walk, bool cut)
 {
     const uint64_t from = walk->offset;
+    uint64_t at = from + (from == walk->next_break ? 0 : 4), step = 4;
     bool more = true, sound = false;
-    for (walk->offset = (from + 4) & ~(uint64_t)3;; walk->offset += 4) {
-        WS_TRY(ws_walk_has(walk, walk->offset + 1, &more));
+    for (;; at += step) {
+        walk->offset = at - from >= 4 ? at - 4 : from; /* not yet released: a break may turn up there */
+        WS_TRY(ws_walk_has(walk, at + 1, &more));
+        if (walk->next_break <= at) {
+            at = walk->next_break;
+            ws_walk_pass_break(walk);
+            step = 1;
+            more = true;
+        }
         if (more)
-            WS_TRY(sound_from(walk, walk->offset, &sound));
+            WS_TRY(sound_from(walk, at, &sound));
         if (sound || !more)
             break;
     }
-    if (!more)
-        walk->offset = walk->bytes;
-    WS_TRY(ws_walk_add_damage(walk, cut && !more ? WS_DAMAGE_block_truncated : WS_DAMAGE_block_impossible, from,
-                              walk->offset - from));
+    walk->offset = more ? at : walk->bytes;
+    const ws_damage_reason reason = step == 1      ? WS_DAMAGE_stream_broken
+                                    : cut && !more ? WS_DAMAGE_block_truncated
+                                                   : WS_DAMAGE_block_impossible;
+    WS_TRY(ws_walk_add_damage(walk, reason, from, walk->offset - from));
     return WS_OK;
 }
 
@@ -327,11 +337,12 @@ ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more)
         WS_TRY(ws_walk_has(walk, walk->offset + 1, &has));
         if (has)
             WS_TRY(look_at(walk, walk->offset, &type, &total, &swapped, &cut));
-        if (!has || (total == 0 && cut && walk->capture->stream && ws_stream_fault(walk->capture->stream))) {
+        const bool ends = has && total == 0 && cut && walk->next_break == UINT64_MAX;
+        if (!has || (ends && walk->capture->stream && ws_stream_fault(walk->capture->stream))) {
             WS_TRY(ws_walk_finish(walk, WS_DAMAGE_block_truncated));
             break;
         }
-        if (total > 0)
+        if (total > 0 && walk->offset + total <= walk->next_break)
             WS_TRY(read_block(walk, type, total, swapped, record, more));
         else
             WS_TRY(skip_damage(walk, cut));

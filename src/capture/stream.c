@@ -1,255 +1,157 @@
-/* Compressed streams: one decoder a format behind one loop that reads, decodes and keeps what is still wanted. Members
- * and frames that follow each other are one stream; zeros behind the last one are padding, anything else is damage. The
- * libraries check the sums that the formats carry.
+/* Streams: the content of a compressed file (source.c) as a window that moves over it. A small file is decompressed when
+ * it is asked for; for a large one a thread does it ahead, in chunks that wait in a ring, so that decompression and what is
+ * done with the content go on at the same time.
  */
 #include "capture/stream.h"
 
-#include <bzlib.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <lzma.h>
+#include "capture/source.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 enum {
-    STREAM_INPUT = 256 << 10,
     STREAM_ROOM = 256 << 10, /* least room for output */
-    XZ_MEMORY = 1 << 30,     /* xz -9 needs 65 MiB; a header that asks for more is not believed */
+    CHUNK_BYTES = 1 << 20,   /* what the thread gives at once */
+    CHUNKS = 4,
+    THREAD_FROM = 512 << 10, /* a file smaller than this needs no thread, nor does a look at its beginning */
 };
 
-#define WS_NAME(name) #name,
-const char *const ws_compression_names[WS_COMPRESSION_COUNT] = {"", WS_COMPRESSION_LIST(WS_NAME)};
+typedef struct chunk {
+    uint8_t *data;
+    ws_source_step step;
+    uint64_t position; /* of the source behind it */
+} chunk;
 
-/* What one call of a decoder did. */
-typedef struct decoded {
-    size_t taken, made;
-    bool member_ended;
-    const char *fault;
-} decoded;
+/* The thread that is ahead. Chunks [taken, made) of the ring are full. */
+typedef struct producer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    chunk ring[CHUNKS];
+    uint64_t made, taken; /* under the lock, as what follows */
+    bool stop, done;
+    ws_err error;
+    char *message; /* of the error: contexts of errors belong to threads */
+} producer;
 
 struct ws_stream {
     ws_compression kind;
     const char *path; /* borrowed */
     int file;
-    uint64_t stored_bytes, fetched; /* compressed: in the file, read from it */
-    uint8_t *input;
-    size_t input_at, input_bytes;
-    uint8_t *data; /* decompressed bytes [begin, begin + count) */
+    uint64_t stored_bytes, consumed;
+    int cores;
+    ws_source *source;  /* the producer's while there is one */
+    producer *producer; /* NULL: not needed, or not yet */
+    uint8_t *data;      /* decompressed bytes [begin, begin + count) */
     size_t count, capacity;
     uint64_t begin, released;
-    bool in_member, ended;
-    const char *fault;
-    union {
-        z_stream gzip;
-        ZSTD_DStream *zstd;
-        lzma_stream xz;
-        bz_stream bzip2;
-    } decoder;
-    bool decoder_made;
+    bool ended;
+    ws_stream_break *breaks;
+    size_t break_count, break_capacity;
 };
 
-static bool is_zstd(const uint8_t *magic)
+static atomic_int cores_told;
+
+void ws_stream_use_cores(int cores)
 {
-    const uint32_t word = (uint32_t)magic[3] << 24 | (uint32_t)magic[2] << 16 | (uint32_t)magic[1] << 8 | magic[0];
-    return word == ZSTD_MAGICNUMBER || (word & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
+    atomic_store(&cores_told, cores);
 }
 
-ws_compression ws_compression_of(const uint8_t *magic, size_t bytes)
+static int usable_cores(void)
 {
-    if (bytes >= 3 && memcmp(magic, "\x1f\x8b\x08", 3) == 0)
-        return WS_COMPRESSION_gzip;
-    if (bytes >= 4 && is_zstd(magic))
-        return WS_COMPRESSION_zstd;
-    if (bytes >= 6 && memcmp(magic,
-                             "\xfd"
-                             "7zXZ\0",
-                             6) == 0)
-        return WS_COMPRESSION_xz;
-    if (bytes >= 4 && memcmp(magic, "BZh", 3) == 0 && magic[3] >= '1' && magic[3] <= '9')
-        return WS_COMPRESSION_bzip2;
-    return WS_COMPRESSION_NONE;
+    cpu_set_t set;
+    const int told = atomic_load(&cores_told);
+    if (told > 0)
+        return told;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-/* ---------------------------------------------------------------- decoders */
-static void decoder_end(ws_stream *s)
+/* ---------------------------------------------------------------- the thread ahead */
+/* The place for the next chunk; NULL: the thread is to stop. */
+static chunk *wait_for_place(producer *p)
 {
-    if (!s->decoder_made)
+    pthread_mutex_lock(&p->lock);
+    while (!p->stop && p->made - p->taken == CHUNKS)
+        pthread_cond_wait(&p->changed, &p->lock);
+    chunk *place = p->stop ? NULL : &p->ring[p->made % CHUNKS];
+    pthread_mutex_unlock(&p->lock);
+    return place;
+}
+
+static void *producer_main(void *context)
+{
+    ws_stream *s = context;
+    producer *p = s->producer;
+    ws_err error = WS_OK;
+    bool ended = false;
+    while (!ended && error == WS_OK) {
+        chunk *place = wait_for_place(p);
+        if (place == NULL)
+            return NULL;
+        error = ws_source_read(s->source, place->data, CHUNK_BYTES, &place->step);
+        place->position = ws_source_position(s->source);
+        ended = place->step.ended;
+        pthread_mutex_lock(&p->lock);
+        p->made += error == WS_OK;
+        p->done = ended || error != WS_OK;
+        p->error = error;
+        p->message = error != WS_OK ? strdup(ws_error_message()) : NULL;
+        pthread_cond_broadcast(&p->changed);
+        pthread_mutex_unlock(&p->lock);
+    }
+    return NULL;
+}
+
+static void producer_free(producer **out)
+{
+    producer *p = *out;
+    for (int i = 0; i < CHUNKS; i++)
+        free(p->ring[i].data);
+    pthread_mutex_destroy(&p->lock);
+    pthread_cond_destroy(&p->changed);
+    free(p->message);
+    free(p);
+    *out = NULL;
+}
+
+static void producer_stop(ws_stream *s)
+{
+    producer *p = s->producer;
+    if (p == NULL)
         return;
-    switch (s->kind) {
-    case WS_COMPRESSION_gzip:
-        inflateEnd(&s->decoder.gzip);
-        break;
-    case WS_COMPRESSION_zstd:
-        ZSTD_freeDStream(s->decoder.zstd);
-        break;
-    case WS_COMPRESSION_xz:
-        lzma_end(&s->decoder.xz);
-        break;
-    default:
-        BZ2_bzDecompressEnd(&s->decoder.bzip2);
-        break;
-    }
-    s->decoder_made = false;
+    pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->thread, NULL);
+    producer_free(&s->producer);
 }
 
-static ws_err decoder_begin(ws_stream *s)
+/* Without a thread the stream goes on as it is: nothing is lost but time. */
+static ws_err producer_start(ws_stream *s)
 {
-    /* A member a kilobyte is usual (bgzf, seekable zstd): those decoders are used again. */
-    if (s->decoder_made && s->kind == WS_COMPRESSION_zstd)
-        return WS_OK;
-    if (s->decoder_made && s->kind == WS_COMPRESSION_gzip && inflateReset(&s->decoder.gzip) == Z_OK)
-        return WS_OK;
-    bool made = false;
-    decoder_end(s);
-    memset(&s->decoder, 0, sizeof s->decoder);
-    switch (s->kind) {
-    case WS_COMPRESSION_gzip:
-        made = inflateInit2(&s->decoder.gzip, 16 + MAX_WBITS) == Z_OK; /* 16: gzip headers and their sums */
-        break;
-    case WS_COMPRESSION_zstd:
-        s->decoder.zstd = ZSTD_createDStream();
-        made = s->decoder.zstd != NULL;
-        break;
-    case WS_COMPRESSION_xz:
-        made = lzma_stream_decoder(&s->decoder.xz, XZ_MEMORY, 0) == LZMA_OK;
-        break;
-    default:
-        made = BZ2_bzDecompressInit(&s->decoder.bzip2, 0, 0) == BZ_OK;
-        break;
-    }
-    s->decoder_made = made;
-    WS_CHECK(made, MEMORY, "%s: no memory for a %s decoder", s->path, ws_compression_names[s->kind]);
-    return WS_OK;
-}
-
-static decoded decode_gzip(z_stream *z, const uint8_t *in, size_t in_bytes, uint8_t *out, size_t room)
-{
-    z->next_in = (uint8_t *)in;
-    z->avail_in = (uInt)in_bytes;
-    z->next_out = out;
-    z->avail_out = (uInt)room;
-    const int status = inflate(z, Z_NO_FLUSH);
-    const bool bad = status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR;
-    return (decoded){.taken = in_bytes - z->avail_in,
-                     .made = room - z->avail_out,
-                     .member_ended = status == Z_STREAM_END,
-                     .fault = bad ? "the gzip data is damaged" : NULL};
-}
-
-static decoded decode_zstd(ZSTD_DStream *z, const uint8_t *in, size_t in_bytes, uint8_t *out, size_t room)
-{
-    ZSTD_inBuffer from = {in, in_bytes, 0};
-    ZSTD_outBuffer to = {out, room, 0};
-    const size_t status = ZSTD_decompressStream(z, &to, &from);
-    return (decoded){.taken = from.pos,
-                     .made = to.pos,
-                     .member_ended = status == 0,
-                     .fault = ZSTD_isError(status) ? "the zstd data is damaged" : NULL};
-}
-
-static decoded decode_xz(lzma_stream *z, const uint8_t *in, size_t in_bytes, uint8_t *out, size_t room)
-{
-    z->next_in = in;
-    z->avail_in = in_bytes;
-    z->next_out = out;
-    z->avail_out = room;
-    const lzma_ret status = lzma_code(z, LZMA_RUN);
-    const bool bad = status != LZMA_OK && status != LZMA_STREAM_END && status != LZMA_BUF_ERROR;
-    return (decoded){.taken = in_bytes - z->avail_in,
-                     .made = room - z->avail_out,
-                     .member_ended = status == LZMA_STREAM_END,
-                     .fault = bad ? "the xz data is damaged" : NULL};
-}
-
-static decoded decode_bzip2(bz_stream *z, const uint8_t *in, size_t in_bytes, uint8_t *out, size_t room)
-{
-    z->next_in = (char *)in;
-    z->avail_in = (unsigned)in_bytes;
-    z->next_out = (char *)out;
-    z->avail_out = (unsigned)room;
-    const int status = BZ2_bzDecompress(z);
-    return (decoded){.taken = in_bytes - z->avail_in,
-                     .made = room - z->avail_out,
-                     .member_ended = status == BZ_STREAM_END,
-                     .fault = status != BZ_OK && status != BZ_STREAM_END ? "the bzip2 data is damaged" : NULL};
-}
-
-static decoded decode(ws_stream *s, const uint8_t *in, size_t in_bytes, uint8_t *out, size_t room)
-{
-    switch (s->kind) {
-    case WS_COMPRESSION_gzip:
-        return decode_gzip(&s->decoder.gzip, in, in_bytes, out, room);
-    case WS_COMPRESSION_zstd:
-        return decode_zstd(s->decoder.zstd, in, in_bytes, out, room);
-    case WS_COMPRESSION_xz:
-        return decode_xz(&s->decoder.xz, in, in_bytes, out, room);
-    default:
-        return decode_bzip2(&s->decoder.bzip2, in, in_bytes, out, room);
-    }
-}
-
-/* ---------------------------------------------------------------- input */
-/* More compressed bytes behind those that are there. */
-static ws_err fetch(ws_stream *s)
-{
-    memmove(s->input, s->input + s->input_at, s->input_bytes - s->input_at);
-    s->input_bytes -= s->input_at;
-    s->input_at = 0;
-    const uint64_t left = s->stored_bytes - s->fetched;
-    size_t wanted = STREAM_INPUT - s->input_bytes;
-    wanted = wanted < left ? wanted : (size_t)left;
-    while (wanted > 0) {
-        ssize_t got = pread(s->file, s->input + s->input_bytes, wanted, (off_t)s->fetched);
-        if (got < 0 && errno == EINTR)
-            continue;
-        WS_CHECK(got >= 0, IO, "%s: cannot read at byte %" PRIu64 ": %s", s->path, s->fetched, strerror(errno));
-        WS_CHECK(got > 0, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes when it was opened", s->path,
-                 s->fetched, s->stored_bytes);
-        s->input_bytes += (size_t)got;
-        s->fetched += (uint64_t)got;
-        wanted -= (size_t)got;
-    }
-    return WS_OK;
-}
-
-static void end_with(ws_stream *s, const char *fault)
-{
-    s->ended = true;
-    s->fault = fault;
-}
-
-/* Between members: the next one, padding of zeros, or the end. */
-static ws_err next_member(ws_stream *s)
-{
-    enum { MAGIC = 6 };
-    for (;;) {
-        if (s->input_bytes - s->input_at < MAGIC && s->fetched < s->stored_bytes)
-            WS_TRY(fetch(s));
-        if (s->input_at == s->input_bytes) {
-            end_with(s, NULL);
-            return WS_OK;
-        }
-        if (s->input[s->input_at] != 0)
-            break;
-        s->input_at++;
-    }
-    if (ws_compression_of(s->input + s->input_at, s->input_bytes - s->input_at) != s->kind) {
-        end_with(s, "bytes of no meaning follow the compressed data");
-        return WS_OK;
-    }
-    WS_TRY(decoder_begin(s));
-    s->in_member = true;
+    producer *p;
+    ws_err error = WS_OK;
+    WS_TRY(WS_NEW(p));
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->changed, NULL);
+    for (int i = 0; i < CHUNKS && error == WS_OK; i++)
+        error = WS_NEW_ARRAY(p->ring[i].data, CHUNK_BYTES);
+    s->producer = p;
+    if (error != WS_OK || pthread_create(&p->thread, NULL, producer_main, s) != 0)
+        producer_free(&s->producer);
+    WS_TRY(error);
     return WS_OK;
 }
 
 /* ---------------------------------------------------------------- output */
-/* Room for STREAM_ROOM bytes behind the data; drops what was released. */
-static ws_err make_room(ws_stream *s)
+/* Room for `bytes` behind the data; drops what was released. */
+static ws_err make_room(ws_stream *s, size_t bytes)
 {
-    if (s->capacity - s->count >= STREAM_ROOM)
+    if (s->capacity - s->count >= bytes)
         return WS_OK;
     const uint64_t unwanted = s->released > s->begin ? s->released - s->begin : 0;
     const size_t dropped = unwanted < s->count ? (size_t)unwanted : s->count;
@@ -258,59 +160,76 @@ static ws_err make_room(ws_stream *s)
         s->count -= dropped;
         s->begin += dropped;
     }
-    if (s->capacity - s->count < STREAM_ROOM || s->count > s->capacity / 2)
-        WS_TRY(WS_GROW(s->data, s->capacity, s->capacity * 2 + 2 * STREAM_ROOM));
+    if (s->capacity - s->count < bytes || s->count > s->capacity / 2)
+        WS_TRY(WS_GROW(s->data, s->capacity, s->capacity * 2 + 2 * bytes));
+    return WS_OK;
+}
+
+/* What a step brought behind the data. */
+static ws_err take_step(ws_stream *s, const ws_source_step *step, uint64_t position)
+{
+    s->count += step->made;
+    s->ended = step->ended;
+    s->consumed = position > s->consumed ? position : s->consumed;
+    if (step->broken == NULL)
+        return WS_OK;
+    WS_TRY(WS_GROW(s->breaks, s->break_capacity, s->break_count + 1));
+    s->breaks[s->break_count++] =
+        (ws_stream_break){s->begin + s->count, step->lost_begin, step->lost_end, step->broken};
+    return WS_OK;
+}
+
+static ws_err take_chunk(ws_stream *s)
+{
+    producer *p = s->producer;
+    pthread_mutex_lock(&p->lock);
+    while (p->made == p->taken && !p->done)
+        pthread_cond_wait(&p->changed, &p->lock);
+    const bool there = p->made > p->taken;
+    pthread_mutex_unlock(&p->lock);
+    if (!there)
+        return ws_error_set(p->error, p->message != NULL ? p->message : "a file cannot be decompressed", "", "");
+    const chunk *full = &p->ring[p->taken % CHUNKS];
+    WS_TRY(make_room(s, CHUNK_BYTES));
+    if (full->step.made > 0)
+        memcpy(s->data + s->count, full->data, full->step.made);
+    WS_TRY(take_step(s, &full->step, full->position));
+    pthread_mutex_lock(&p->lock);
+    p->taken++;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
     return WS_OK;
 }
 
 static ws_err advance(ws_stream *s)
 {
-    if (!s->in_member) {
-        WS_TRY(next_member(s));
-        return WS_OK;
-    }
-    WS_TRY(make_room(s));
-    if (s->input_at == s->input_bytes)
-        WS_TRY(fetch(s));
-    const decoded did =
-        decode(s, s->input + s->input_at, s->input_bytes - s->input_at, s->data + s->count, s->capacity - s->count);
-    s->input_at += did.taken;
-    s->count += did.made;
-    if (did.fault)
-        end_with(s, did.fault);
-    else if (did.member_ended)
-        s->in_member = false;
-    else if (did.made == 0 && did.taken == 0 && s->input_at == s->input_bytes && s->fetched == s->stored_bytes)
-        end_with(s, "the compressed data is cut off");
-    else if (did.made == 0 && did.taken == 0 && s->input_at < s->input_bytes)
-        end_with(s, "the compressed data leads nowhere");
+    ws_source_step step;
+    if (s->source == NULL)
+        WS_TRY(ws_source_create(&s->source, s->kind, s->path, s->file, s->stored_bytes, s->cores > 1 ? s->cores : 0));
+    if (s->producer == NULL && s->cores > 1 && s->stored_bytes >= THREAD_FROM && s->begin + s->count >= THREAD_FROM)
+        WS_TRY(producer_start(s));
+    if (s->producer != NULL)
+        return take_chunk(s);
+    WS_TRY(make_room(s, STREAM_ROOM));
+    WS_TRY(ws_source_read(s->source, s->data + s->count, s->capacity - s->count, &step));
+    WS_TRY(take_step(s, &step, ws_source_position(s->source)));
     return WS_OK;
 }
 
 static void rewind_stream(ws_stream *s)
 {
-    decoder_end(s);
-    s->fetched = s->begin = s->released = 0;
-    s->input_at = s->input_bytes = s->count = 0;
-    s->in_member = s->ended = false;
-    s->fault = NULL;
+    producer_stop(s);
+    ws_source_destroy(&s->source);
+    s->begin = s->released = s->consumed = 0;
+    s->count = s->break_count = 0;
+    s->ended = false;
 }
 
 ws_err ws_stream_create(ws_stream **out, ws_compression kind, const char *path, int file, uint64_t stored_bytes)
 {
-    *out = NULL;
-    ws_stream *s;
-    WS_TRY(WS_NEW(s));
-    s->kind = kind;
-    s->path = path;
-    s->file = file;
-    s->stored_bytes = stored_bytes;
-    ws_err error = WS_NEW_ARRAY(s->input, STREAM_INPUT);
-    if (error != WS_OK) {
-        ws_stream_destroy(&s);
-        WS_TRY(error);
-    }
-    *out = s;
+    WS_TRY(WS_NEW(*out));
+    **out =
+        (ws_stream){.kind = kind, .path = path, .file = file, .stored_bytes = stored_bytes, .cores = usable_cores()};
     return WS_OK;
 }
 
@@ -318,9 +237,9 @@ void ws_stream_destroy(ws_stream **stream)
 {
     if (*stream == NULL)
         return;
-    decoder_end(*stream);
-    free((*stream)->input);
+    rewind_stream(*stream);
     free((*stream)->data);
+    free((*stream)->breaks);
     free(*stream);
     *stream = NULL;
 }
@@ -350,12 +269,22 @@ void ws_stream_release(ws_stream *s, uint64_t offset)
         s->released = offset;
 }
 
+const ws_stream_break *ws_stream_next_break(const ws_stream *s, uint64_t offset)
+{
+    for (size_t i = 0; i < s->break_count; i++)
+        if (s->breaks[i].offset >= offset)
+            return &s->breaks[i];
+    return NULL;
+}
+
 const char *ws_stream_fault(const ws_stream *s)
 {
-    return s->fault;
+    const bool broken = s->ended && s->break_count > 0;
+    const ws_stream_break *last = broken ? &s->breaks[s->break_count - 1] : NULL;
+    return last != NULL && last->lost_end == s->stored_bytes ? last->reason : NULL;
 }
 
 uint64_t ws_stream_consumed(const ws_stream *s)
 {
-    return s->fetched - (s->input_bytes - s->input_at);
+    return s->consumed;
 }

@@ -3,6 +3,7 @@
  */
 #include "walk.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum {
@@ -18,6 +19,7 @@ ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input)
     walk->capture = capture;
     walk->input = input;
     walk->offset = walk->end = capture->first_record;
+    walk->next_break = UINT64_MAX;
     walk->bytes = capture->stream ? 0 : capture->bytes;
     *out = walk;
     return WS_OK;
@@ -36,11 +38,36 @@ void ws_walk_destroy(ws_walk **walk)
     *walk = NULL;
 }
 
+static const ws_stream_break *next_break(const ws_walk *walk)
+{
+    const uint64_t from = walk->offset > walk->passed ? walk->offset : walk->passed;
+    const ws_stream_break *found = ws_stream_next_break(walk->capture->stream, from);
+    return found != NULL && found->lost_end < walk->capture->stored_bytes ? found : NULL;
+}
+
+static void find_break(ws_walk *walk)
+{
+    const ws_stream_break *found = next_break(walk);
+    walk->next_break = found != NULL ? found->offset : UINT64_MAX;
+}
+
+void ws_walk_pass_break(ws_walk *walk)
+{
+    const ws_stream_break *at;
+    while ((at = next_break(walk)) != NULL && at->offset == walk->next_break) {
+        ws_warn("%s: bytes %" PRIu64 " to %" PRIu64 " cannot be decompressed: %s", walk->capture->path, at->lost_begin,
+                at->lost_end, at->reason);
+        walk->passed = at->offset + 1;
+    }
+    find_break(walk);
+}
+
 ws_err ws_walk_reach(ws_walk *walk, uint64_t end, bool *has)
 {
     const uint64_t behind = walk->offset; /* a walk does not go back behind its record */
     ws_stream_release(walk->capture->stream, behind);
     WS_TRY(ws_capture_reach(walk->capture, behind, end, &walk->bytes));
+    find_break(walk);
     *has = end <= walk->bytes;
     return WS_OK;
 }
@@ -123,6 +150,19 @@ static ws_err skip_damage(ws_walk *walk, bool cut)
     return WS_OK;
 }
 
+/* Content is missing inside of the record at walk->offset, or before it: the walk goes on at the next chain behind. */
+static ws_err skip_break(ws_walk *walk)
+{
+    const uint64_t from = walk->offset;
+    uint64_t to;
+    WS_TRY(ws_capture_resume(walk->capture, walk->next_break - 1, false, &to));
+    ws_walk_pass_break(walk);
+    walk->offset = to;
+    find_break(walk);
+    WS_TRY(ws_walk_add_damage(walk, WS_DAMAGE_stream_broken, from, to - from));
+    return WS_OK;
+}
+
 /* A stream that breaks off inside a record says nothing about the record. */
 static bool broken_off(const ws_walk *walk, bool possible)
 {
@@ -147,6 +187,11 @@ static ws_err pcap_next(ws_walk *walk, ws_record *record, bool *more)
         const uint64_t next = ws_pcap_next(capture, offset, header);
         if (possible)
             WS_TRY(ws_walk_has(walk, next, &has));
+        const uint64_t behind = possible && has ? next : offset + capture->record_header;
+        if (__builtin_expect(behind > walk->next_break, 0)) {
+            WS_TRY(skip_break(walk));
+            continue;
+        }
         if (__builtin_expect(!possible || !has, 0)) {
             if (broken_off(walk, possible))
                 WS_TRY(ws_walk_finish(walk, WS_DAMAGE_record_truncated));
@@ -183,6 +228,8 @@ ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end)
     if (begin != walk->offset) {
         walk->finished = false;
         walk->bytes = walk->capture->stream ? 0 : walk->capture->bytes;
+        walk->next_break = UINT64_MAX; /* found again when the stream is reached */
+        walk->passed = begin;
     }
     if (walk->capture->format == WS_CAPTURE_PCAPNG && (begin != walk->offset || begin == walk->capture->first_record)) {
         walk->interface_count = 0;

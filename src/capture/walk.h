@@ -93,7 +93,10 @@ struct ws_walk {
     uint64_t offset, end; /* of the next record; of the range */
     uint64_t bytes;       /* of the capture; compressed: what is known to be there */
     bool finished;        /* the end was met, and what it cuts off noted */
-    uint8_t *buffer;      /* bytes [buffer_begin, buffer_begin + buffer_bytes) of the file */
+    /* Of a compressed stream: the first break that the walk did not pass yet and that content follows, UINT64_MAX none so
+     * far; those before `passed` it did. */
+    uint64_t next_break, passed;
+    uint8_t *buffer; /* bytes [buffer_begin, buffer_begin + buffer_bytes) of the file */
     size_t capacity, buffer_bytes;
     uint64_t buffer_begin;
     ws_damage *damage;
@@ -122,6 +125,9 @@ static inline ws_err ws_walk_has(ws_walk *walk, uint64_t end, bool *has)
     *has = end <= walk->bytes;
     return *has || !walk->capture->stream ? WS_OK : ws_walk_reach(walk, end, has);
 }
+
+/* The walk goes over walk->next_break. */
+void ws_walk_pass_break(ws_walk *walk);
 
 /* At the end of the capture, with less than a record left: notes what cannot be read, with `cut` as its reason unless
  * a compressed stream broke off here. */

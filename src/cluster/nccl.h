@@ -13,9 +13,6 @@ typedef struct ws_nccl ws_nccl;
 /* Queues sum[i] += value[i] on the stream that `context` stands for. */
 typedef void (*ws_device_add)(void *context, float *sum, const float *value, size_t count);
 
-/* Rank among the ranks of this machine, and their number: the device a rank takes. */
-WS_MUST ws_err ws_local_rank_all(const ws_comm *comm, int *local_rank, int *local_size);
-
 /* comm must outlive it; every rank gives another device. */
 WS_MUST ws_err ws_nccl_create_all(ws_nccl **out, const ws_comm *comm, int device);
 void ws_nccl_destroy(ws_nccl **nccl);

@@ -6,7 +6,9 @@
 #include "dataset/label_rules.h"
 #include "dataset/table.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. */
 enum {
@@ -85,8 +87,26 @@ static void share_memory(extraction *x, uint64_t *window_bytes)
     *window_bytes = rest / 16;
 }
 
+/* Cores for the threads that decompress: those this rank is bound to, or its part of the machine; none where memory is
+ * short, since they are ahead. */
+static ws_err share_cores_all(const extraction *x)
+{
+    enum { MEMORY_SHORT = 1 << 30 };
+    int rank, ranks;
+    cpu_set_t set;
+    WS_TRY(ws_local_rank_all(x->comm, &rank, &ranks));
+    const int all = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int usable = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    if (usable * ranks > all)
+        usable /= ranks;
+    const bool is_short = x->options->memory > 0 && x->options->memory < MEMORY_SHORT;
+    ws_stream_use_cores(usable < 1 || is_short ? 1 : usable);
+    return WS_OK;
+}
+
 static ws_err prepare_all(extraction *x)
 {
+    WS_TRY(share_cores_all(x));
     WS_AGREE(x->comm, choose_rules(x));
     WS_AGREE(x->comm, x->comm->rank == 0 ? ws_output_check(x->options->output, WS_OUTPUT_STORE) : WS_OK);
     ws_err local = ws_arena_create(&x->arena, 1 << 16);

@@ -91,10 +91,14 @@ static ws_err fill_compressed(ws_table_text *text)
     uint64_t reached;
     size_t wanted = text->room - text->filled < STREAM_STEP ? text->room - text->filled : STREAM_STEP;
     WS_TRY(ws_stream_reach(text->stream, at, at + wanted, &reached));
-    const char *fault = reached == at ? ws_stream_fault(text->stream) : NULL;
-    if (fault != NULL) {
-        ws_err error = WS_ERROR(FORMAT, "%s: damaged or cut off behind byte %" PRIu64 " of the text: %s", text->path,
-                                reached, fault);
+    const ws_stream_break *broken = ws_stream_next_break(text->stream, at);
+    if (broken != NULL && broken->offset < reached)
+        reached = broken->offset;
+    if (broken != NULL && reached == at) {
+        ws_err error = WS_ERROR(FORMAT,
+                                "%s: damaged or cut off behind byte %" PRIu64 " of the text, in bytes %" PRIu64
+                                " to %" PRIu64 " of the file: %s",
+                                text->path, reached, broken->lost_begin, broken->lost_end, broken->reason);
         WS_HINT("fetch the file again; its rows up to there are in no store");
         return error;
     }

@@ -211,7 +211,7 @@ bool ws_table_parse_address(const char *text, size_t length, uint8_t out[16])
         return false;
     memcpy(copy, text, length);
     copy[length] = '\0';
-    if (inet_pton(AF_INET6, copy, out) == 1)
+    if (memchr(copy, ':', length) != NULL && inet_pton(AF_INET6, copy, out) == 1)
         return true;
     memset(out, 0, 16);
     if (inet_pton(AF_INET, copy, out + 12) != 1)
