@@ -9,7 +9,7 @@
 
 typedef struct extract_job {
     ws_job_common common;
-    const char *dataset, *config, *labels, *filter, *output, *memory, *key;
+    const char *dataset, *config, *labels, *filter, *output, *memory, *key, *bytes;
     ws_string_list set, protocols;
     int64_t packets;
     int endpoints, on_error;
@@ -25,6 +25,8 @@ static const ws_option fields[] = {
     WS_OPTION_LIST(extract_job, protocols, NULL,
                    "kept as flows besides TCP and UDP: names and numbers (icmp,sctp,gre,89), or all"),
     WS_OPTION_INT(extract_job, packets, 128, 0, 65536, "packets stored per flow; counts and features use all"),
+    WS_OPTION_STRING(extract_job, bytes, NULL,
+                     "bytes kept of the first packets of a flow, e.g. header:80,payload:240,packets:5"),
     WS_OPTION_ENUM(extract_job, endpoints, "drop", "drop|keyed|prefix|plain",
                    "what is stored of addresses; prefix: Crypto-PAn"),
     WS_OPTION_PATH(extract_job, key, NULL, "file with the secret for --endpoints keyed and prefix (32 bytes)"),
@@ -39,7 +41,7 @@ static const ws_option_table table = {"", sizeof(extract_job), fields, "extracti
 typedef struct extract_settings {
     double idle_timeout, active_timeout, window;
     int64_t round_bytes, reservoir, reservoir_seed;
-    int direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
+    int bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -60,6 +62,9 @@ static const ws_option setting_fields[] = {
     WS_OPTION_ENUM(extract_settings, reservoir_kind, "uniform", "uniform|balanced",
                    "balanced: as many of each size (1, 2-3, 4-15, 16 and more packets) of TCP and UDP"),
     WS_OPTION_INT(extract_settings, reservoir_seed, 0, 0, 9e15, "another seed, another draw"),
+    WS_OPTION_ENUM(
+        extract_settings, bytes_stripped, "endpoints", "nothing|addresses|endpoints|identity",
+        "what --bytes keeps as zeros; endpoints: addresses, ports; identity: also checksums, IP id, TTL, TCP numbers"),
     WS_OPTION_ENUM(extract_settings, direction, "first", "first|syn",
                    "forward: sender of the first packet, or of the SYN"),
     WS_OPTION_ENUM(extract_settings, tunnels, "outer", "outer|inner",
@@ -240,6 +245,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .direction_by_syn = settings.direction == 1,
                                         .filter = job->filter,
                                         .protocols = job->protocols,
+                                        .bytes = job->bytes,
+                                        .bytes_stripped = (ws_strip)settings.bytes_stripped,
                                         .inner_packets = settings.tunnels == 1,
                                         .window = settings.window,
                                         .windows_alone = settings.window_rule == 0,
@@ -271,6 +278,7 @@ const ws_job ws_job_extract = {
     .usage = "extract [OPTIONS] -o STORE.h5 INPUT...",
     .help = "captures or flow tables to a store: flows with their packets, features, labels",
     .example = "  wiresweep extract -o monday.h5 monday.pcap\n"
+               "  wiresweep extract --bytes header:80,payload:240,packets:5 -o monday.h5 monday.pcap\n"
                "  mpirun -n 4 wiresweep extract --dataset ndpi --labels results/ -o ndpi.h5 captures/",
     .options = &table,
     .collective = true,

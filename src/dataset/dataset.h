@@ -31,6 +31,14 @@
  *   /labels/<level>       int32 [n]     class index, -1 without label; attribute `names` (texts, sorted bytewise)
  *   /labels/attempted     uint8 [n]     only where the data set has it: 0, or 1 + category of an attack that was only
  *                                       attempted (label_rules.h)
+ *   /bytes                only where bytes of packets are kept (extract --bytes); attributes: packets P, header H, payload
+ *                         L (int64), stripped (nothing, addresses, endpoints, identity: ws_strip). Of each flow its
+ *                         first P stored packets; packets that it does not have are zeros
+ *   /bytes/values         uint8 [n,P,H+L]  from the IP header on: H bytes of IP and transport header with all options, then
+ *                                       L bytes of payload, each cut, or filled up with zeros
+ *   /bytes/kept           uint16 [n,P,2]   of these the packet's own, of header and payload: the rest is filling. Less than
+ *                                       the lengths also where the capture holds less than there was on the wire
+ *   /bytes/lengths        uint32 [n,P,2]   true lengths of header and payload, by the IP header
  *   /provenance           attributes: options (JSON), version, counters (JSON: records read, packets in flows,
  *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check)
  *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Where
@@ -75,6 +83,8 @@ typedef struct ws_extract_options {
     bool direction_by_syn;    /* or the data set's rules say so */
     const char *filter;       /* pcap-filter(7) expression; NULL: none */
     ws_string_list protocols; /* kept as flows besides TCP and UDP; ws_ip_protocols_read */
+    const char *bytes;        /* kept of packets, ws_byte_view_read; NULL: none */
+    ws_strip bytes_stripped;  /* before they are kept */
     bool inner_packets;       /* packets inside of tunnels stand for their frames */
     double window;            /* seconds; 0: the data set's; ws_flow_rules.window_ns */
     bool windows_alone;       /* ws_flow_rules.windows_alone */
@@ -198,13 +208,19 @@ WS_MUST ws_err ws_store_read_features(const ws_store *store, const char *name, u
 /* Stored packets of flows [begin, begin+count): *packets malloc'ed, start[count+1] relative to the first. */
 WS_MUST ws_err ws_store_read_packets(const ws_store *store, uint64_t begin, uint64_t count, uint64_t *start,
                                      ws_flow_packet **packets);
+/* The byte view that the store has; packets 0: none. */
+WS_MUST ws_err ws_store_byte_view(const ws_store *store, ws_byte_view *out);
+/* Bytes of flows [begin, begin+count), as in /bytes; what is NULL is not read. values [count][packets][header+payload],
+ * kept and lengths [count][packets][2]. */
+WS_MUST ws_err ws_store_read_bytes(const ws_store *store, uint64_t begin, uint64_t count, uint8_t *values,
+                                   uint16_t *kept, uint32_t *lengths);
 const ws_label_level *ws_store_level(const ws_store *store, const char *name); /* NULL where absent */
 WS_MUST ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path,
                                          char hex[65]); /* reads everything again */
 /* What is in it, for people / machines; appends to out. */
 WS_MUST ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out);
-/* One row a flow (RFC 4180), written atomically; output NULL: standard output. */
-WS_MUST ws_err ws_store_export_csv(const ws_store *store, const char *output);
+/* One row a flow (RFC 4180), written atomically; bytes: also what is kept of packets; output NULL: standard output. */
+WS_MUST ws_err ws_store_export_csv(const ws_store *store, bool bytes, const char *output);
 
 /* What is in a file that is no store. Captures: format, link types, records by walking all of it, skipped by reason,
  * damage. HDF5: root attributes and the shapes of all datasets. JSON: its keys and values. */

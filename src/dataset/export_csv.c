@@ -1,6 +1,6 @@
 /* export_csv: a store as one CSV table (RFC 4180), a row a flow: names, times, counts, endpoints where kept, labels by
- * name, the features with nine digits (which give the same float back), sessions and hosts. Packets are not
- * exported.
+ * name, the features with nine digits (which give the same float back), sessions and hosts; where asked for, the kept bytes of
+ * packets in hex. Packets are not exported otherwise.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +26,10 @@ typedef struct csv_export {
     char **inputs;
     size_t input_count;
     bool endpoints;
+    uint64_t block_rows;
+    ws_byte_view view; /* packets 0: bytes are not exported */
+    uint8_t *values;
+    uint16_t *kept;
     ws_text text;
 } csv_export;
 
@@ -57,6 +61,8 @@ static ws_err read_block(csv_export *export, uint64_t begin, uint64_t count)
         WS_TRY(error);
     }
     WS_TRY(ws_store_read_features(export->store, export->table, begin, count, export->features));
+    if (export->view.packets > 0)
+        WS_TRY(ws_store_read_bytes(export->store, begin, count, export->values, export->kept, NULL));
     return WS_OK;
 }
 
@@ -75,7 +81,39 @@ static void append_header(csv_export *export)
         ws_text_append(out, ",");
         ws_csv_append(out, export->column_names.items[c]);
     }
+    for (uint32_t k = 1; k <= export->view.packets; k++)
+        ws_text_appendf(out, ",header_%u,payload_%u", k, k);
     ws_text_append(out, "\r\n");
+}
+
+static void append_hex(ws_text *out, const uint8_t *bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[129] = "";
+    for (size_t done = 0; done < count;) {
+        const size_t here = count - done < 64 ? count - done : 64;
+        for (size_t i = 0; i < here; i++, done++) {
+            text[2 * i] = digits[bytes[done] >> 4];
+            text[2 * i + 1] = digits[bytes[done] & 15];
+        }
+        text[2 * here] = '\0';
+        ws_text_append(out, text);
+    }
+}
+
+/* The bytes that are the packets' own, without what fills them up. */
+static void append_bytes(csv_export *export, uint64_t row)
+{
+    const size_t width = (size_t) export->view.header + export->view.payload;
+    for (size_t k = row * export->view.packets; k < (row + 1) * export->view.packets; k++) {
+        const uint8_t *values = export->values + k * width;
+        const uint16_t *kept = export->kept + 2 * k;
+        ws_text_append(&export->text, ",");
+        append_hex(&export->text, values, kept[0] < export->view.header ? kept[0] : export->view.header);
+        ws_text_append(&export->text, ",");
+        append_hex(&export->text, values + export->view.header,
+                   kept[1] < export->view.payload ? kept[1] : export->view.payload);
+    }
 }
 
 static void append_row(csv_export *export, const ws_store_row *row, const float *features)
@@ -100,7 +138,6 @@ static void append_row(csv_export *export, const ws_store_row *row, const float 
     }
     for (int c = 0; c < export->columns; c++)
         ws_text_appendf(out, ",%.9g", (double)features[c]);
-    ws_text_append(out, "\r\n");
 }
 
 static ws_err write_text(csv_export *export)
@@ -109,6 +146,20 @@ static ws_err write_text(csv_export *export)
     WS_CHECK(fwrite(ws_text_string(&export->text), 1, export->text.length, export->file) == export->text.length, IO,
              "cannot write %s: %s", export->target, strerror(errno));
     ws_text_clear(&export->text);
+    return WS_OK;
+}
+
+static ws_err prepare_bytes(csv_export *export)
+{
+    enum { BLOCK_BYTES = 8 << 20 };
+    const size_t row = (size_t) export->view.packets * (export->view.header + export->view.payload);
+    export->block_rows = BLOCK_ROWS;
+    if (row == 0)
+        return WS_OK;
+    if (export->block_rows > BLOCK_BYTES / row)
+        export->block_rows = BLOCK_BYTES / row + 1;
+    WS_TRY(ws_alloc(&export->values, export->block_rows, row));
+    WS_TRY(WS_NEW_ARRAY(export->kept, export->block_rows * export->view.packets * 2));
     return WS_OK;
 }
 
@@ -124,14 +175,18 @@ static ws_err write_rows(csv_export *export)
     const size_t columns = (size_t) export->columns;
     WS_TRY(WS_NEW_ARRAY(export->features, BLOCK_ROWS * columns));
     WS_TRY(ws_alloc(&export->column, BLOCK_ROWS, WS_ENDPOINT_TEXT));
+    WS_TRY(prepare_bytes(export));
     WS_TRY(ws_h5_read_texts(store->file, "/provenance/inputs", &export->inputs, &export->input_count));
     export->endpoints = ws_h5_exists(store->file, "/flows/source");
     append_header(export);
-    for (uint64_t begin = 0; begin < store->rows; begin += BLOCK_ROWS) {
-        uint64_t count = store->rows - begin < BLOCK_ROWS ? store->rows - begin : BLOCK_ROWS;
+    for (uint64_t begin = 0; begin < store->rows; begin += export->block_rows) {
+        uint64_t count = store->rows - begin < export->block_rows ? store->rows - begin : export->block_rows;
         WS_TRY(read_block(export, begin, count));
-        for (uint64_t i = 0; i < count; i++)
+        for (uint64_t i = 0; i < count; i++) {
             append_row(export, &export->rows[i], export->features + i * columns);
+            append_bytes(export, i);
+            ws_text_append(&export->text, "\r\n");
+        }
         WS_TRY(write_text(export));
     }
     return write_text(export);
@@ -152,10 +207,14 @@ static ws_err write_file(csv_export *export, const char *partial, const char *ou
     return WS_OK;
 }
 
-ws_err ws_store_export_csv(const ws_store *store, const char *output)
+ws_err ws_store_export_csv(const ws_store *store, bool bytes, const char *output)
 {
     csv_export export = {.store = store};
     ws_err error;
+    if (bytes) {
+        WS_TRY(ws_store_byte_view(store, &export.view));
+        WS_TRY(ws_store_read_bytes(store, 0, 0, NULL, NULL, NULL)); /* which says so where there are none */
+    }
     if (output == NULL) {
         export.file = stdout;
         export.target = "standard output";
@@ -174,6 +233,8 @@ ws_err ws_store_export_csv(const ws_store *store, const char *output)
     free(export.features);
     ws_arena_destroy(&export.arena);
     free(export.column);
+    free(export.values);
+    free(export.kept);
     ws_text_destroy(&export.text);
     WS_TRY(error);
     return WS_OK;

@@ -28,6 +28,25 @@ ws_extract_phase extract_enter(extraction *x, ws_extract_phase phase)
     return before;
 }
 
+static ws_err choose_bytes(extraction *x)
+{
+    ws_byte_view *view = &x->rules.bytes;
+    if (x->options->bytes == NULL)
+        return WS_OK;
+    view->stripped = x->options->bytes_stripped;
+    WS_TRY(ws_byte_view_read(x->options->bytes, view));
+    if (view->packets > x->rules.max_packets) {
+        ws_err error = WS_ERROR(ARGUMENT, "--bytes %s: bytes of %u packets, but %u packets of a flow are stored",
+                                x->options->bytes, view->packets, x->rules.max_packets);
+        WS_HINT("give --packets %u or more", view->packets);
+        return error;
+    }
+    x->slot_size = ws_byte_slot_size(view);
+    if (view->stripped == WS_STRIP_NOTHING && strcmp(x->options->endpoints, "plain") != 0 && x->comm->rank == 0)
+        ws_warn("bytes_stripped=nothing: the store holds addresses in its bytes, whatever --endpoints says");
+    return WS_OK;
+}
+
 static ws_err choose_rules(extraction *x)
 {
     const ws_extract_options *options = x->options;
@@ -61,6 +80,7 @@ static ws_err choose_rules(extraction *x)
     x->rules.windows_alone = options->windows_alone;
     WS_TRY(ws_ip_protocols_read(&options->protocols, &x->protocols));
     x->rules.max_packets = (uint32_t)options->packets;
+    WS_TRY(choose_bytes(x));
     x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;
     return WS_OK;
 }
@@ -134,6 +154,7 @@ static ws_err prepare_captures_all(extraction *x)
                                        .inputs = &x->names,
                                        .endpoints = x->options->endpoints,
                                        .key_file = x->options->key_file};
+    options.bytes = x->slot_size > 0 ? &x->rules.bytes : NULL;
     share_memory(x, &options.window_bytes);
     options.levels = ws_labels_levels(x->labels, &options.level_count);
     options.tells_attempts = ws_labels_tell_attempts(x->labels);
@@ -191,6 +212,8 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
     if (x->tables != NULL) {
         WS_CHECK(x->options->reservoir == 0 && x->options->window == 0, CONFIG,
                  "the settings reservoir and window are for captures; the inputs are flow tables");
+        WS_CHECK(x->options->bytes == NULL && x->options->protocols.count == 0, ARGUMENT,
+                 "--bytes and --protocols are for captures; the inputs are flow tables");
         return ws_table_extract_all(x, report);
     }
     WS_TRY(prepare_captures_all(x));
@@ -235,8 +258,11 @@ static void extraction_destroy(extraction *x)
     free(x->pieces);
     free(x->points);
     free(x->packets);
+    free(x->slots);
     free(x->outgoing);
     free(x->incoming);
+    free(x->outgoing_slots);
+    free(x->incoming_slots);
     free(x->owners);
     free(x->round_damage);
     free(x->damage);

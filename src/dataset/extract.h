@@ -81,6 +81,8 @@ typedef struct extract_rows {
     size_t count, capacity;
     ws_flow_packet *packets;
     size_t packet_count, packet_capacity;
+    uint8_t *slots; /* of all flows, ws_flow.slot_bytes each */
+    size_t slot_bytes, slot_capacity;
 } extract_rows;
 
 /* A point of an input where flows leave: before its record `ordinal`, or at its end. */
@@ -148,10 +150,14 @@ typedef struct extraction {
     size_t point_count, point_capacity;
     ws_packet *packets; /* of this rank's pieces */
     size_t packet_count, packet_capacity;
+    uint8_t *slots; /* their bytes, slot_size each, where bytes are kept */
+    size_t slot_size, slot_capacity;
     ws_packet *outgoing; /* the same, by the rank that owns their flows; kept from round to round, as is `owners` */
-    size_t outgoing_capacity;
+    uint8_t *outgoing_slots;
+    size_t outgoing_capacity, outgoing_slot_capacity;
     ws_packet *incoming; /* of other ranks; kept too */
-    size_t incoming_bytes;
+    uint8_t *incoming_slots;
+    size_t incoming_bytes, incoming_slot_bytes;
     uint32_t *owners;
     size_t owner_capacity;
     piece_block *round_blocks; /* of all pieces, the same on all ranks; ordered */
@@ -216,7 +222,7 @@ WS_MUST ws_err extract_round_route_all(extraction *x);
 
 /* extract_spill.c: packets of the current input to the flow table, and its closing points; with files behind the table where
  * its flows take more than x->table_bytes. The sink gets x. */
-WS_MUST ws_err extract_feed(extraction *x, const ws_packet *packets, size_t count);
+WS_MUST ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count);
 WS_MUST ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink);
 void extract_spill_destroy(extract_spill **spill);
 
@@ -229,8 +235,9 @@ void extract_file_close(extract_file *file);
 WS_MUST ws_err extract_reader_open(extract_reader *reader, extract_file *file, uint64_t begin, uint64_t end);
 bool extract_reader_more(const extract_reader *reader);
 WS_MUST ws_err extract_reader_read(extract_reader *reader, void *out, size_t bytes);
-/* packets: room for the most packets stored; the flow borrows it. */
+/* packets: room for extract_row_room(); the flow borrows it. */
 WS_MUST ws_err extract_reader_read_row(extract_reader *reader, ws_flow *flow, ws_flow_packet *packets);
+size_t extract_row_room(const extraction *x); /* in packets: the most packets of a flow, and its slots */
 void extract_reader_close(extract_reader *reader);
 
 /* extract_reservoir.c */

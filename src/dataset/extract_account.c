@@ -182,6 +182,10 @@ static ws_err options_json(const extraction *x, ws_text *out)
     cJSON_AddStringToObject(root, "tunnels", o->inner_packets ? "inner" : "outer");
     if (o->filter != NULL)
         cJSON_AddStringToObject(root, "filter", o->filter);
+    if (o->bytes != NULL) {
+        cJSON_AddStringToObject(root, "bytes", o->bytes);
+        cJSON_AddStringToObject(root, "bytes_stripped", ws_strip_names[o->bytes_stripped]);
+    }
     if (o->protocols.count > 0)
         cJSON_AddItemToObject(
             root, "protocols",

@@ -103,11 +103,12 @@ ws_err extract_reader_read(extract_reader *reader, void *out, size_t bytes)
     return WS_OK;
 }
 
-/* A row: the flow, then its packets. */
+/* A row: the flow, then its packets, then their slots. */
 ws_err extract_file_write_row(extract_file *file, const ws_flow *flow)
 {
     WS_TRY(extract_file_write(file, flow, sizeof *flow));
     WS_TRY(extract_file_write(file, flow->stored, flow->packet_count * sizeof *flow->stored));
+    WS_TRY(extract_file_write(file, flow->slots, flow->slot_bytes));
     return WS_OK;
 }
 
@@ -116,5 +117,12 @@ ws_err extract_reader_read_row(extract_reader *reader, ws_flow *flow, ws_flow_pa
     WS_TRY(extract_reader_read(reader, flow, sizeof *flow));
     WS_TRY(extract_reader_read(reader, packets, flow->packet_count * sizeof *packets));
     flow->stored = packets;
+    flow->slots = (const uint8_t *)(packets + flow->packet_count);
+    WS_TRY(extract_reader_read(reader, packets + flow->packet_count, flow->slot_bytes));
     return WS_OK;
+}
+
+size_t extract_row_room(const extraction *x)
+{
+    return x->rules.max_packets + (x->rules.bytes.packets * x->slot_size) / sizeof(ws_flow_packet) + 1;
 }

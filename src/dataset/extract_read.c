@@ -163,6 +163,10 @@ static ws_err count_record(extraction *x, extract_piece *piece, const ws_record 
         counts->skipped_captured[skip] += record->captured_length;
         return WS_OK;
     }
+    if (x->slot_size > 0) {
+        WS_TRY(WS_GROW(x->slots, x->slot_capacity, (x->packet_count + 1) * x->slot_size));
+        ws_byte_view_take(&x->rules.bytes, record->frame, packet, x->slots + x->packet_count * x->slot_size);
+    }
     packet->input = piece->input;
     packet->ordinal = counts->records - 1; /* within the piece, until the pieces before it are counted */
     x->packet_count++;

@@ -16,7 +16,7 @@ enum { STRATA_MOST = 8 };
 
 typedef struct kept_flow {
     uint64_t priority;
-    ws_flow *flow; /* with its stored packets behind it, one allocation */
+    ws_flow *flow; /* with its stored packets and their slots behind it, one allocation */
 } kept_flow;
 
 typedef struct stratum {
@@ -90,11 +90,15 @@ static void sift_up(stratum *s, kept_flow flow)
 static ws_err copy_flow(const ws_flow *flow, ws_flow **out)
 {
     const size_t bytes = flow->packet_count * sizeof *flow->stored;
-    WS_TRY(ws_alloc(out, 1, sizeof **out + bytes));
+    WS_TRY(ws_alloc(out, 1, sizeof **out + bytes + flow->slot_bytes));
     **out = *flow;
+    uint8_t *stored = (uint8_t *)(*out + 1);
     (*out)->stored = (const ws_flow_packet *)(*out + 1);
+    (*out)->slots = stored + bytes;
     if (bytes > 0)
-        memcpy(*out + 1, flow->stored, bytes);
+        memcpy(stored, flow->stored, bytes);
+    if (flow->slot_bytes > 0)
+        memcpy(stored + bytes, flow->slots, flow->slot_bytes);
     return WS_OK;
 }
 

@@ -10,6 +10,7 @@
 
 typedef struct packet_stream {
     const ws_packet *next, *end;
+    const uint8_t *slots; /* of `next`; NULL where no bytes are kept */
 } packet_stream;
 
 static void choose_owners(extraction *x, size_t *counts)
@@ -34,6 +35,7 @@ static ws_err sort_by_owner(extraction *x, size_t *counts)
     size_t *at = NULL, total = 0;
     WS_TRY(WS_GROW(x->owners, x->owner_capacity, x->packet_count));
     WS_TRY(WS_GROW(x->outgoing, x->outgoing_capacity, x->packet_count));
+    WS_TRY(WS_GROW(x->outgoing_slots, x->outgoing_slot_capacity, x->packet_count * x->slot_size));
     WS_TRY(WS_NEW_ARRAY(at, (size_t)x->comm->size));
     choose_owners(x, counts);
     for (int r = 0; r < x->comm->size; r++) {
@@ -44,8 +46,12 @@ static ws_err sort_by_owner(extraction *x, size_t *counts)
         const extract_piece *piece = &x->pieces[k];
         if (piece->rank != x->comm->rank || piece->empty)
             continue;
-        for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++)
-            x->outgoing[at[x->owners[i]]++] = x->packets[i];
+        for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++) {
+            const size_t to = at[x->owners[i]]++;
+            x->outgoing[to] = x->packets[i];
+            if (x->slot_size > 0)
+                memcpy(x->outgoing_slots + to * x->slot_size, x->slots + i * x->slot_size, x->slot_size);
+        }
     }
     free(at);
     return WS_OK;
@@ -86,8 +92,11 @@ static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_c
             uint64_t before = more ? x->points[point].ordinal : UINT64_MAX;
             for (size_t r = 0; r < stream_count; r++) {
                 const ws_packet *end = end_of_run(&streams[r], (uint32_t)i, before);
-                WS_TRY(extract_feed(x, streams[r].next, (size_t)(end - streams[r].next)));
+                const size_t count = (size_t)(end - streams[r].next);
+                WS_TRY(extract_feed(x, streams[r].next, streams[r].slots, count));
                 streams[r].next = end;
+                if (streams[r].slots != NULL)
+                    streams[r].slots += count * x->slot_size;
             }
             if (!more)
                 break;
@@ -105,11 +114,16 @@ static ws_err feed_streams(extraction *x, const size_t *sent, const size_t *rece
     packet_stream *streams = NULL;
     WS_TRY(WS_NEW_ARRAY(streams, (size_t)x->comm->size));
     const ws_packet *theirs = x->incoming, *own = x->outgoing;
+    const uint8_t *their_slots = x->incoming_slots, *own_slots = x->outgoing_slots;
     for (int r = 0; r < x->comm->size; r++) {
-        streams[r] =
-            r == x->comm->rank ? (packet_stream){own, own + sent[r]} : (packet_stream){theirs, theirs + received[r]};
+        streams[r] = r == x->comm->rank ? (packet_stream){own, own + sent[r], own_slots}
+                                        : (packet_stream){theirs, theirs + received[r], their_slots};
         theirs += received[r];
         own += sent[r];
+        if (x->slot_size > 0) {
+            their_slots += received[r] * x->slot_size;
+            own_slots += sent[r] * x->slot_size;
+        }
     }
     ws_err error = feed_tables(x, streams, (size_t)x->comm->size);
     free(streams);
@@ -119,7 +133,7 @@ static ws_err feed_streams(extraction *x, const size_t *sent, const size_t *rece
 ws_err extract_round_route_all(extraction *x)
 {
     if (x->comm->size == 1) {
-        packet_stream own = {x->packets, x->packets + x->packet_count};
+        packet_stream own = {x->packets, x->packets + x->packet_count, x->slots};
         return feed_tables(x, &own, 1);
     }
     size_t *sent = NULL, *received = NULL;
@@ -131,10 +145,13 @@ ws_err extract_round_route_all(extraction *x)
     extract_enter(x, WS_EXTRACT_PHASE_exchange);
     ws_err error = ws_agree_all(x->comm, local);
     for (int r = 0; error == WS_OK && r < x->comm->size; r++)
-        x->exchanged_bytes += r == x->comm->rank ? 0 : sent[r] * sizeof *x->outgoing;
+        x->exchanged_bytes += r == x->comm->rank ? 0 : sent[r] * (sizeof *x->outgoing + x->slot_size);
     if (error == WS_OK)
         error = ws_exchange_others_all(x->comm, x->outgoing, sent, sizeof *x->outgoing, (void **)&x->incoming,
                                        &x->incoming_bytes, received);
+    if (error == WS_OK && x->slot_size > 0)
+        error = ws_exchange_others_all(x->comm, x->outgoing_slots, sent, x->slot_size, (void **)&x->incoming_slots,
+                                       &x->incoming_slot_bytes, received);
     extract_enter(x, WS_EXTRACT_PHASE_table);
     if (error == WS_OK)
         error = ws_agree_all(x->comm, feed_streams(x, sent, received));

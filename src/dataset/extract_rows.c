@@ -34,18 +34,23 @@ static int compare_keys(const void *a, const void *b)
 
 static uint64_t bytes_of(const extract_rows *rows)
 {
-    return rows->count * sizeof *rows->flows + rows->packet_count * sizeof *rows->packets;
+    return rows->count * sizeof *rows->flows + rows->packet_count * sizeof *rows->packets + rows->slot_bytes;
 }
 
 static ws_err add_row(extract_rows *rows, const ws_flow *flow)
 {
     WS_TRY(WS_GROW(rows->flows, rows->capacity, rows->count + 1));
     WS_TRY(WS_GROW(rows->packets, rows->packet_capacity, rows->packet_count + flow->packet_count));
+    WS_TRY(WS_GROW(rows->slots, rows->slot_capacity, rows->slot_bytes + flow->slot_bytes));
     rows->flows[rows->count] = *flow;
+    rows->flows[rows->count].slots = NULL;
     rows->flows[rows->count++].stored = NULL;
     if (flow->packet_count > 0)
         memcpy(rows->packets + rows->packet_count, flow->stored, flow->packet_count * sizeof *rows->packets);
     rows->packet_count += flow->packet_count;
+    if (flow->slot_bytes > 0)
+        memcpy(rows->slots + rows->slot_bytes, flow->slots, flow->slot_bytes);
+    rows->slot_bytes += flow->slot_bytes;
     return WS_OK;
 }
 
@@ -65,6 +70,7 @@ void extract_rows_destroy(extract_rows *rows)
 {
     free(rows->flows);
     free(rows->packets);
+    free(rows->slots);
     memset(rows, 0, sizeof *rows);
 }
 
@@ -93,24 +99,29 @@ static ws_err choose_splitters_all(const ws_comm *comm, const extract_rows *rows
     return error;
 }
 
-/* Rows and packets for each rank: what lies below its upper splitter. */
-static void count_for_ranks(const extract_rows *rows, const row_key *splitters, int ranks, size_t *flows,
-                            size_t *packets)
+/* What goes to a rank, or comes from it: rows, their packets, bytes of their slots. */
+typedef struct row_counts {
+    size_t *flows, *packets, *slots; /* [ranks] */
+} row_counts;
+
+/* What lies below the rank's upper splitter. */
+static void count_for_ranks(const extract_rows *rows, const row_key *splitters, int ranks, row_counts counts)
 {
     int r = 0;
     for (size_t i = 0; i < rows->count; i++) {
         row_key key = key_of(&rows->flows[i]);
         while (r < ranks - 1 && compare_keys(&key, &splitters[r]) >= 0)
             r++;
-        flows[r]++;
-        packets[r] += rows->flows[i].packet_count;
+        counts.flows[r]++;
+        counts.packets[r] += rows->flows[i].packet_count;
+        counts.slots[r] += rows->flows[i].slot_bytes;
     }
 }
 
 /* What came from one rank, in order. */
 typedef struct row_run {
     row_key key; /* of its next row */
-    size_t flow, flow_end, packet;
+    size_t flow, flow_end, packet, slot;
 } row_run;
 
 /* The run at `at` sinks below those that come first; heap[0] is the first of all. */
@@ -130,18 +141,18 @@ static void sink(row_run *heap, size_t count, size_t at)
     }
 }
 
-/* flow_counts[rank], packet_counts[rank]: what came from each; *out: how many came with anything. */
-static ws_err list_runs(const extract_rows *rows, int ranks, const size_t *flow_counts, const size_t *packet_counts,
-                        row_run **runs, size_t *out)
+/* *out: how many ranks sent anything. */
+static ws_err list_runs(const extract_rows *rows, int ranks, row_counts received, row_run **runs, size_t *out)
 {
-    size_t flow = 0, packet = 0;
+    size_t flow = 0, packet = 0, slot = 0;
     *out = 0;
     WS_TRY(WS_NEW_ARRAY(*runs, (size_t)ranks));
     for (int r = 0; r < ranks; r++) {
-        if (flow_counts[r] > 0)
-            (*runs)[(*out)++] = (row_run){key_of(&rows->flows[flow]), flow, flow + flow_counts[r], packet};
-        flow += flow_counts[r];
-        packet += packet_counts[r];
+        if (received.flows[r] > 0)
+            (*runs)[(*out)++] = (row_run){key_of(&rows->flows[flow]), flow, flow + received.flows[r], packet, slot};
+        flow += received.flows[r];
+        packet += received.packets[r];
+        slot += received.slots[r];
     }
     for (size_t at = *out / 2; at-- > 0;)
         sink(*runs, *out, at);
@@ -149,28 +160,35 @@ static ws_err list_runs(const extract_rows *rows, int ranks, const size_t *flow_
 }
 
 /* Brings received rows (runs in order, one a rank) into order. */
-static ws_err merge_rows(extract_rows *rows, int ranks, const size_t *flow_counts, const size_t *packet_counts)
+static ws_err merge_rows(extract_rows *rows, int ranks, row_counts received)
 {
     row_run *runs = NULL;
     size_t count = 0;
     extract_rows sorted = {0};
     ws_err error = WS_OK;
-    WS_TRY_GOTO(done, list_runs(rows, ranks, flow_counts, packet_counts, &runs, &count));
+    WS_TRY_GOTO(done, list_runs(rows, ranks, received, &runs, &count));
     if (count <= 1)
         goto done;
     WS_TRY_GOTO(done, WS_GROW(sorted.flows, sorted.capacity, rows->count));
     WS_TRY_GOTO(done, WS_GROW(sorted.packets, sorted.packet_capacity, rows->packet_count));
+    WS_TRY_GOTO(done, WS_GROW(sorted.slots, sorted.slot_capacity, rows->slot_bytes));
     while (count > 0) {
         row_run *run = &runs[0];
         const ws_flow *flow = &rows->flows[run->flow++];
-        WS_CHECK_GOTO(done, run->packet + flow->packet_count <= rows->packet_count, INTERNAL,
-                      "%zu packets came with rows that have more", rows->packet_count);
+        WS_CHECK_GOTO(done,
+                      run->packet + flow->packet_count <= rows->packet_count &&
+                          run->slot + flow->slot_bytes <= rows->slot_bytes,
+                      INTERNAL, "%zu packets came with rows that have more", rows->packet_count);
         sorted.flows[sorted.count++] = *flow;
         if (flow->packet_count > 0)
             memcpy(sorted.packets + sorted.packet_count, rows->packets + run->packet,
                    flow->packet_count * sizeof *sorted.packets);
         sorted.packet_count += flow->packet_count;
         run->packet += flow->packet_count;
+        if (flow->slot_bytes > 0)
+            memcpy(sorted.slots + sorted.slot_bytes, rows->slots + run->slot, flow->slot_bytes);
+        sorted.slot_bytes += flow->slot_bytes;
+        run->slot += flow->slot_bytes;
         if (run->flow < run->flow_end)
             run->key = key_of(&rows->flows[run->flow]);
         else
@@ -188,30 +206,33 @@ done:
     return error;
 }
 
-/* received[2 * ranks]: flows, then packets, from each rank. */
-static ws_err send_rows_all(const ws_comm *comm, extract_rows *rows, const size_t *flow_counts,
-                            const size_t *packet_counts, size_t *received)
+static ws_err send_rows_all(const extraction *x, extract_rows *rows, row_counts sent, row_counts received)
 {
-    const size_t ranks = (size_t)comm->size;
+    const ws_comm *comm = x->comm;
     extract_rows arrived = {0};
     ws_err error =
-        ws_exchange_all(comm, rows->flows, flow_counts, sizeof *rows->flows, (void **)&arrived.flows, received);
+        ws_exchange_all(comm, rows->flows, sent.flows, sizeof *rows->flows, (void **)&arrived.flows, received.flows);
     if (error == WS_OK)
-        error = ws_exchange_all(comm, rows->packets, packet_counts, sizeof *rows->packets, (void **)&arrived.packets,
-                                received + ranks);
-    for (size_t r = 0; error == WS_OK && r < ranks; r++) {
-        arrived.count += received[r];
-        arrived.packet_count += received[ranks + r];
+        error = ws_exchange_all(comm, rows->packets, sent.packets, sizeof *rows->packets, (void **)&arrived.packets,
+                                received.packets);
+    if (error == WS_OK && x->slot_size > 0)
+        error = ws_exchange_all(comm, rows->slots, sent.slots, 1, (void **)&arrived.slots, received.slots);
+    for (int r = 0; error == WS_OK && r < comm->size; r++) {
+        arrived.count += received.flows[r];
+        arrived.packet_count += received.packets[r];
+        arrived.slot_bytes += received.slots[r];
     }
     arrived.capacity = arrived.count;
     arrived.packet_capacity = arrived.packet_count;
+    arrived.slot_capacity = arrived.slot_bytes;
     extract_rows_destroy(rows);
     *rows = arrived;
     return error;
 }
 
-static ws_err sort_rows_all(const ws_comm *comm, extract_rows *rows)
+static ws_err sort_rows_all(const extraction *x, extract_rows *rows)
 {
+    const ws_comm *comm = x->comm;
     if (comm->size == 1)
         return WS_OK;
     row_key *splitters = NULL;
@@ -219,16 +240,18 @@ static ws_err sort_rows_all(const ws_comm *comm, extract_rows *rows)
     const size_t ranks = (size_t)comm->size;
     ws_err local = WS_NEW_ARRAY(splitters, ranks);
     if (local == WS_OK)
-        local = WS_NEW_ARRAY(counts, 4 * ranks);
+        local = WS_NEW_ARRAY(counts, 6 * ranks);
     ws_err error = ws_agree_all(comm, local);
     if (error == WS_OK)
         error = choose_splitters_all(comm, rows, splitters);
     if (error == WS_OK) {
-        count_for_ranks(rows, splitters, comm->size, counts, counts + ranks);
-        error = send_rows_all(comm, rows, counts, counts + ranks, counts + 2 * ranks);
+        const row_counts sent = {counts, counts + ranks, counts + 2 * ranks};
+        const row_counts received = {counts + 3 * ranks, counts + 4 * ranks, counts + 5 * ranks};
+        count_for_ranks(rows, splitters, comm->size, sent);
+        error = send_rows_all(x, rows, sent, received);
+        if (error == WS_OK)
+            error = ws_agree_all(comm, merge_rows(rows, comm->size, received));
     }
-    if (error == WS_OK)
-        error = ws_agree_all(comm, merge_rows(rows, comm->size, counts + 2 * ranks, counts + 3 * ranks));
     free(splitters);
     free(counts);
     return error;
@@ -281,20 +304,24 @@ static void count_rows(extraction *x, const extract_rows *rows)
 static ws_err write_rows_all(extraction *x, extract_rows *rows)
 {
     const ws_extract_phase before = extract_enter(x, WS_EXTRACT_PHASE_exchange);
-    WS_TRY(sort_rows_all(x->comm, rows));
+    WS_TRY(sort_rows_all(x, rows));
     extract_enter(x, WS_EXTRACT_PHASE_rows);
     int32_t *labels = NULL;
     uint8_t *attempted = NULL;
     count_rows(x, rows);
     ws_err error = ws_agree_all(x->comm, label_rows(x, rows, &labels, &attempted));
-    ws_store_block block = {
-        .flows = rows->flows, .packets = rows->packets, .count = rows->count, .labels = labels, .attempted = attempted};
+    ws_store_block block = {.flows = rows->flows,
+                            .packets = rows->packets,
+                            .slots = rows->slots,
+                            .count = rows->count,
+                            .labels = labels,
+                            .attempted = attempted};
     const double writing = ws_store_writer_seconds(x->writer);
     if (error == WS_OK)
         error = ws_store_writer_append_all(x->writer, &block);
     free(labels);
     free(attempted);
-    rows->count = rows->packet_count = 0;
+    rows->count = rows->packet_count = rows->slot_bytes = 0;
     extract_enter(x, before);
     const double written = ws_store_writer_seconds(x->writer) - writing;
     x->phase_seconds[WS_EXTRACT_PHASE_rows] -= written;
@@ -333,23 +360,31 @@ static ws_err refill(extract_rows *rows, uint64_t most_bytes, extract_reader *re
 /* Moves the rows up to `cut` to `part`. */
 static ws_err split_rows(extract_rows *rows, const row_key *cut, extract_rows *part)
 {
-    size_t count = 0, packets = 0;
+    size_t count = 0, packets = 0, slots = 0;
     for (; count < rows->count; count++) {
         row_key key = key_of(&rows->flows[count]);
         if (compare_keys(&key, cut) > 0)
             break;
         packets += rows->flows[count].packet_count;
+        slots += rows->flows[count].slot_bytes;
     }
     WS_TRY(WS_GROW(part->flows, part->capacity, count + 1));
     WS_TRY(WS_GROW(part->packets, part->packet_capacity, packets + 1));
+    WS_TRY(WS_GROW(part->slots, part->slot_capacity, slots));
     memcpy(part->flows, rows->flows, count * sizeof *rows->flows);
     memcpy(part->packets, rows->packets, packets * sizeof *rows->packets);
     part->count = count;
     part->packet_count = packets;
+    part->slot_bytes = slots;
     rows->count -= count;
     rows->packet_count -= packets;
+    rows->slot_bytes -= slots;
     memmove(rows->flows, rows->flows + count, rows->count * sizeof *rows->flows);
     memmove(rows->packets, rows->packets + packets, rows->packet_count * sizeof *rows->packets);
+    if (slots > 0) {
+        memcpy(part->slots, rows->slots, slots);
+        memmove(rows->slots, rows->slots + slots, rows->slot_bytes);
+    }
     return WS_OK;
 }
 
@@ -378,7 +413,7 @@ static ws_err write_overflowing_all(extraction *x)
     extract_file *overflow = &x->overflow;
     extract_reader reader = {0};
     ws_flow_packet *packets = NULL;
-    ws_err error = WS_NEW_ARRAY(packets, x->rules.max_packets);
+    ws_err error = WS_NEW_ARRAY(packets, extract_row_room(x));
     if (error == WS_OK)
         error = extract_reader_open(&reader, overflow, 0, overflow->bytes);
     error = ws_agree_all(x->comm, error);

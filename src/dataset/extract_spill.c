@@ -54,8 +54,9 @@ static ws_err save_flow(void *context, const ws_flow_key *key, const void *bytes
     return WS_OK;
 }
 
-static ws_err spill_packets(spill_level *level, const ws_packet *packets, size_t count)
+static ws_err spill_packets(spill_level *level, const ws_packet *packets, const uint8_t *slots, size_t count)
 {
+    const size_t slot_size = level->x->slot_size;
     for (size_t i = 0; i < count; i++) {
         ws_flow_key key;
         bool source_is_low;
@@ -63,8 +64,9 @@ static ws_err spill_packets(spill_level *level, const ws_packet *packets, size_t
         extract_file *file = &part_of(level, &key)->packets;
         WS_TRY(extract_file_open(file, level->x->options->output));
         WS_TRY(extract_file_write(file, &packets[i], sizeof packets[i]));
+        WS_TRY(extract_file_write(file, slot_size > 0 ? slots + i * slot_size : NULL, slot_size));
     }
-    level->x->spilled_bytes += count * sizeof *packets;
+    level->x->spilled_bytes += count * (sizeof *packets + slot_size);
     return WS_OK;
 }
 
@@ -140,13 +142,50 @@ static ws_err restore_flows(extraction *x, extract_reader *reader)
     return error;
 }
 
-/* Feeds a block, point by point. */
-static ws_err feed_block(extraction *x, const ws_packet *packets, size_t count, size_t *point)
+/* Packets of a part, as they come out of its file. */
+typedef struct packet_block {
+    ws_packet *packets; /* [BLOCK_PACKETS] */
+    uint8_t *slots;     /* likewise; NULL where no bytes are kept */
+} packet_block;
+
+static void block_destroy(packet_block *block)
 {
+    free(block->packets);
+    free(block->slots);
+}
+
+static ws_err block_create(const extraction *x, packet_block *out)
+{
+    WS_TRY(WS_NEW_ARRAY(out->packets, BLOCK_PACKETS));
+    if (x->slot_size > 0)
+        WS_TRY(ws_alloc(&out->slots, BLOCK_PACKETS, x->slot_size));
+    return WS_OK;
+}
+
+static ws_err read_packet(const extraction *x, extract_reader *reader, packet_block *block, size_t at)
+{
+    WS_TRY(extract_reader_read(reader, &block->packets[at], sizeof *block->packets));
+    if (x->slot_size > 0)
+        WS_TRY(extract_reader_read(reader, block->slots + at * x->slot_size, x->slot_size));
+    return WS_OK;
+}
+
+static ws_err add_packets(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count)
+{
+    if (slots == NULL)
+        return ws_flow_table_add(x->table, packets, count);
+    return ws_flow_table_add_bytes(x->table, packets, slots, count);
+}
+
+/* Feeds a block, point by point. */
+static ws_err feed_block(extraction *x, const packet_block *block, size_t count, size_t *point)
+{
+    const ws_packet *packets = block->packets;
     for (size_t i = 0, from = 0; i <= count; i++) {
         if (i < count && packets[i].ordinal < x->spill->points[*point].ordinal)
             continue;
-        WS_TRY(ws_flow_table_add(x->table, packets + from, i - from));
+        WS_TRY(
+            add_packets(x, packets + from, block->slots == NULL ? NULL : block->slots + from * x->slot_size, i - from));
         from = i;
         for (; i < count && packets[i].ordinal >= x->spill->points[*point].ordinal; ++*point)
             WS_TRY(pass_point(x, *point));
@@ -157,14 +196,14 @@ static ws_err feed_block(extraction *x, const ws_packet *packets, size_t count, 
 static ws_err process_level(extraction *x, spill_level *level);
 
 /* The rest of a part, and the flows that are live by now, as a level of their own. */
-static ws_err deal_again(extraction *x, extract_reader *reader, int depth, size_t point, ws_packet *block)
+static ws_err deal_again(extraction *x, extract_reader *reader, int depth, size_t point, packet_block *block)
 {
     spill_level *level = NULL;
     ws_err error = level_create(&level, x, depth, point);
     while (error == WS_OK && extract_reader_more(reader)) {
-        error = extract_reader_read(reader, block, sizeof *block);
+        error = read_packet(x, reader, block, 0);
         if (error == WS_OK)
-            error = spill_packets(level, block, 1);
+            error = spill_packets(level, block->packets, block->slots, 1);
     }
     if (error == WS_OK)
         error = process_level(x, level);
@@ -172,13 +211,13 @@ static ws_err deal_again(extraction *x, extract_reader *reader, int depth, size_
     return error;
 }
 
-static ws_err feed_part(extraction *x, const spill_level *level, extract_reader *reader, ws_packet *block)
+static ws_err feed_part(extraction *x, const spill_level *level, extract_reader *reader, packet_block *block)
 {
     size_t point = level->first_point, held = 0;
     const row_run begun = {.begin = x->spill->rows.bytes};
     while (extract_reader_more(reader) && !is_full(x, level->depth)) {
         for (held = 0; held < BLOCK_PACKETS && extract_reader_more(reader); held++)
-            WS_TRY(extract_reader_read(reader, &block[held], sizeof *block));
+            WS_TRY(read_packet(x, reader, block, held));
         WS_TRY(feed_block(x, block, held, &point));
     }
     const bool full = is_full(x, level->depth);
@@ -195,9 +234,9 @@ static ws_err feed_part(extraction *x, const spill_level *level, extract_reader 
 static ws_err process_level(extraction *x, spill_level *level)
 {
     extract_reader flows = {0}, packets = {0};
-    ws_packet *block = NULL;
+    packet_block block = {0};
     ws_err error = WS_OK;
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(block, BLOCK_PACKETS));
+    WS_TRY_GOTO(done, block_create(x, &block));
     for (int p = 0; p < PARTS; p++) {
         spill_part *part = &level->parts[p];
         WS_TRY_GOTO(done, extract_reader_open(&flows, &part->flows, 0, part->flows.bytes));
@@ -205,14 +244,14 @@ static ws_err process_level(extraction *x, spill_level *level)
         extract_reader_close(&flows);
         extract_file_close(&part->flows);
         WS_TRY_GOTO(done, extract_reader_open(&packets, &part->packets, 0, part->packets.bytes));
-        WS_TRY_GOTO(done, feed_part(x, level, &packets, block));
+        WS_TRY_GOTO(done, feed_part(x, level, &packets, &block));
         extract_reader_close(&packets);
         extract_file_close(&part->packets);
     }
 done:
     extract_reader_close(&flows);
     extract_reader_close(&packets);
-    free(block);
+    block_destroy(&block);
     return error;
 }
 
@@ -236,7 +275,7 @@ static ws_err heads_open(extraction *x, run_head *heads)
 {
     for (size_t r = 0; r < x->spill->run_count; r++) {
         const row_run *run = &x->spill->runs[r];
-        WS_TRY(WS_NEW_ARRAY(heads[r].packets, x->rules.max_packets));
+        WS_TRY(WS_NEW_ARRAY(heads[r].packets, extract_row_room(x)));
         WS_TRY(extract_reader_open(&heads[r].reader, &x->spill->rows, run->begin, run->end));
         WS_TRY(advance(&heads[r]));
     }
@@ -282,18 +321,19 @@ static ws_err spill_begin(extraction *x)
     return WS_OK;
 }
 
-ws_err extract_feed(extraction *x, const ws_packet *packets, size_t count)
+ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count)
 {
     while (x->spill == NULL && count > 0) {
         size_t here = x->table_bytes == 0 || count < BLOCK_PACKETS ? count : BLOCK_PACKETS;
-        WS_TRY(ws_flow_table_add(x->table, packets, here));
+        WS_TRY(add_packets(x, packets, slots, here));
         packets += here;
+        slots = slots == NULL ? NULL : slots + here * x->slot_size;
         count -= here;
         if (x->table_bytes > 0 && is_full(x, 0))
             WS_TRY(spill_begin(x));
     }
     if (count > 0)
-        WS_TRY(spill_packets(x->spill->level, packets, count));
+        WS_TRY(spill_packets(x->spill->level, packets, slots, count));
     return WS_OK;
 }
 

@@ -126,23 +126,25 @@ void ws_store_close(ws_store *store)
 }
 
 /* ---------------------------------------------------------------- rows */
-/* Rows of a dataset with `columns` values a row (0: one-dimensional). */
-static ws_err read_block(const ws_store *store, const char *path, hid_t memory_type, hsize_t columns, uint64_t begin,
-                         uint64_t count, void *out)
+/* Rows of a dataset with columns, or columns x depth, values a row (0: a dimension that it does not have). */
+static ws_err read_deep_block(const ws_store *store, const char *path, hid_t memory_type, hsize_t columns,
+                              hsize_t depth, uint64_t begin, uint64_t count, void *out)
 {
     ws_err error = WS_OK;
     hid_t dataset = -1, file_space = -1, memory_space = -1;
     hsize_t shape[H5S_MAX_RANK];
-    const hsize_t start[2] = {begin, 0}, size[2] = {count, columns};
-    int wanted = columns > 0 ? 2 : 1;
+    const hsize_t start[3] = {begin, 0, 0}, size[3] = {count, columns, depth};
+    const int wanted = columns == 0 ? 1 : depth == 0 ? 2 : 3;
     WS_CHECK(ws_h5_exists(store->file, path), FORMAT, "%s: no dataset %s", store->path, path);
     WS_H5_GOTO(out, dataset = H5Dopen2(store->file, path, H5P_DEFAULT));
     WS_H5_GOTO(out, file_space = H5Dget_space(dataset));
     WS_CHECK_GOTO(out, H5Sget_simple_extent_ndims(file_space) == wanted, FORMAT, "%s: %s is not the table a store has",
                   store->path, path);
     H5Sget_simple_extent_dims(file_space, shape, NULL);
-    WS_CHECK_GOTO(out, begin <= shape[0] && count <= shape[0] - begin && (wanted == 1 || shape[1] == columns), FORMAT,
-                  "%s: %s has %llu rows; rows %llu to %llu were wanted", store->path, path,
+    WS_CHECK_GOTO(out,
+                  begin <= shape[0] && count <= shape[0] - begin && (wanted == 1 || shape[1] == columns) &&
+                      (wanted < 3 || shape[2] == depth),
+                  FORMAT, "%s: %s has %llu rows; rows %llu to %llu were wanted", store->path, path,
                   (unsigned long long)shape[0], (unsigned long long)begin, (unsigned long long)(begin + count));
     if (count == 0)
         goto out;
@@ -161,6 +163,12 @@ out:
     if (dataset >= 0)
         H5Dclose(dataset);
     return error;
+}
+
+static ws_err read_block(const ws_store *store, const char *path, hid_t memory_type, hsize_t columns, uint64_t begin,
+                         uint64_t count, void *out)
+{
+    return read_deep_block(store, path, memory_type, columns, 0, begin, count, out);
 }
 
 ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count,
@@ -273,6 +281,47 @@ ws_err ws_store_read_packets(const ws_store *store, uint64_t begin, uint64_t cou
         *packets = NULL;
     }
     WS_TRY(error);
+    return WS_OK;
+}
+
+ws_err ws_store_byte_view(const ws_store *store, ws_byte_view *out)
+{
+    int64_t packets, header, payload;
+    char *stripped = NULL;
+    memset(out, 0, sizeof *out);
+    if (!ws_h5_exists(store->file, "/bytes"))
+        return WS_OK;
+    WS_TRY(ws_h5_read_attribute_i64(store->file, "/bytes", "packets", &packets));
+    WS_TRY(ws_h5_read_attribute_i64(store->file, "/bytes", "header", &header));
+    WS_TRY(ws_h5_read_attribute_i64(store->file, "/bytes", "payload", &payload));
+    WS_CHECK(packets >= 1 && packets <= UINT16_MAX && header >= 0 && header <= UINT16_MAX && payload >= 0 &&
+                 payload <= UINT16_MAX && header + payload > 0,
+             FORMAT, "%s: /bytes has attributes that no store has", store->path);
+    WS_TRY(ws_h5_read_attribute_text(store->file, "/bytes", "stripped", &stripped));
+    *out = (ws_byte_view){.packets = (uint32_t)packets, .header = (uint32_t)header, .payload = (uint32_t)payload};
+    while (strcmp(ws_strip_names[out->stripped], stripped) != 0 && out->stripped < WS_STRIP_IDENTITY)
+        out->stripped++;
+    free(stripped);
+    return WS_OK;
+}
+
+ws_err ws_store_read_bytes(const ws_store *store, uint64_t begin, uint64_t count, uint8_t *values, uint16_t *kept,
+                           uint32_t *lengths)
+{
+    ws_byte_view view;
+    ws_byte_column columns[WS_BYTE_COLUMNS];
+    WS_TRY(ws_store_byte_view(store, &view));
+    if (view.packets == 0) {
+        ws_err error = WS_ERROR(FORMAT, "%s: no bytes of packets are kept", store->path);
+        WS_HINT("make it again with `wiresweep extract --bytes header:80,payload:240,packets:5 ...`");
+        return error;
+    }
+    ws_byte_columns(&view, columns);
+    void *const out[WS_BYTE_COLUMNS] = {lengths, kept, values};
+    for (size_t c = 0; c < WS_BYTE_COLUMNS; c++)
+        if (out[c] != NULL)
+            WS_TRY(read_deep_block(store, columns[c].path, ws_stored_memory_type(columns[c].type), view.packets,
+                                   columns[c].width, begin, count, out[c]));
     return WS_OK;
 }
 

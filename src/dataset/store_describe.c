@@ -12,6 +12,7 @@ typedef struct description {
     size_t sha256_count;
     uint64_t *input_bytes, *input_records, input_count, damage_runs;
     char *options, *counters, *version, *endpoints;
+    ws_byte_view view;
 } description;
 
 static void description_destroy(description *d)
@@ -34,6 +35,7 @@ static ws_err read_provenance(const ws_store *store, description *d)
     int dimensions;
     hsize_t shape[4];
     WS_TRY(ws_h5_read_attribute_text(store->file, ".", "version", &d->version));
+    WS_TRY(ws_store_byte_view(store, &d->view));
     WS_TRY(ws_h5_read_attribute_text(store->file, ".", "endpoints", &d->endpoints));
     WS_TRY(ws_h5_read_attribute_text(store->file, "/provenance", "options", &d->options));
     WS_TRY(ws_h5_read_attribute_text(store->file, "/provenance", "counters", &d->counters));
@@ -119,6 +121,10 @@ static void describe_text(const ws_store *store, const description *d, ws_text *
     ws_text_appendf(out, "  content hash  %s\n", store->content_hash);
     ws_text_appendf(out, "  flows         %llu, with %llu packets stored; endpoints: %s\n",
                     (unsigned long long)store->rows, (unsigned long long)store->packets, d->endpoints);
+    if (d->view.packets > 0)
+        ws_text_appendf(
+            out, "  bytes         of the first %u packets %u of the header and %u of the payload; stripped: %s\n",
+            d->view.packets, d->view.header, d->view.payload, ws_strip_names[d->view.stripped]);
     if (store->rows > 0) {
         format_time(d->summary.first_ns, first);
         format_time(d->summary.last_ns, last);
@@ -184,6 +190,13 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
     cJSON_AddStringToObject(root, "content_hash", store->content_hash);
     add_integer(root, "rows", (int64_t)store->rows);
     add_integer(root, "packets", (int64_t)store->packets);
+    if (d->view.packets > 0) {
+        cJSON *bytes = cJSON_AddObjectToObject(root, "bytes");
+        add_integer(bytes, "packets", d->view.packets);
+        add_integer(bytes, "header", d->view.header);
+        add_integer(bytes, "payload", d->view.payload);
+        cJSON_AddStringToObject(bytes, "stripped", ws_strip_names[d->view.stripped]);
+    }
     if (store->rows > 0) {
         add_integer(root, "first_ns", d->summary.first_ns);
         add_integer(root, "last_ns", d->summary.last_ns);

@@ -142,18 +142,24 @@ out:
 /* A block's values; texts up to their NUL, with one NUL behind, so that the width in the file does not enter. */
 static ws_err hash_block(ws_sha256 *hash, const hashed_dataset *item, uint64_t block, ws_digest *out)
 {
-    uint64_t begin = block * WS_HASH_BLOCK_ROWS;
-    uint64_t count = item->rows - begin < WS_HASH_BLOCK_ROWS ? item->rows - begin : WS_HASH_BLOCK_ROWS;
-    size_t values = (size_t)(count * item->columns);
+    enum { PIECE_BYTES = 16 << 20 }; /* rows may be wide */
+    const uint64_t begin = block * WS_HASH_BLOCK_ROWS, row_bytes = item->columns * item->value_bytes;
+    const uint64_t end = item->rows - begin < WS_HASH_BLOCK_ROWS ? item->rows : begin + WS_HASH_BLOCK_ROWS;
+    const uint64_t piece = row_bytes < PIECE_BYTES ? PIECE_BYTES / (row_bytes + 1) + 1 : 1;
     unsigned char *buffer;
-    WS_TRY(ws_alloc(&buffer, values, item->value_bytes));
-    ws_err error = read_rows(item, begin, count, buffer);
-    if (error == WS_OK && !item->text)
-        ws_sha256_update(hash, buffer, values * item->value_bytes);
-    for (size_t i = 0; error == WS_OK && item->text && i < values; i++) {
-        const char *text = (const char *)buffer + i * item->value_bytes;
-        ws_sha256_update(hash, text, strnlen(text, item->value_bytes));
-        ws_sha256_update(hash, "", 1);
+    WS_TRY(ws_alloc(&buffer, piece < end - begin ? piece : end - begin, row_bytes));
+    ws_err error = WS_OK;
+    for (uint64_t at = begin; at < end && error == WS_OK; at += piece) {
+        const uint64_t count = end - at < piece ? end - at : piece;
+        const size_t values = (size_t)(count * item->columns);
+        error = read_rows(item, at, count, buffer);
+        if (error == WS_OK && !item->text)
+            ws_sha256_update(hash, buffer, values * item->value_bytes);
+        for (size_t i = 0; error == WS_OK && item->text && i < values; i++) {
+            const char *text = (const char *)buffer + i * item->value_bytes;
+            ws_sha256_update(hash, text, strnlen(text, item->value_bytes));
+            ws_sha256_update(hash, "", 1);
+        }
     }
     *out = ws_sha256_finish(hash);
     free(buffer);

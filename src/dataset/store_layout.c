@@ -45,6 +45,43 @@ const ws_store_column ws_packet_columns[] = {PACKET("offset_ns", I64, offset_ns)
 
 const ws_feature_table ws_flow20_table = {"flow20", WS_FLOW20_COLUMNS, ws_flow20_names, ws_flow20_units};
 
+void ws_byte_columns(const ws_byte_view *view, ws_byte_column out[WS_BYTE_COLUMNS])
+{
+    out[0] = (ws_byte_column){"/bytes/lengths", WS_STORED_U32, 2, 0};
+    out[1] = (ws_byte_column){"/bytes/kept", WS_STORED_U16, 2, view->packets * 2 * sizeof(uint32_t)};
+    out[2] = (ws_byte_column){"/bytes/values", WS_STORED_U8, (size_t)view->header + view->payload,
+                              out[1].offset + view->packets * 2 * sizeof(uint16_t)};
+}
+
+size_t ws_byte_record_size(const ws_byte_view *view)
+{
+    ws_byte_column columns[WS_BYTE_COLUMNS];
+    ws_byte_columns(view, columns);
+    return columns[2].offset + view->packets * columns[2].width;
+}
+
+void ws_byte_record_fill(const ws_byte_view *view, const uint8_t *slots, uint64_t slot_bytes,
+                         const ws_flow_packet *packets, uint8_t *record)
+{
+    const size_t slot_size = ws_byte_slot_size(view), count = slot_bytes / slot_size;
+    ws_byte_column columns[WS_BYTE_COLUMNS];
+    ws_byte_columns(view, columns);
+    memset(record, 0, ws_byte_record_size(view));
+    for (size_t k = 0; k < count; k++, slots += slot_size) {
+        const uint32_t lengths[2] = {packets[k].header_length, packets[k].payload_length};
+        memcpy(record + k * sizeof lengths, lengths, sizeof lengths);
+        memcpy(record + columns[1].offset + k * WS_BYTE_SLOT_HEAD, slots, WS_BYTE_SLOT_HEAD);
+        memcpy(record + columns[2].offset + k * columns[2].width, slots + WS_BYTE_SLOT_HEAD, columns[2].width);
+    }
+}
+
+uint64_t ws_chunk_rows(size_t row_bytes)
+{
+    enum { CHUNK_BYTES = 2 << 20 };
+    const uint64_t rows = CHUNK_BYTES / row_bytes;
+    return rows > WS_CHUNK_FLOWS ? WS_CHUNK_FLOWS : rows == 0 ? 1 : rows;
+}
+
 size_t ws_stored_size(ws_stored_type type)
 {
     static const size_t sizes[WS_STORED_COUNT] = {1, 1, 2, 4, 4, 8, 8, 4, WS_ENDPOINT_TEXT};

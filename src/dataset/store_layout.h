@@ -41,7 +41,24 @@ extern const ws_store_column ws_flow_columns[]; /* path NULL ends */
 extern const ws_store_column ws_endpoint_columns[];
 extern const ws_store_column ws_packet_columns[];
 
+/* The byte view: a record a row, three datasets of [rows, packets, ...]. */
+enum { WS_BYTE_COLUMNS = 3 };
+typedef struct ws_byte_column {
+    const char *path;
+    ws_stored_type type;
+    size_t width;  /* values a packet */
+    size_t offset; /* in the record */
+} ws_byte_column;
+void ws_byte_columns(const ws_byte_view *view, ws_byte_column out[WS_BYTE_COLUMNS]);
+size_t ws_byte_record_size(const ws_byte_view *view);
+/* A row's record from its slots (ws_flow.slots) and stored packets. */
+void ws_byte_record_fill(const ws_byte_view *view, const uint8_t *slots, uint64_t slot_bytes,
+                         const ws_flow_packet *packets, uint8_t *record);
+
 extern const ws_feature_table ws_flow20_table;
+
+/* Rows a chunk of a dataset with so many bytes a row: WS_CHUNK_FLOWS, or fewer of wide ones. */
+uint64_t ws_chunk_rows(size_t row_bytes);
 
 /* 128 bits of a SHA-256 that stand for a session or a host until it has its dense number. */
 typedef struct ws_identity {

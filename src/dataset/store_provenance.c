@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,13 +18,15 @@ static ws_err create_group(hid_t file, const char *path)
     return WS_OK;
 }
 
-/* An extendible dataset without rows yet, of `columns` values a row; 0: one-dimensional. Space is allocated as it grows and never filled:
- * every value is written once. */
-static ws_err create_dataset(hid_t file, const char *path, ws_stored_type type, hsize_t columns, hsize_t chunk_rows)
+/* An extendible dataset without rows yet, of columns or of columns x depth values a row; 0: a dimension that it does not have.
+ * Space is allocated as it grows and never filled: every value is written once. */
+static ws_err create_deep_dataset(hid_t file, const char *path, ws_stored_type type, hsize_t columns, hsize_t depth,
+                                  hsize_t chunk_rows)
 {
     ws_err error = WS_OK;
-    int dimensions = columns > 0 ? 2 : 1;
-    hsize_t shape[2] = {0, columns}, maximum[2] = {H5S_UNLIMITED, columns}, chunk[2] = {chunk_rows, columns};
+    int dimensions = columns == 0 ? 1 : depth == 0 ? 2 : 3;
+    hsize_t shape[3] = {0, columns, depth}, maximum[3] = {H5S_UNLIMITED, columns, depth},
+            chunk[3] = {chunk_rows, columns, depth};
     hid_t space = -1, properties = -1, file_type = -1, dataset = -1;
     WS_H5_GOTO(out, space = H5Screate_simple(dimensions, shape, maximum));
     WS_H5_GOTO(out, properties = H5Pcreate(H5P_DATASET_CREATE));
@@ -42,6 +45,11 @@ out:
     if (space >= 0)
         H5Sclose(space);
     return error;
+}
+
+static ws_err create_dataset(hid_t file, const char *path, ws_stored_type type, hsize_t columns, hsize_t chunk_rows)
+{
+    return create_deep_dataset(file, path, type, columns, 0, chunk_rows);
 }
 
 static ws_err create_columns(hid_t file, const ws_store_column *columns, hsize_t chunk_rows)
@@ -67,13 +75,38 @@ static ws_err create_features(hid_t file, const ws_feature_table *table)
 {
     char *path = ws_format("/features/%s", table->name);
     WS_CHECK(path != NULL, MEMORY, "no memory for the feature table %s", table->name);
-    ws_err error = create_dataset(file, path, WS_STORED_F32, table->columns, WS_CHUNK_FLOWS);
+    ws_err error =
+        create_dataset(file, path, WS_STORED_F32, table->columns, ws_chunk_rows(table->columns * sizeof(float)));
     if (error == WS_OK)
         error = ws_h5_write_attribute_texts(file, path, "columns", table->names, table->columns);
     if (error == WS_OK)
         error = ws_h5_write_attribute_texts(file, path, "units", table->units, table->columns);
     free(path);
     WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err create_bytes(hid_t file, const ws_byte_view *view)
+{
+    ws_byte_column columns[WS_BYTE_COLUMNS];
+    char header[32], payload[32];
+    static const char *const parts[] = {"header", "payload"};
+    const char *const widths[] = {header, payload};
+    ws_byte_columns(view, columns);
+    snprintf(header, sizeof header, "header:%u", view->header);
+    snprintf(payload, sizeof payload, "payload:%u", view->payload);
+    WS_TRY(create_group(file, "/bytes"));
+    for (size_t c = 0; c < WS_BYTE_COLUMNS; c++) {
+        const size_t row_bytes = view->packets * columns[c].width * ws_stored_size(columns[c].type);
+        WS_TRY(create_deep_dataset(file, columns[c].path, columns[c].type, view->packets, columns[c].width,
+                                   ws_chunk_rows(row_bytes)));
+        WS_TRY(ws_h5_write_attribute_texts(file, columns[c].path, "columns",
+                                           columns[c].type == WS_STORED_U8 ? widths : parts, 2));
+    }
+    WS_TRY(ws_h5_write_attribute_i64(file, "/bytes", "packets", view->packets));
+    WS_TRY(ws_h5_write_attribute_i64(file, "/bytes", "header", view->header));
+    WS_TRY(ws_h5_write_attribute_i64(file, "/bytes", "payload", view->payload));
+    WS_TRY(ws_h5_write_attribute_text(file, "/bytes", "stripped", ws_strip_names[view->stripped]));
     return WS_OK;
 }
 
@@ -89,6 +122,8 @@ static ws_err write_skeleton(hid_t file, const ws_store_writer_options *options)
         WS_TRY(create_labels(file, &options->levels[l]));
     if (options->tells_attempts)
         WS_TRY(create_dataset(file, "/labels/attempted", WS_STORED_U8, 0, WS_CHUNK_FLOWS));
+    if (options->bytes != NULL)
+        WS_TRY(create_bytes(file, options->bytes));
     const char *endpoints = options->endpoints == NULL ? "drop" : options->endpoints;
     if (strcmp(endpoints, "drop") != 0)
         WS_TRY(create_columns(file, ws_endpoint_columns, WS_CHUNK_FLOWS));

@@ -13,7 +13,7 @@
 
 /* The shares of a window: what this rank writes. */
 typedef struct window {
-    ws_share rows, packets, values;
+    ws_share rows, packets, values, views;
     ws_share_chain row_chain, packet_chain;
     int last_row_rank, last_packet_rank; /* that hold records; -1: none */
 } window;
@@ -32,12 +32,15 @@ static ws_err take_shares_all(ws_store_writer *writer, window *w)
         w->rows = held_share(&writer->rows, writer->written_rows);
         w->packets = held_share(&writer->packets, writer->written_packets);
         w->values = held_share(&writer->values, writer->written_rows);
+        w->views = held_share(&writer->views, writer->written_rows);
         return WS_OK;
     }
     WS_TRY(ws_store_spread_all(&writer->comm, &writer->rows, writer->written_rows, rows, &w->rows));
     WS_TRY(ws_store_spread_all(&writer->comm, &writer->packets, writer->written_packets, packets, &w->packets));
     if (writer->own_features)
         WS_TRY(ws_store_spread_all(&writer->comm, &writer->values, writer->written_rows, rows, &w->values));
+    if (writer->byte_view.packets > 0)
+        WS_TRY(ws_store_spread_all(&writer->comm, &writer->views, writer->written_rows, rows, &w->views));
     return WS_OK;
 }
 
@@ -74,16 +77,38 @@ static ws_err link_shares_all(const ws_comm *comm, window *w)
 /* ---------------------------------------------------------------- what must be had before anything is written */
 static bool of_packets(const ws_store_writer *writer, size_t d)
 {
-    return d > writer->column_count;
+    return d >= writer->row_datasets;
+}
+
+/* NULL: the dataset is none of the byte view. */
+static const ws_byte_column *byte_column(const ws_store_writer *writer, size_t d)
+{
+    return d > writer->column_count && d < writer->row_datasets ? &writer->byte_columns[d - writer->column_count - 1]
+                                                                : NULL;
+}
+
+static ws_stored_type dataset_type(const ws_store_writer *writer, size_t d)
+{
+    if (d == writer->column_count)
+        return WS_STORED_F32;
+    if (byte_column(writer, d) != NULL)
+        return byte_column(writer, d)->type;
+    return of_packets(writer, d) ? ws_packet_columns[d - writer->row_datasets].type : writer->columns[d].type;
+}
+
+/* Of a row: its dimensions, 1 where the dataset has fewer than 3. */
+static void dataset_shape(const ws_store_writer *writer, size_t d, hsize_t shape[2])
+{
+    const ws_byte_column *bytes = byte_column(writer, d);
+    shape[0] = d == writer->column_count ? writer->features.columns : bytes != NULL ? writer->byte_view.packets : 1;
+    shape[1] = bytes != NULL ? bytes->width : 1;
 }
 
 static size_t dataset_row_bytes(const ws_store_writer *writer, size_t d)
 {
-    if (d < writer->column_count)
-        return ws_stored_size(writer->columns[d].type);
-    if (d == writer->column_count)
-        return writer->features.columns * sizeof(float);
-    return ws_stored_size(ws_packet_columns[d - writer->column_count - 1].type);
+    hsize_t shape[2];
+    dataset_shape(writer, d, shape);
+    return ws_stored_size(dataset_type(writer, d)) * (size_t)(shape[0] * shape[1]);
 }
 
 /* Of a share's column in the buffer. The store's own features lie packed where they are held. */
@@ -126,7 +151,8 @@ static uint64_t expected_bytes(const ws_store_writer *writer)
     for (size_t d = 0; d < writer->dataset_total; d++)
         bytes += of_packets(writer, d)
                      ? chunked_bytes(writer->total_packets, WS_CHUNK_PACKETS, dataset_row_bytes(writer, d))
-                     : chunked_bytes(writer->total_rows + 1, WS_CHUNK_FLOWS, dataset_row_bytes(writer, d));
+                     : chunked_bytes(writer->total_rows + 1, ws_chunk_rows(dataset_row_bytes(writer, d)),
+                                     dataset_row_bytes(writer, d));
     return bytes;
 }
 
@@ -206,8 +232,11 @@ static void pack_share(ws_store_writer *writer, const window *w)
 {
     const size_t features = writer->column_count;
     pack_columns(writer->columns, writer->column_count, &w->rows, sizeof(ws_store_row), writer->packed);
-    pack_columns(ws_packet_columns, writer->dataset_total - features - 1, &w->packets, sizeof(ws_flow_packet),
-                 writer->packed + features + 1);
+    pack_columns(ws_packet_columns, writer->dataset_total - writer->row_datasets, &w->packets, sizeof(ws_flow_packet),
+                 writer->packed + writer->row_datasets);
+    for (size_t d = features + 1; d < writer->row_datasets; d++)
+        pack((const unsigned char *)w->views.records + byte_column(writer, d)->offset, writer->views.record_bytes,
+             w->views.count, dataset_row_bytes(writer, d), writer->packed[d]);
     if (writer->own_features)
         writer->packed[features] = w->values.records;
     else if (w->rows.count > 0)
@@ -217,12 +246,15 @@ static void pack_share(ws_store_writer *writer, const window *w)
 
 /* ---------------------------------------------------------------- writing */
 /* Rows [begin, begin + count) of a dataset that then has `total` rows; collective, also with count 0. */
-static ws_err write_values(const ws_store_writer *writer, hid_t dataset, hid_t memory_type, hsize_t columns,
-                           uint64_t total, uint64_t begin, uint64_t count, const void *values)
+static ws_err write_values(const ws_store_writer *writer, size_t d, hid_t memory_type, uint64_t total, uint64_t begin,
+                           uint64_t count, const void *values)
 {
     ws_err error = WS_OK;
-    int dimensions = columns > 1 ? 2 : 1;
-    const hsize_t extent[2] = {total, columns}, start[2] = {begin, 0}, size[2] = {count, columns};
+    const hid_t dataset = writer->datasets[d];
+    hsize_t row[2];
+    dataset_shape(writer, d, row);
+    const int dimensions = byte_column(writer, d) != NULL ? 3 : d == writer->column_count ? 2 : 1;
+    const hsize_t extent[3] = {total, row[0], row[1]}, start[3] = {begin, 0, 0}, size[3] = {count, row[0], row[1]};
     hid_t file_space = -1, memory_space = -1;
     WS_H5_GOTO(out, H5Dset_extent(dataset, extent));
     WS_H5_GOTO(out, file_space = H5Dget_space(dataset));
@@ -242,13 +274,6 @@ out:
     return error;
 }
 
-static ws_stored_type dataset_type(const ws_store_writer *writer, size_t d)
-{
-    if (d == writer->column_count)
-        return WS_STORED_F32;
-    return of_packets(writer, d) ? ws_packet_columns[d - writer->column_count - 1].type : writer->columns[d].type;
-}
-
 /* A rank that met an error goes on to the next column with the others: they would wait for it otherwise. */
 static ws_err write_columns(const ws_store_writer *writer, const window *w)
 {
@@ -258,9 +283,8 @@ static ws_err write_columns(const ws_store_writer *writer, const window *w)
         const ws_share *share = packets ? &w->packets : &w->rows;
         const ws_stored_type type = dataset_type(writer, d);
         hid_t memory_type = ws_stored_memory_type(type);
-        ws_err next = write_values(
-            writer, writer->datasets[d], memory_type, d == writer->column_count ? writer->features.columns : 1,
-            packets ? writer->total_packets : writer->total_rows, share->begin, share->count, writer->packed[d]);
+        ws_err next = write_values(writer, d, memory_type, packets ? writer->total_packets : writer->total_rows,
+                                   share->begin, share->count, writer->packed[d]);
         ws_stored_release(type, memory_type);
         error = error == WS_OK ? next : error;
     }
@@ -280,7 +304,7 @@ static ws_err hash_columns(ws_store_writer *writer, const window *w)
 
 static ws_err carry_hashes_all(ws_store_writer *writer, const window *w)
 {
-    const size_t of_rows = writer->column_count + 1;
+    const size_t of_rows = writer->row_datasets;
     if (w->last_row_rank >= 0)
         WS_TRY(ws_block_hash_carry_all(&writer->comm, writer->blocks, of_rows, w->last_row_rank));
     if (w->last_packet_rank >= 0)
@@ -311,12 +335,14 @@ ws_err ws_store_write_window_all(ws_store_writer *writer)
     free(w.rows.owned);
     free(w.packets.owned);
     free(w.values.owned);
+    free(w.views.owned);
     WS_TRY(error);
     writer->batches = 0;
     writer->written_rows = writer->total_rows;
     writer->written_packets = writer->total_packets;
     writer->rows.count = writer->rows.run_count = writer->packets.count = writer->packets.run_count = 0;
     writer->values.count = writer->values.run_count = 0;
+    writer->views.count = writer->views.run_count = 0;
     return WS_OK;
 }
 
@@ -337,8 +363,8 @@ ws_err ws_store_write_last_start_all(ws_store_writer *writer)
     size_t d = 0;
     while (!is_packet_start(writer, d))
         d++;
-    ws_err local = write_values(writer, writer->datasets[d], H5T_NATIVE_UINT64, 1, writer->total_rows + 1,
-                                writer->total_rows, mine, &writer->total_packets);
+    ws_err local = write_values(writer, d, H5T_NATIVE_UINT64, writer->total_rows + 1, writer->total_rows, mine,
+                                &writer->total_packets);
     if (local == WS_OK && mine) /* every rank has the state */
         local =
             ws_block_hash_add(&writer->comm, &writer->blocks[d], &alone, writer->total_rows, 1, &writer->total_packets);

@@ -65,7 +65,14 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     WS_TRY(ws_dense_ids_create(&writer->sessions));
     WS_TRY(ws_dense_ids_create(&writer->hosts));
     WS_TRY(list_columns(writer, options));
-    writer->dataset_total = writer->column_count + 1 + count_columns(ws_packet_columns);
+    writer->row_datasets = writer->column_count + 1;
+    if (options->bytes != NULL) {
+        writer->byte_view = *options->bytes;
+        ws_byte_columns(options->bytes, writer->byte_columns);
+        writer->views.record_bytes = ws_byte_record_size(options->bytes);
+        writer->row_datasets += WS_BYTE_COLUMNS;
+    }
+    writer->dataset_total = writer->row_datasets + count_columns(ws_packet_columns);
     WS_TRY(WS_NEW_ARRAY(writer->datasets, writer->dataset_total));
     WS_TRY(WS_NEW_ARRAY(writer->blocks, writer->dataset_total));
     WS_TRY(WS_NEW_ARRAY(writer->packed, writer->dataset_total));
@@ -93,6 +100,9 @@ static ws_err open_datasets(ws_store_writer *writer)
     writer->feature_path = ws_format("/features/%s", writer->features.name);
     WS_CHECK(writer->feature_path != NULL, MEMORY, "no memory for the feature table %s", writer->features.name);
     WS_TRY(open_dataset(writer, writer->feature_path, WS_STORED_F32, writer->features.columns));
+    for (size_t c = 0; writer->byte_view.packets > 0 && c < WS_BYTE_COLUMNS; c++)
+        WS_TRY(open_dataset(writer, writer->byte_columns[c].path, writer->byte_columns[c].type,
+                            writer->byte_view.packets * writer->byte_columns[c].width));
     for (const ws_store_column *column = ws_packet_columns; column->path != NULL; column++)
         WS_TRY(open_dataset(writer, column->path, column->type, 1));
     return WS_OK;
@@ -152,6 +162,8 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
     WS_TRY(hold(&writer->packets, packets));
     if (writer->own_features)
         WS_TRY(hold(&writer->values, block->count));
+    if (writer->byte_view.packets > 0)
+        WS_TRY(hold(&writer->views, block->count));
     *packet_total = packets;
     return WS_OK;
 }
@@ -161,6 +173,21 @@ static void number_held(ws_held *held_records, uint64_t number, uint64_t count)
     if (count > 0)
         held_records->runs[held_records->run_count++] = (ws_number_run){number, count};
     held_records->count += count;
+}
+
+static void add_views(ws_store_writer *writer, const ws_store_block *block, uint64_t number)
+{
+    const size_t record = writer->views.record_bytes;
+    uint8_t *out = (uint8_t *)writer->views.records + writer->views.count * record;
+    const uint8_t *slots = block->slots;
+    const ws_flow_packet *packets = block->packets;
+    for (uint64_t i = 0; i < block->count; i++, out += record) {
+        const ws_flow *flow = &block->flows[i];
+        ws_byte_record_fill(&writer->byte_view, slots, flow->slot_bytes, packets, out);
+        slots += flow->slot_bytes;
+        packets += flow->packet_count;
+    }
+    number_held(&writer->views, number, block->count);
 }
 
 static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint64_t number, uint64_t packet_number,
@@ -186,6 +213,8 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
                block->features, block->count * writer->values.record_bytes);
     if (writer->own_features)
         number_held(&writer->values, number, block->count);
+    if (writer->byte_view.packets > 0)
+        add_views(writer, block, number);
     number_held(&writer->rows, number, block->count);
     number_held(&writer->packets, packet_number, packet_total);
 }
@@ -201,7 +230,8 @@ ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block 
     writer->total_rows += totals[0];
     writer->total_packets += totals[1];
     uint64_t held_bytes = (writer->total_rows - writer->written_rows) *
-                              (sizeof(ws_store_row) + (writer->own_features ? writer->values.record_bytes : 0)) +
+                              (sizeof(ws_store_row) + (writer->own_features ? writer->values.record_bytes : 0) +
+                               writer->views.record_bytes) +
                           (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
     if (held_bytes < writer->window_bytes * (uint64_t)writer->comm.size)
         return WS_OK;
@@ -324,6 +354,8 @@ void ws_store_writer_destroy(ws_store_writer **out)
     free(writer->rows.runs);
     free(writer->values.records);
     free(writer->values.runs);
+    free(writer->views.records);
+    free(writer->views.runs);
     free(writer->packets.records);
     free(writer->packets.runs);
     free(writer->packed);

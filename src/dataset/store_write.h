@@ -23,6 +23,7 @@ typedef struct ws_store_writer_options {
     size_t level_count;
     bool tells_attempts;              /* /labels/attempted is written */
     const ws_feature_table *features; /* borrowed; NULL: flow20, from ws_flow.features */
+    const ws_byte_view *bytes;        /* NULL: none are kept; else ws_store_block.slots come with every block */
     uint64_t window_bytes;            /* held by a rank before it is written; 0: 48 MiB */
 } ws_store_writer_options;
 
@@ -33,6 +34,7 @@ typedef struct ws_store_block {
     uint64_t count;
     const int32_t *labels;    /* [level_count][count], level by level; NULL where there are no levels */
     const uint8_t *attempted; /* [count]; may be NULL where the store has no such column */
+    const uint8_t *slots;     /* of flow 0, then 1, ...: flows[i].slot_bytes each */
     const float *features;    /* [count][columns] of the store's own table; NULL where it has flow20 */
 } ws_store_block;
 

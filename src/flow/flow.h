@@ -10,6 +10,32 @@
 #include "capture/capture.h"
 #include "core/core.h"
 
+/* The byte view: of the first packets of a flow the first bytes of header (IP and transport, options included) and of
+ * payload, each cut or padded with zeros to a fixed length. Kept only where it is asked for. */
+typedef enum ws_strip {
+    WS_STRIP_NOTHING,
+    WS_STRIP_ADDRESSES, /* IP addresses are 0; so is what other protocols than those with ports and echoes say */
+    WS_STRIP_ENDPOINTS, /* ports too */
+    WS_STRIP_IDENTITY /* and what tells one host or session from others: checksums, IP identification, time to live, flow
+                           label, TCP's numbers and time stamps */
+} ws_strip;
+extern const char *const ws_strip_names[]; /* "nothing", "addresses", ... */
+typedef struct ws_byte_view {
+    uint32_t packets, header, payload; /* of a flow; of each packet. packets 0: no bytes are kept */
+    ws_strip stripped;
+} ws_byte_view;
+/* A packet's bytes on their way: uint16_t header and payload bytes that are its own, then view->header and view->payload
+ * bytes with zeros behind those. */
+enum { WS_BYTE_SLOT_HEAD = 2 * sizeof(uint16_t) };
+static inline size_t ws_byte_slot_size(const ws_byte_view *view)
+{
+    return view->packets == 0 ? 0 : WS_BYTE_SLOT_HEAD + (size_t)view->header + view->payload;
+}
+/* "header:80,payload:240,packets:5" in any order; what is not named is as in this text. Leaves out->stripped. */
+WS_MUST ws_err ws_byte_view_read(const char *text, ws_byte_view *out);
+/* frame: the one the packet was decoded from. */
+void ws_byte_view_take(const ws_byte_view *view, const uint8_t *frame, const ws_packet *packet, uint8_t *slot);
+
 typedef struct ws_flow_rules {
     int64_t idle_timeout_ns;   /* gap >= this ends the flow (120 s) */
     int64_t active_timeout_ns; /* age >= this ends the flow (1800 s) */
@@ -18,6 +44,7 @@ typedef struct ws_flow_rules {
     int64_t window_ns;         /* a flow lies in one window of this length; 0: no windows */
     bool windows_alone;        /* nothing but windows ends a flow: one flow a key and window; no time-out, RST, FIN */
     bool direction_by_syn;     /* forward = sender of the SYN where one is seen; default: sender of the first packet */
+    ws_byte_view bytes;        /* at most max_packets of a flow */
 } ws_flow_rules;
 extern const ws_flow_rules ws_flow_rules_default;
 
@@ -73,6 +100,8 @@ typedef struct ws_flow {
     float features[WS_FLOW20_COLUMNS];
     uint32_t packet_count;        /* stored packets, at most max_packets */
     const ws_flow_packet *stored; /* borrowed from the sink call */
+    uint64_t slot_bytes;          /* of all slots of `slots`: the first rules.bytes.packets stored packets */
+    const uint8_t *slots;         /* borrowed likewise */
 } ws_flow;
 
 /* The table of one rank: all live flows of the current input that it owns. */
@@ -88,6 +117,9 @@ typedef ws_err (*ws_flow_sink)(void *context, const ws_flow *flow);
 /* Appends packets; packets of an input come in ordinal order. Many in one call are faster: what they touch is fetched
  * ahead of them. */
 WS_MUST ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packets, size_t count);
+/* The same where bytes are kept: slots[count], the packets'. */
+WS_MUST ws_err ws_flow_table_add_bytes(ws_flow_table *table, const ws_packet *packets, const uint8_t *slots,
+                                       size_t count);
 /* A closing point: `ordinal` is the first ordinal after it, newest_ns the newest time of any packet of the input so far
  * (of all ranks). Hands out finished flows and those idle against newest_ns; with input_ends all. */
 WS_MUST ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newest_ns, bool input_ends,

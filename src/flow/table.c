@@ -32,9 +32,14 @@ enum { CHUNK_PACKETS = 4, UNDECIDED = 2, WINDOWS_WAITED = 2 };
 
 typedef struct packet_chunk {
     struct packet_chunk *next;
-    uint64_t reserved;
+    struct byte_slot *slots; /* of its packets, newest first, where bytes are kept */
     ws_flow_packet packets[CHUNK_PACKETS];
 } packet_chunk;
+
+typedef struct byte_slot {
+    struct byte_slot *next;
+    uint8_t bytes[]; /* ws_byte_slot_size */
+} byte_slot;
 
 typedef enum flow_state { STATE_OPEN, STATE_LINGERING, STATE_OVER } flow_state;
 
@@ -72,8 +77,10 @@ struct ws_flow_table {
     int slot_shift;
     live_flow **order; /* every flow not yet handed out, by first packet */
     size_t order_count, order_capacity;
-    ws_slab flows, chunks;
+    ws_slab flows, chunks, byte_slots;
+    size_t slot_size;
     ws_flow_packet *stored; /* [max_packets] of the flow being handed out */
+    uint8_t *stored_slots;  /* [rules.bytes.packets] likewise */
     bool started;           /* a packet of `input` came */
     uint32_t input;
     uint64_t next_ordinal;
@@ -161,9 +168,12 @@ ws_err ws_flow_table_create(ws_flow_table **out, const ws_flow_rules *rules)
     table->rules.windows_alone = rules->windows_alone && rules->window_ns > 0;
     table->flows.item_bytes = sizeof(live_flow);
     table->chunks.item_bytes = (sizeof(packet_chunk) + 15) / 16 * 16;
+    table->slot_size = ws_byte_slot_size(&rules->bytes);
+    table->byte_slots.item_bytes = (sizeof(byte_slot) + table->slot_size + 15) / 16 * 16;
     ws_err error = WS_OK;
     WS_TRY_GOTO(fail, slots_create(table, 12));
     WS_TRY_GOTO(fail, WS_NEW_ARRAY(table->stored, rules->max_packets));
+    WS_TRY_GOTO(fail, ws_alloc(&table->stored_slots, rules->bytes.packets, table->slot_size));
     *out = table;
     return WS_OK;
 fail:
@@ -177,9 +187,11 @@ void ws_flow_table_destroy(ws_flow_table **table)
         return;
     ws_slab_destroy(&(*table)->flows);
     ws_slab_destroy(&(*table)->chunks);
+    ws_slab_destroy(&(*table)->byte_slots);
     free((*table)->slots);
     free((*table)->order);
     free((*table)->stored);
+    free((*table)->stored_slots);
     free(*table);
     *table = NULL;
 }
@@ -269,13 +281,25 @@ static void flow_watch_end(live_flow *flow, const ws_packet *packet, int sender)
         flow_linger(flow, WS_FLOW_END_FIN, packet->time_ns);
 }
 
-static ws_err flow_store(ws_flow_table *table, live_flow *flow, const ws_packet *packet, int sender, int64_t offset_ns)
+static ws_err keep_slot(ws_flow_table *table, packet_chunk *chunk, const uint8_t *packet_bytes)
+{
+    byte_slot *kept = NULL;
+    WS_TRY(ws_slab_take(&table->byte_slots, &kept));
+    memcpy(kept->bytes, packet_bytes, table->slot_size);
+    kept->next = chunk->slots;
+    chunk->slots = kept;
+    return WS_OK;
+}
+
+static ws_err flow_store(ws_flow_table *table, live_flow *flow, const ws_packet *packet, const uint8_t *packet_bytes,
+                         int sender, int64_t offset_ns)
 {
     uint32_t at = flow->stored % CHUNK_PACKETS;
     if (at == 0) {
         packet_chunk *chunk = NULL;
         WS_TRY(ws_slab_take(&table->chunks, &chunk));
         chunk->next = NULL;
+        chunk->slots = NULL;
         if (flow->last_chunk != NULL)
             flow->last_chunk->next = chunk;
         else
@@ -290,15 +314,18 @@ static ws_err flow_store(ws_flow_table *table, live_flow *flow, const ws_packet 
                                                      .window = packet->window,
                                                      .tcp_flags = packet->tcp_flags,
                                                      .direction = (int8_t)sender};
+    if (flow->stored < table->rules.bytes.packets)
+        WS_TRY(keep_slot(table, flow->last_chunk, packet_bytes));
     flow->stored++;
     return WS_OK;
 }
 
-static ws_err flow_append(ws_flow_table *table, live_flow *flow, const ws_packet *packet, int sender)
+static ws_err flow_append(ws_flow_table *table, live_flow *flow, const ws_packet *packet, const uint8_t *packet_bytes,
+                          int sender)
 {
     int64_t offset_ns = time_between(flow->first_ns, packet->time_ns);
     if (flow->stored < table->rules.max_packets)
-        WS_TRY(flow_store(table, flow, packet, sender, offset_ns));
+        WS_TRY(flow_store(table, flow, packet, packet_bytes, sender, offset_ns));
     table->counters.negative_gaps +=
         ws_flow_sums_add(&flow->sums, sender, offset_ns, packet->ip_length, packet->payload_length, packet->tcp_flags);
     const uint64_t wire = packet->wire_length < UINT16_MAX ? packet->wire_length : UINT16_MAX;
@@ -384,14 +411,15 @@ static void fetch_chunk(const ws_flow_table *table, const arrival *next)
         __builtin_prefetch(&flow->last_chunk->packets[flow->stored % CHUNK_PACKETS], 1);
 }
 
-static ws_err add_packet(ws_flow_table *table, const ws_packet *packet, const arrival *from)
+static ws_err add_packet(ws_flow_table *table, const ws_packet *packet, const uint8_t *packet_bytes,
+                         const arrival *from)
 {
     WS_TRY(check_order(table, packet));
     int sender = from->source_is_low ? 0 : 1;
     slot *at = slot_find_from(table, from->slot, &from->key, from->hash);
     if (at->flow == NULL || !flow_takes(table, at->flow, packet))
         WS_TRY(flow_start(table, at, &from->key, from->hash, packet, sender));
-    WS_TRY(flow_append(table, at->flow, packet, sender));
+    WS_TRY(flow_append(table, at->flow, packet, packet_bytes, sender));
     table->counters.packets++;
     table->counters.bytes += packet->ip_length;
     return WS_OK;
@@ -399,8 +427,15 @@ static ws_err add_packet(ws_flow_table *table, const ws_packet *packet, const ar
 
 ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packets, size_t count)
 {
+    return ws_flow_table_add_bytes(table, packets, NULL, count);
+}
+
+ws_err ws_flow_table_add_bytes(ws_flow_table *table, const ws_packet *packets, const uint8_t *slots, size_t count)
+{
     enum { BATCH = 32 };
     arrival batch[BATCH];
+    WS_CHECK((slots != NULL) == (table->slot_size > 0) || count == 0, INTERNAL, "packets came %s their bytes",
+             slots != NULL ? "with" : "without");
     for (size_t begin = 0; begin < count; begin += BATCH) {
         size_t size = count - begin < BATCH ? count - begin : BATCH;
         if ((table->slots_used + size) * 2 > table->slot_count) /* not in the midst of a batch */
@@ -412,7 +447,8 @@ ws_err ws_flow_table_add(ws_flow_table *table, const ws_packet *packets, size_t 
         for (size_t i = 0; i < size; i++)
             fetch_chunk(table, &batch[i]);
         for (size_t i = 0; i < size; i++)
-            WS_TRY(add_packet(table, &packets[begin + i], &batch[i]));
+            WS_TRY(add_packet(table, &packets[begin + i], slots == NULL ? NULL : slots + (begin + i) * table->slot_size,
+                              &batch[i]));
     }
     return WS_OK;
 }
@@ -435,6 +471,19 @@ static bool flow_leaves(const ws_flow_table *table, live_flow *flow, int64_t new
         return false;
     flow->end = idle ? WS_FLOW_END_IDLE : WS_FLOW_END_INPUT;
     return true;
+}
+
+/* The slots of a flow's packets, in order, to `out`; how many. */
+static uint32_t gather_slots(const ws_flow_table *table, const live_flow *flow, uint8_t *out)
+{
+    const uint32_t most = table->rules.bytes.packets, total = flow->stored < most ? flow->stored : most;
+    const packet_chunk *chunk = flow->first_chunk;
+    for (uint32_t begin = 0; begin < total; begin += CHUNK_PACKETS, chunk = chunk->next) {
+        uint32_t at = total - begin < CHUNK_PACKETS ? total : begin + CHUNK_PACKETS;
+        for (const byte_slot *kept = chunk->slots; kept != NULL; kept = kept->next)
+            memcpy(out + --at * table->slot_size, kept->bytes, table->slot_size);
+    }
+    return total;
 }
 
 static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_t ordinal, ws_flow_sink sink,
@@ -463,7 +512,10 @@ static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_
                     .wire_squares = live->sums.wire_squares,
                     .gap_squares = live->sums.gap_squares,
                     .packet_count = live->stored,
-                    .stored = table->stored};
+                    .stored = table->stored,
+                    .slots = table->stored_slots};
+    if (table->slot_size > 0)
+        flow.slot_bytes = gather_slots(table, live, table->stored_slots) * table->slot_size;
     for (int i = 0; i < 2; i++) {
         int sender = i == 0 ? forward : 1 - forward;
         flow.packets[i] = live->sums.of[sender].packets;
@@ -483,6 +535,10 @@ static void flow_release(ws_flow_table *table, live_flow *flow)
         slot_clear(table, at);
     for (packet_chunk *chunk = flow->first_chunk; chunk != NULL;) {
         packet_chunk *next = chunk->next;
+        for (byte_slot *kept = chunk->slots, *later; kept != NULL; kept = later) {
+            later = kept->next;
+            ws_slab_give(&table->byte_slots, kept);
+        }
         ws_slab_give(&table->chunks, chunk);
         chunk = next;
     }
@@ -530,10 +586,11 @@ ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newes
 size_t ws_flow_table_bytes(const ws_flow_table *table)
 {
     return table->flows.taken * table->flows.item_bytes + table->chunks.taken * table->chunks.item_bytes +
-           table->slot_count * sizeof *table->slots + table->order_capacity * sizeof *table->order;
+           table->byte_slots.taken * table->byte_slots.item_bytes + table->slot_count * sizeof *table->slots +
+           table->order_capacity * sizeof *table->order;
 }
 
-/* As saved: this, then the stored packets. */
+/* As saved: this, then the stored packets, then the slots of the first of them. */
 typedef struct saved_flow {
     uint32_t input, reserved;
     live_flow flow;
@@ -552,6 +609,8 @@ static size_t write_saved(const ws_flow_table *table, const live_flow *flow, uin
         at += count * sizeof *chunk->packets;
         left -= (uint32_t)count;
     }
+    if (table->slot_size > 0)
+        at += gather_slots(table, flow, out + at) * table->slot_size;
     return at;
 }
 
@@ -559,7 +618,9 @@ ws_err ws_flow_table_save(ws_flow_table *table, ws_flow_save_sink sink, void *co
 {
     uint8_t *bytes = NULL;
     ws_err error = WS_OK;
-    WS_TRY(ws_alloc(&bytes, 1, sizeof(saved_flow) + table->rules.max_packets * sizeof(ws_flow_packet)));
+    WS_TRY(ws_alloc(&bytes, 1,
+                    sizeof(saved_flow) + table->rules.max_packets * sizeof(ws_flow_packet) +
+                        table->rules.bytes.packets * table->slot_size));
     size_t i = 0;
     for (; i < table->order_count && error == WS_OK; i++) {
         live_flow *flow = table->order[i];
@@ -577,16 +638,21 @@ ws_err ws_flow_table_save(ws_flow_table *table, ws_flow_save_sink sink, void *co
 
 static ws_err restore_packets(ws_flow_table *table, live_flow *flow, const uint8_t *packets)
 {
+    const uint8_t *slots = packets + flow->stored * sizeof(ws_flow_packet);
+    uint32_t slots_left = flow->stored < table->rules.bytes.packets ? flow->stored : table->rules.bytes.packets;
     for (uint32_t left = flow->stored; left > 0;) {
         packet_chunk *chunk = NULL;
         WS_TRY(ws_slab_take(&table->chunks, &chunk));
         chunk->next = NULL;
+        chunk->slots = NULL;
         *(flow->last_chunk != NULL ? &flow->last_chunk->next : &flow->first_chunk) = chunk;
         flow->last_chunk = chunk;
         uint32_t count = left < CHUNK_PACKETS ? left : CHUNK_PACKETS;
         memcpy(chunk->packets, packets, count * sizeof *chunk->packets);
         packets += count * sizeof *chunk->packets;
         left -= count;
+        for (uint32_t i = 0; i < count && slots_left > 0; i++, slots_left--, slots += table->slot_size)
+            WS_TRY(keep_slot(table, chunk, slots));
     }
     return WS_OK;
 }
@@ -596,7 +662,8 @@ ws_err ws_flow_table_restore(ws_flow_table *table, const void *bytes, size_t cou
     saved_flow saved;
     WS_CHECK(count >= sizeof saved, INTERNAL, "%zu bytes are no saved flow", count);
     memcpy(&saved, bytes, sizeof saved);
-    WS_CHECK(count == sizeof saved + saved.flow.stored * sizeof(ws_flow_packet), INTERNAL,
+    const uint32_t most = table->rules.bytes.packets, slots = saved.flow.stored < most ? saved.flow.stored : most;
+    WS_CHECK(count == sizeof saved + saved.flow.stored * sizeof(ws_flow_packet) + slots * table->slot_size, INTERNAL,
              "a saved flow of %u packets has %zu bytes", saved.flow.stored, count);
     WS_TRY(WS_GROW(table->order, table->order_capacity, table->order_count + 1));
     if ((table->slots_used + 1) * 2 > table->slot_count)
