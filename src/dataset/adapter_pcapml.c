@@ -224,4 +224,5 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
 
 const ws_dataset_adapter ws_dataset_pcapml = {.name = "pcapml",
                                               .help = "pcapng captures with their labels as packet comments (pcapML)",
-                                              .open_labels = open_labels};
+                                              .open_labels = open_labels,
+                                              .labels_inside = true};

@@ -167,8 +167,10 @@ typedef struct ws_table_family ws_table_family; /* see table.h */
 typedef struct ws_dataset_adapter {
     const char *name, *help;
     const ws_flow_rules *rules; /* defaults of this data set; NULL: ws_flow_rules_default */
-    /* NULL: no labels. `labels` is the --labels argument (may be NULL), inputs the expanded names. */
+    /* NULL: no labels. `labels` is the --labels argument (may be NULL), inputs the expanded names without compression
+     * suffix; with labels_inside the paths to open. */
     ws_err (*open_labels)(ws_label_source *source, const char *labels, const ws_string_list *inputs);
+    bool labels_inside; /* the captures themselves carry them */
     /* Without --labels: label and flow rules from configs/datasets/NAME.json (label_rules.h). */
     bool has_label_rules;
     /* NULL: captures only. The data set's flow tables; what an input holds decides which side reads it. */
