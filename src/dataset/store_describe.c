@@ -60,7 +60,7 @@ static ws_err collect(const ws_store *store, description *d)
     if (ws_h5_exists(store->file, "/provenance/counts"))
         WS_TRY(ws_store_summary_read(store, &d->summary));
     else
-        WS_TRY(ws_store_summary_count(store, &d->summary));
+        WS_TRY(ws_store_summary_count(store, 0, 1, &d->summary));
     return WS_OK;
 }
 

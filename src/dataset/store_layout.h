@@ -158,10 +158,10 @@ WS_MUST ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws
 
 /* ---------------------------------------------------------------- store_provenance.c: the parts one rank writes */
 WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);
-/* levels: as given at the start, for where the provenance has none. */
 WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,
-                                         const ws_store_provenance *provenance, const ws_store_summary *summary,
-                                         const ws_label_level *levels, uint64_t rows);
+                                         const ws_store_provenance *provenance, uint64_t rows);
+WS_MUST ws_err ws_store_write_counts(const char *partial, const ws_store_summary *summary, const ws_label_level *levels,
+                                     const int32_t *const *renumber);
 /* Brings label indices to the order of the final names, and writes the names. */
 WS_MUST ws_err ws_store_renumber(const char *partial, const ws_store_provenance *provenance, size_t level_count);
 /* Stores the hash, brings the file to the disk and gives it its final name. */

@@ -218,15 +218,23 @@ static ws_err write_provenance(hid_t file, const ws_string_list *inputs, const w
 }
 
 ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,
-                                 const ws_store_provenance *provenance, const ws_store_summary *summary,
-                                 const ws_label_level *levels, uint64_t rows)
+                                 const ws_store_provenance *provenance, uint64_t rows)
 {
     hid_t file;
     WS_TRY(open_writable(partial, &file));
     ws_err error = write_provenance(file, inputs, provenance, rows);
-    if (error == WS_OK)
-        error = ws_store_summary_write(file, summary, provenance->levels != NULL ? provenance->levels : levels,
-                                       provenance->renumber);
+    ws_err close_error = ws_h5_close(&file);
+    WS_TRY(error);
+    WS_TRY(close_error);
+    return WS_OK;
+}
+
+ws_err ws_store_write_counts(const char *partial, const ws_store_summary *summary, const ws_label_level *levels,
+                             const int32_t *const *renumber)
+{
+    hid_t file;
+    WS_TRY(open_writable(partial, &file));
+    ws_err error = ws_store_summary_write(file, summary, levels, renumber);
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);
     WS_TRY(close_error);

@@ -182,14 +182,15 @@ static ws_err count_block(const ws_store *store, uint64_t begin, uint64_t count,
     return WS_OK;
 }
 
-ws_err ws_store_summary_count(const ws_store *store, ws_store_summary *out)
+ws_err ws_store_summary_count(const ws_store *store, int part, int parts, ws_store_summary *out)
 {
     counted_rows *rows;
     WS_TRY(WS_NEW(rows));
     ws_err error = WS_OK;
     for (size_t l = 0; l < store->level_count && error == WS_OK; l++)
         error = need_classes(&out->levels[l], store->levels[l].classes);
-    for (uint64_t begin = 0; begin < store->rows && error == WS_OK; begin += WS_HASH_BLOCK_ROWS) {
+    const uint64_t step = (uint64_t)parts * WS_HASH_BLOCK_ROWS;
+    for (uint64_t begin = (uint64_t)part * WS_HASH_BLOCK_ROWS; begin < store->rows && error == WS_OK; begin += step) {
         uint64_t count = store->rows - begin < WS_HASH_BLOCK_ROWS ? store->rows - begin : WS_HASH_BLOCK_ROWS;
         error = count_block(store, begin, count, rows, out);
     }

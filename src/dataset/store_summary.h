@@ -29,8 +29,8 @@ WS_MUST ws_err ws_store_summary_sum_all(const ws_comm *comm, ws_store_summary *s
 /* levels, renumber: as in ws_store_provenance; renumber NULL: labels are counted by their final index. */
 WS_MUST ws_err ws_store_summary_write(hid_t file, const ws_store_summary *summary, const ws_label_level *levels,
                                       const int32_t *const *renumber);
-/* Into one made for the store's inputs and levels: as it was written, or, for stores without it, by reading columns. */
+/* Into one made for the store's inputs and levels: as it was written, or by reading columns, every parts-th block of them. */
 WS_MUST ws_err ws_store_summary_read(const ws_store *store, ws_store_summary *out);
-WS_MUST ws_err ws_store_summary_count(const ws_store *store, ws_store_summary *out);
+WS_MUST ws_err ws_store_summary_count(const ws_store *store, int part, int parts, ws_store_summary *out);
 
 #endif

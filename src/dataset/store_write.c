@@ -299,19 +299,54 @@ static ws_err hash_all(ws_store_writer *writer, bool renumbered, char content_ha
     return WS_OK;
 }
 
+/* From the file, in which labels are as they stay. */
+static ws_err count_again(const ws_store_writer *writer, const ws_label_level *levels, ws_store_summary *summary)
+{
+    ws_store store = {.path = writer->partial,
+                      .rows = writer->total_rows,
+                      .levels = (ws_label_level *)(uintptr_t)levels,
+                      .level_count = writer->level_count};
+    WS_TRY(ws_store_summary_create(summary, writer->inputs.count, writer->level_count));
+    WS_TRY(ws_h5_open(writer->partial, &store.file));
+    ws_err error = ws_store_summary_count(&store, writer->comm.rank, writer->comm.size, summary);
+    H5Fclose(store.file);
+    return error;
+}
+
+/* Counted while rows came; an extraction that was taken up again did not see all of them come. */
+static ws_err write_counts_all(ws_store_writer *writer, const ws_store_provenance *provenance)
+{
+    const ws_comm *comm = &writer->comm;
+    const ws_label_level *levels = provenance->levels != NULL ? provenance->levels : writer->levels;
+    const int32_t *const *renumber = provenance->renumber;
+    uint64_t counted = 0;
+    WS_TRY(ws_store_summary_sum_all(comm, &writer->summary));
+    for (size_t i = 0; i < writer->inputs.count; i++)
+        counted += writer->summary.inputs[i];
+    if (counted != writer->total_rows) {
+        renumber = NULL;
+        ws_store_summary_destroy(&writer->summary);
+        WS_AGREE(comm, count_again(writer, levels, &writer->summary));
+        WS_TRY(ws_store_summary_sum_all(comm, &writer->summary));
+    }
+    WS_AGREE(comm,
+             comm->rank == 0 ? ws_store_write_counts(writer->partial, &writer->summary, levels, renumber) : WS_OK);
+    return WS_OK;
+}
+
 ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_provenance *provenance, char content_hash[65])
 {
     const ws_comm *comm = &writer->comm;
     WS_TRY(ws_store_write_window_all(writer));
     WS_TRY(ws_store_write_last_start_all(writer));
     WS_AGREE(comm, close_file(writer));
-    WS_TRY(ws_store_summary_sum_all(comm, &writer->summary));
-    WS_AGREE(comm, comm->rank == 0 ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance,
-                                                               &writer->summary, writer->levels, writer->total_rows)
-                                   : WS_OK);
+    WS_AGREE(comm, comm->rank == 0
+                       ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance, writer->total_rows)
+                       : WS_OK);
     WS_AGREE(comm, comm->rank == 0 && provenance->levels != NULL
                        ? ws_store_renumber(writer->partial, provenance, writer->level_count)
                        : WS_OK);
+    WS_TRY(write_counts_all(writer, provenance));
     WS_TRY(hash_all(writer, provenance->levels != NULL, content_hash));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_seal(writer->partial, writer->path, content_hash) : WS_OK);
     writer->sealed = true;
