@@ -6,13 +6,14 @@ typedef struct export_options {
     ws_job_common common;
     int format;
     bool bytes;
-    const char *output;
+    const char *features, *output;
 } export_options;
 
 static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(export_options),
     WS_OPTION_ENUM(export_options, format, "csv", "csv", "csv: one row a flow (RFC 4180)"),
     WS_OPTION_BOOL(export_options, bytes, false, "the kept bytes of packets too, in hex (extract --bytes)"),
+    WS_OPTION_STRING(export_options, features, NULL, "feature table of the store; flow20 of captures"),
     WS_OPTION_PATH(export_options, output, NULL, "-o: the file to write (standard output without it)"),
     WS_OPTION_END,
 };
@@ -28,7 +29,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     if (options->output != NULL)
         WS_TRY(ws_output_check(options->output, WS_OUTPUT_TEXT));
     WS_TRY(ws_store_open(&store, positional->items[0]));
-    ws_err error = ws_store_export_csv(&store, options->bytes, options->output);
+    ws_err error = ws_store_export_csv(&store, options->features, options->bytes, options->output);
     if (error == WS_OK && options->output != NULL)
         ws_info("%s: %llu flows", options->output, (unsigned long long)store.rows);
     ws_store_close(&store);
@@ -38,7 +39,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 
 const ws_job ws_job_export = {
     .name = "export",
-    .usage = "export STORE.h5 [--format csv] [--bytes] [-o FILE]",
+    .usage = "export STORE.h5 [--format csv] [--features TABLE] [--bytes] [-o FILE]",
     .help = "a store as a table for other programs",
     .example = "  wiresweep export flows.h5 --format csv -o flows.csv",
     .options = &table,

@@ -10,7 +10,7 @@
 typedef struct extract_job {
     ws_job_common common;
     const char *dataset, *config, *labels, *filter, *output, *memory, *key, *bytes;
-    ws_string_list set, protocols;
+    ws_string_list set, protocols, features;
     int64_t packets;
     int endpoints, on_error;
 } extract_job;
@@ -21,6 +21,8 @@ static const ws_option fields[] = {
     WS_OPTION_PATH(extract_job, config, NULL, "JSON file: the settings below, label rules (as in configs/datasets)"),
     WS_OPTION_PATH(extract_job, labels, NULL, "label file or directory of the data set"),
     WS_OPTION_LIST(extract_job, set, NULL, "KEY=VALUE: one of the settings below; may be repeated"),
+    WS_OPTION_LIST(extract_job, features, NULL,
+                   "tables stored beside flow20, e.g. flowconx,first20 (wiresweep list features)"),
     WS_OPTION_STRING(extract_job, filter, NULL, "only packets that match (pcap-filter(7)), e.g. 'tcp port 443'"),
     WS_OPTION_LIST(extract_job, protocols, NULL,
                    "kept as flows besides TCP and UDP: names and numbers (icmp,sctp,gre,89), or all"),
@@ -249,6 +251,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .bytes_stripped = (ws_strip)settings.bytes_stripped,
                                         .inner_packets = settings.tunnels == 1,
                                         .window = settings.window,
+                                        .features = job->features,
                                         .windows_alone = settings.window_rule == 0,
                                         .windows_from_epoch = settings.window_origin == 1,
                                         .reservoir = settings.reservoir,

@@ -5,7 +5,7 @@
 
 typedef struct split_options {
     ws_job_common common;
-    const char *protocol, *label, *training_store, *output;
+    const char *protocol, *label, *features, *training_store, *output;
     ws_string_list normal;
     int64_t protocol_seed, minimum_rows;
     double train_fraction, validation_fraction;
@@ -20,6 +20,7 @@ static const ws_option fields[] = {
     WS_OPTION_STRING(split_options, label, NULL, "label level: only labelled rows take part, classes are stratified"),
     WS_OPTION_INT(split_options, minimum_rows, 0, 0, 1e15, "classes with fewer labelled rows are left out"),
     WS_OPTION_LIST(split_options, normal, NULL, "classes that are normal, for protocols that tell them from anomalies"),
+    WS_OPTION_STRING(split_options, features, NULL, "feature table that the audit looks at; flow20 of captures"),
     WS_OPTION_PATH(split_options, training_store, NULL,
                    "with cross_store: the store that trains, whose rows the audit compares with"),
     WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (JSON; --json writes it to standard output)"),
@@ -52,6 +53,7 @@ static ws_err make_split(const ws_store *store, const split_options *options)
                                      .label = options->label,
                                      .minimum_rows = options->minimum_rows,
                                      .normal = options->normal,
+                                     .features = options->features,
                                      .training_store = options->training_store};
     ws_split split;
     WS_TRY(ws_split_create(&split, store, &wanted));

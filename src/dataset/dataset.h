@@ -25,7 +25,8 @@
  *                                       32 hex digits of HMAC-SHA-256(key file, 16-byte address) and the port
  *   /packets/offset_ns int64, wire_length uint32, ip_length uint32, payload_length uint32, header_length uint16,
  *            window uint16, flags uint8, direction int8                each [m]
- *   /features/<name>      float32 [n,d]   attributes: columns, units (texts). Captures: flow20. Flow tables: their
+ *   /features/<name>      float32 [n,d]   attributes: columns, units (texts). Captures: flow20 and those of features.def
+ *                                       that were asked for. Flow tables: their
  *                                       family's (cicflowmeter, cesnet_stats, iscx_time, ...), cells without a finite
  *                                       number being 0
  *   /labels/<level>       int32 [n]     class index, -1 without label; attribute `names` (texts, sorted bytewise)
@@ -93,6 +94,7 @@ typedef struct ws_extract_options {
     bool reservoir_balanced;
     int64_t reservoir_seed;
     bool input_hash_tree; /* input_sha256 is SHA-256 over the SHA-256 of each WS_INPUT_HASH_BLOCK bytes of the input */
+    ws_string_list features; /* tables of features.def that are stored beside flow20 */
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
     const char *config;      /* JSON file whose "table" object describes flow tables; NULL: none */
     bool skip_not_finite;    /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
@@ -156,6 +158,8 @@ typedef struct ws_flow_features {
     ws_feature_table table;
     void (*make)(const ws_flow *flow, const ws_flow_packet *packets, float *out); /* packets: the stored ones */
 } ws_flow_features;
+enum { WS_FEATURE_TABLES_MAX = 8 };                            /* of a store */
+extern const ws_flow_features ws_features_flow20;              /* every store of captures has it */
 extern const ws_flow_features *const ws_flow_feature_tables[]; /* NULL-terminated; flow20 first */
 const ws_flow_features *ws_flow_features_find(const char *name);
 
@@ -200,7 +204,7 @@ void ws_store_close(ws_store *store);
  */
 WS_MUST ws_err ws_store_read(const ws_store *store, const char *path, hid_t memory_type, uint64_t begin, uint64_t count,
                              void *out);
-/* The name of the store's feature table: flow20 of captures, a data set's own of flow tables. */
+/* The name of the store's first feature table: flow20 of captures, a data set's own of flow tables. */
 WS_MUST ws_err ws_store_features_name(const ws_store *store, char name[256]);
 /* Feature table: *columns its width; names in the arena. Rows [begin, begin+count) row-major. */
 WS_MUST ws_err ws_store_features_info(const ws_store *store, const char *name, ws_arena *arena, int *columns,
@@ -221,8 +225,9 @@ WS_MUST ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path,
                                          char hex[65]); /* reads everything again */
 /* What is in it, for people / machines; appends to out. */
 WS_MUST ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out);
-/* One row a flow (RFC 4180), written atomically; bytes: also what is kept of packets; output NULL: standard output. */
-WS_MUST ws_err ws_store_export_csv(const ws_store *store, bool bytes, const char *output);
+/* One row a flow (RFC 4180), written atomically; features NULL: the store's first table; bytes: also what is kept of packets;
+ * output NULL: standard output. */
+WS_MUST ws_err ws_store_export_csv(const ws_store *store, const char *features, bool bytes, const char *output);
 
 /* What is in a file that is no store. Captures: format, link types, records by walking all of it, skipped by reason,
  * damage. HDF5: root attributes and the shapes of all datasets. JSON: its keys and values. */
@@ -239,6 +244,7 @@ typedef struct ws_split_options {
     const char *label;          /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
     int64_t minimum_rows;       /* classes with fewer labelled rows are left out, and reported */
     ws_string_list normal;      /* names of the classes that are normal, for protocols that tell them from anomalies */
+    const char *features;       /* the table whose columns are audited; NULL: the store's first */
     const char *training_store; /* the audit compares test rows with those of this store; NULL: with the split's own */
 } ws_split_options;
 typedef struct ws_split {

@@ -18,7 +18,8 @@ typedef struct csv_export {
     const char *target; /* for messages */
     ws_store_row *rows;
     float *features;
-    char table[256]; /* of features */
+    const char *wanted; /* feature table; NULL: the first */
+    char table[256];
     ws_arena *arena;
     int columns;
     ws_string_list column_names;
@@ -170,7 +171,10 @@ static ws_err write_rows(csv_export *export)
              WS_LABEL_LEVELS_MAX);
     WS_TRY(WS_NEW_ARRAY(export->rows, BLOCK_ROWS));
     WS_TRY(ws_arena_create(&export->arena, 4096));
-    WS_TRY(ws_store_features_name(store, export->table));
+    if (export->wanted != NULL)
+        snprintf(export->table, sizeof export->table, "%s", export->wanted);
+    else
+        WS_TRY(ws_store_features_name(store, export->table));
     WS_TRY(ws_store_features_info(store, export->table, export->arena, &export->columns, &export->column_names));
     const size_t columns = (size_t) export->columns;
     WS_TRY(WS_NEW_ARRAY(export->features, BLOCK_ROWS * columns));
@@ -207,9 +211,9 @@ static ws_err write_file(csv_export *export, const char *partial, const char *ou
     return WS_OK;
 }
 
-ws_err ws_store_export_csv(const ws_store *store, bool bytes, const char *output)
+ws_err ws_store_export_csv(const ws_store *store, const char *features, bool bytes, const char *output)
 {
-    csv_export export = {.store = store};
+    csv_export export = {.store = store, .wanted = features};
     ws_err error;
     if (bytes) {
         WS_TRY(ws_store_byte_view(store, &export.view));

@@ -85,6 +85,30 @@ static ws_err choose_rules(extraction *x)
     return WS_OK;
 }
 
+/* In bytewise order and once each, however they were asked for. */
+static ws_err choose_features(extraction *x)
+{
+    const ws_string_list *wanted = &x->options->features;
+    WS_TRY(ws_arena_alloc(x->arena, &x->features, wanted->count + 1, sizeof *x->features));
+    for (size_t i = 0; i < wanted->count; i++) {
+        const ws_flow_features *table = ws_flow_features_find(wanted->items[i]);
+        if (table == NULL) {
+            ws_err error = WS_ERROR(CONFIG, "--features: there is no table \"%s\"", wanted->items[i]);
+            WS_HINT("`wiresweep list features` shows the tables and their columns");
+            return error;
+        }
+        size_t at = x->feature_count;
+        while (at > 0 && strcmp(x->features[at - 1]->table.name, table->table.name) > 0)
+            at--;
+        if (table == &ws_features_flow20 || (at > 0 && x->features[at - 1] == table))
+            continue;
+        memmove(x->features + at + 1, x->features + at, (x->feature_count - at) * sizeof *x->features);
+        x->features[at] = table;
+        x->feature_count++;
+    }
+    return WS_OK;
+}
+
 /* A label file that is named comes before rules. */
 static ws_err open_labels(extraction *x)
 {
@@ -131,6 +155,8 @@ static ws_err prepare_all(extraction *x)
     WS_AGREE(x->comm, choose_rules(x));
     WS_AGREE(x->comm, x->comm->rank == 0 ? ws_output_check(x->options->output, WS_OUTPUT_STORE) : WS_OK);
     ws_err local = ws_arena_create(&x->arena, 1 << 16);
+    if (local == WS_OK)
+        local = choose_features(x);
     if (local == WS_OK && x->options->filter != NULL)
         local = ws_packet_filter_create(&x->filter, x->options->filter);
     if (local == WS_OK)
@@ -156,6 +182,11 @@ static ws_err prepare_captures_all(extraction *x)
                                        .endpoints = x->options->endpoints,
                                        .key_file = x->options->key_file};
     options.bytes = x->slot_size > 0 ? &x->rules.bytes : NULL;
+    const ws_feature_table *tables[WS_FEATURE_TABLES_MAX];
+    for (size_t t = 0; t < x->feature_count; t++)
+        tables[t] = &x->features[t]->table;
+    options.more_features = tables;
+    options.more_count = x->feature_count;
     share_memory(x, &options.window_bytes);
     options.levels = ws_labels_levels(x->labels, &options.level_count);
     options.tells_attempts = ws_labels_tell_attempts(x->labels);
@@ -213,8 +244,8 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
     if (x->tables != NULL) {
         WS_CHECK(x->options->reservoir == 0 && x->options->window == 0, CONFIG,
                  "the settings reservoir and window are for captures; the inputs are flow tables");
-        WS_CHECK(x->options->bytes == NULL && x->options->protocols.count == 0, ARGUMENT,
-                 "--bytes and --protocols are for captures; the inputs are flow tables");
+        WS_CHECK(x->options->bytes == NULL && x->options->protocols.count == 0 && x->feature_count == 0, ARGUMENT,
+                 "--bytes, --protocols and --features are for captures; the inputs are flow tables");
         return ws_table_extract_all(x, report);
     }
     WS_TRY(prepare_captures_all(x));

@@ -175,6 +175,8 @@ typedef struct extraction {
     ws_label_rules *label_rules; /* until `labels` takes them over */
     ws_label_source *labels;
     ws_store_writer *writer;
+    const ws_flow_features **features; /* stored beside flow20, in the order of their names */
+    size_t feature_count;
     extract_rows rows;
     extract_reservoir *reservoir; /* NULL: every flow is stored */
     uint64_t rows_written;        /* by this rank */

@@ -192,6 +192,9 @@ static ws_err options_json(const extraction *x, ws_text *out)
             cJSON_CreateStringArray((const char *const *)o->protocols.items, (int)o->protocols.count));
     if (x->rules.window_ns > 0)
         cJSON_AddNumberToObject(root, "window", (double)x->rules.window_ns / 1e9);
+    cJSON *features = x->feature_count > 0 ? cJSON_AddArrayToObject(root, "features") : NULL;
+    for (size_t t = 0; t < x->feature_count; t++)
+        cJSON_AddItemToArray(features, cJSON_CreateString(x->features[t]->table.name));
     if (x->rules.window_ns > 0) {
         cJSON_AddStringToObject(root, "window_rule", x->rules.windows_alone ? "alone" : "flows");
         cJSON_AddStringToObject(root, "window_origin", x->options->windows_from_epoch ? "epoch" : "first");

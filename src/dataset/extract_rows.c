@@ -300,6 +300,24 @@ static void count_rows(extraction *x, const extract_rows *rows)
     x->rows_written += rows->count;
 }
 
+/* The tables beside flow20; one after the other in a row. */
+static ws_err make_features(const extraction *x, const extract_rows *rows, float **out)
+{
+    size_t columns = 0;
+    *out = NULL;
+    for (size_t t = 0; t < x->feature_count; t++)
+        columns += x->features[t]->table.columns;
+    if (columns == 0)
+        return WS_OK;
+    WS_TRY(WS_NEW_ARRAY(*out, columns * rows->count));
+    float *values = *out;
+    const ws_flow_packet *packets = rows->packets;
+    for (size_t i = 0; i < rows->count; packets += rows->flows[i++].packet_count)
+        for (size_t t = 0; t < x->feature_count; values += x->features[t++]->table.columns)
+            x->features[t]->make(&rows->flows[i], packets, values);
+    return WS_OK;
+}
+
 /* Writes rows, which then are empty. */
 static ws_err write_rows_all(extraction *x, extract_rows *rows)
 {
@@ -309,18 +327,24 @@ static ws_err write_rows_all(extraction *x, extract_rows *rows)
     int32_t *labels = NULL;
     uint8_t *attempted = NULL;
     count_rows(x, rows);
-    ws_err error = ws_agree_all(x->comm, label_rows(x, rows, &labels, &attempted));
+    float *features = NULL;
+    ws_err error = label_rows(x, rows, &labels, &attempted);
+    if (error == WS_OK)
+        error = make_features(x, rows, &features);
+    error = ws_agree_all(x->comm, error);
     ws_store_block block = {.flows = rows->flows,
                             .packets = rows->packets,
                             .slots = rows->slots,
                             .count = rows->count,
                             .labels = labels,
-                            .attempted = attempted};
+                            .attempted = attempted,
+                            .features = features};
     const double writing = ws_store_writer_seconds(x->writer);
     if (error == WS_OK)
         error = ws_store_writer_append_all(x->writer, &block);
     free(labels);
     free(attempted);
+    free(features);
     rows->count = rows->packet_count = rows->slot_bytes = 0;
     extract_enter(x, before);
     const double written = ws_store_writer_seconds(x->writer) - writing;

@@ -411,10 +411,9 @@ static ws_err read_rules(reader *r, const cJSON *root, const file_text *file)
 static ws_err read_document(reader *r)
 {
     /* What `extract` reads from the same file. */
-    static const char *const extra[] = {"rules",          "otherwise",     "round_bytes", "window",
-                                        "window_rule",    "window_origin", "features",    "tunnels",
-                                        "table",          "non_finite",    "reservoir",   "reservoir_kind",
-                                        "reservoir_seed", "input_hash",    NULL};
+    static const char *const extra[] = {"rules",          "otherwise",      "round_bytes", "window",     "window_rule",
+                                        "window_origin",  "tunnels",        "table",       "non_finite", "reservoir",
+                                        "reservoir_kind", "reservoir_seed", "input_hash",  NULL};
     const cJSON *root = ws_json_root(r->document);
     file_text file;
     WS_TRY(ws_options_read(&file_table, r->document, root, "", extra, r->rules->arena, &file, &r->problems));

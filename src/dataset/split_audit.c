@@ -42,17 +42,16 @@ static void count_overlaps(audited_row *rows, uint64_t count, ws_audit_overlap o
     }
 }
 
-/* The store's first feature table by name. */
-ws_err ws_audit_table(const ws_store *store, ws_arena *arena, const char **out, ws_string_list *names)
+ws_err ws_audit_table(const ws_store *store, const char *wanted, ws_arena *arena, const char **out,
+                      ws_string_list *names)
 {
     char name[256];
     int columns;
-    ssize_t length =
-        H5Lget_name_by_idx(store->file, "/features", H5_INDEX_NAME, H5_ITER_INC, 0, name, sizeof name, H5P_DEFAULT);
-    WS_CHECK(length > 0 && length < (ssize_t)sizeof name, FORMAT, "%s: no feature table", store->path);
-    *out = ws_arena_strdup(arena, name);
+    if (wanted == NULL)
+        WS_TRY(ws_store_features_name(store, name));
+    *out = ws_arena_strdup(arena, wanted != NULL ? wanted : name);
     WS_CHECK(*out != NULL, MEMORY, "no memory for the name of a feature table");
-    return ws_store_features_info(store, name, arena, &columns, names);
+    return ws_store_features_info(store, *out, arena, &columns, names);
 }
 
 /* ---------------------------------------------------------------- keys of near duplicates */
@@ -70,7 +69,7 @@ static ws_err rounded_keys(const ws_store *store, ws_arena *arena, uint64_t *key
     ws_string_list names;
     float *block;
     uint32_t *rounded;
-    WS_TRY(ws_audit_table(store, arena, &table, &names));
+    WS_TRY(ws_audit_table(store, NULL, arena, &table, &names));
     const size_t columns = names.count;
     WS_TRY(ws_arena_alloc(arena, &block, columns * WS_HASH_BLOCK_ROWS, sizeof *block));
     WS_TRY(ws_arena_alloc(arena, &rounded, columns, sizeof *rounded));

@@ -7,8 +7,9 @@
 
 #include "dataset/split_order.h"
 
-/* The feature table that is audited: the store's first by name. In the arena. */
-WS_MUST ws_err ws_audit_table(const ws_store *store, ws_arena *arena, const char **table, ws_string_list *columns);
+/* The feature table that is audited: the one wanted, else the store's first. In the arena. */
+WS_MUST ws_err ws_audit_table(const ws_store *store, const char *wanted, ws_arena *arena, const char **table,
+                              ws_string_list *columns);
 
 /* The column, threshold and side that tell a class best from all others on training rows, and what they give on test
  * rows. */
@@ -31,7 +32,7 @@ typedef struct ws_separability {
     ws_arena *arena;
 } ws_separability;
 WS_MUST ws_err ws_separability_create(ws_separability *out, const ws_split *split, const ws_store *store,
-                                      const char *label);
+                                      const ws_split_options *options);
 void ws_separability_destroy(ws_separability *separability);
 
 /* ---------------------------------------------------------------- split_identifiers.c */

@@ -185,13 +185,15 @@ static ws_err load_part(separability *s, const ws_split *split, const ws_store *
     return WS_OK;
 }
 
-static ws_err separate(ws_separability *out, const ws_split *split, const ws_store *store, const char *label)
+static ws_err separate(ws_separability *out, const ws_split *split, const ws_store *store,
+                       const ws_split_options *options)
 {
+    const char *label = options->label;
     int32_t *labels;
     WS_TRY(ws_arena_create(&out->arena, 1 << 16));
     out->level = ws_store_level(store, label);
     WS_CHECK(out->level != NULL, INTERNAL, "split by level %s, which the store does not have", label);
-    WS_TRY(ws_audit_table(store, out->arena, &out->table, &out->columns));
+    WS_TRY(ws_audit_table(store, options->features, out->arena, &out->table, &out->columns));
     WS_TRY(ws_arena_alloc(out->arena, &labels, split->rows, sizeof *labels));
     char *path = ws_format("/labels/%s", label);
     WS_CHECK(path != NULL, MEMORY, "no memory for the label level %s", label);
@@ -217,12 +219,13 @@ static ws_err separate(ws_separability *out, const ws_split *split, const ws_sto
     return WS_OK;
 }
 
-ws_err ws_separability_create(ws_separability *out, const ws_split *split, const ws_store *store, const char *label)
+ws_err ws_separability_create(ws_separability *out, const ws_split *split, const ws_store *store,
+                              const ws_split_options *options)
 {
     memset(out, 0, sizeof *out);
-    if (label == NULL)
+    if (options->label == NULL)
         return WS_OK;
-    ws_err error = separate(out, split, store, label);
+    ws_err error = separate(out, split, store, options);
     if (error != WS_OK)
         ws_separability_destroy(out);
     return error;

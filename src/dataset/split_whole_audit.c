@@ -79,7 +79,7 @@ ws_err ws_whole_audit_create(ws_whole_audit *out, const ws_split *split, const w
         WS_TRY(ws_split_audit_make(&out->overlaps, split, store));
     WS_TRY(audit_times(split, store, &out->times));
     WS_TRY(ws_identifiers_audit(&out->labels, split, store, options->label));
-    WS_TRY(ws_separability_create(&out->separability, split, store, options->label));
+    WS_TRY(ws_separability_create(&out->separability, split, store, options));
     return WS_OK;
 }
 

@@ -188,6 +188,9 @@ static herr_t take_name(hid_t group, const char *name, const H5L_info_t *info, v
 ws_err ws_store_features_name(const ws_store *store, char name[256])
 {
     hsize_t at = 0;
+    snprintf(name, 256, "%s", ws_features_flow20.table.name);
+    if (ws_h5_exists(store->file, "/features/flow20"))
+        return WS_OK;
     name[0] = '\0';
     WS_H5(H5Literate_by_name(store->file, "/features", H5_INDEX_NAME, H5_ITER_INC, &at, take_name, name, H5P_DEFAULT));
     WS_CHECK(name[0] != '\0', FORMAT, "%s: no feature table", store->path);

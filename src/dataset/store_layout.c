@@ -43,8 +43,6 @@ const ws_store_column ws_packet_columns[] = {PACKET("offset_ns", I64, offset_ns)
                                              {NULL, WS_STORED_U8, 0}};
 #undef PACKET
 
-const ws_feature_table ws_flow20_table = {"flow20", WS_FLOW20_COLUMNS, ws_flow20_names, ws_flow20_units};
-
 void ws_byte_columns(const ws_byte_view *view, ws_byte_column out[WS_BYTE_COLUMNS])
 {
     out[0] = (ws_byte_column){"/bytes/lengths", WS_STORED_U32, 2, 0};

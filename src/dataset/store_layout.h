@@ -55,8 +55,6 @@ size_t ws_byte_record_size(const ws_byte_view *view);
 void ws_byte_record_fill(const ws_byte_view *view, const uint8_t *slots, uint64_t slot_bytes,
                          const ws_flow_packet *packets, uint8_t *record);
 
-extern const ws_feature_table ws_flow20_table;
-
 /* Rows a chunk of a dataset with so many bytes a row: WS_CHUNK_FLOWS, or fewer of wide ones. */
 uint64_t ws_chunk_rows(size_t row_bytes);
 

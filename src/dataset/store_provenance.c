@@ -117,7 +117,9 @@ static ws_err write_skeleton(hid_t file, const ws_store_writer_options *options)
         WS_TRY(create_group(file, groups[i]));
     WS_TRY(create_columns(file, ws_flow_columns, WS_CHUNK_FLOWS));
     WS_TRY(create_columns(file, ws_packet_columns, WS_CHUNK_PACKETS));
-    WS_TRY(create_features(file, options->features != NULL ? options->features : &ws_flow20_table));
+    WS_TRY(create_features(file, options->features != NULL ? options->features : &ws_features_flow20.table));
+    for (size_t t = 0; t < options->more_count; t++)
+        WS_TRY(create_features(file, options->more_features[t]));
     for (size_t l = 0; l < options->level_count; l++)
         WS_TRY(create_labels(file, &options->levels[l]));
     if (options->tells_attempts)

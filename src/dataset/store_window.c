@@ -37,7 +37,7 @@ static ws_err take_shares_all(ws_store_writer *writer, window *w)
     }
     WS_TRY(ws_store_spread_all(&writer->comm, &writer->rows, writer->written_rows, rows, &w->rows));
     WS_TRY(ws_store_spread_all(&writer->comm, &writer->packets, writer->written_packets, packets, &w->packets));
-    if (writer->own_features)
+    if (writer->values.record_bytes > 0)
         WS_TRY(ws_store_spread_all(&writer->comm, &writer->values, writer->written_rows, rows, &w->values));
     if (writer->byte_view.packets > 0)
         WS_TRY(ws_store_spread_all(&writer->comm, &writer->views, writer->written_rows, rows, &w->views));
@@ -80,16 +80,32 @@ static bool of_packets(const ws_store_writer *writer, size_t d)
     return d >= writer->row_datasets;
 }
 
+/* NULL: the dataset is no feature table. */
+static const ws_feature_table *table_of(const ws_store_writer *writer, size_t d)
+{
+    return d >= writer->column_count && d < writer->column_count + writer->table_count
+               ? &writer->tables[d - writer->column_count]
+               : NULL;
+}
+
+/* A table that is all that `values` holds lies packed there. */
+static bool lies_packed(const ws_store_writer *writer, size_t d)
+{
+    const ws_feature_table *table = table_of(writer, d);
+    return table != NULL && !(writer->flow20 && d == writer->column_count) &&
+           writer->values.record_bytes == table->columns * sizeof(float);
+}
+
 /* NULL: the dataset is none of the byte view. */
 static const ws_byte_column *byte_column(const ws_store_writer *writer, size_t d)
 {
-    return d > writer->column_count && d < writer->row_datasets ? &writer->byte_columns[d - writer->column_count - 1]
-                                                                : NULL;
+    const size_t first = writer->column_count + writer->table_count;
+    return d >= first && d < writer->row_datasets ? &writer->byte_columns[d - first] : NULL;
 }
 
 static ws_stored_type dataset_type(const ws_store_writer *writer, size_t d)
 {
-    if (d == writer->column_count)
+    if (table_of(writer, d) != NULL)
         return WS_STORED_F32;
     if (byte_column(writer, d) != NULL)
         return byte_column(writer, d)->type;
@@ -100,7 +116,8 @@ static ws_stored_type dataset_type(const ws_store_writer *writer, size_t d)
 static void dataset_shape(const ws_store_writer *writer, size_t d, hsize_t shape[2])
 {
     const ws_byte_column *bytes = byte_column(writer, d);
-    shape[0] = d == writer->column_count ? writer->features.columns : bytes != NULL ? writer->byte_view.packets : 1;
+    const ws_feature_table *table = table_of(writer, d);
+    shape[0] = table != NULL ? table->columns : bytes != NULL ? writer->byte_view.packets : 1;
     shape[1] = bytes != NULL ? bytes->width : 1;
 }
 
@@ -111,10 +128,10 @@ static size_t dataset_row_bytes(const ws_store_writer *writer, size_t d)
     return ws_stored_size(dataset_type(writer, d)) * (size_t)(shape[0] * shape[1]);
 }
 
-/* Of a share's column in the buffer. The store's own features lie packed where they are held. */
+/* Of a share's column in the buffer. */
 static size_t packed_bytes(const ws_store_writer *writer, const window *w, size_t d)
 {
-    if (d == writer->column_count && writer->own_features)
+    if (lies_packed(writer, d))
         return 0;
     const uint64_t count = of_packets(writer, d) ? w->packets.count : w->rows.count;
     return (dataset_row_bytes(writer, d) * count + 63) / 64 * 64;
@@ -228,20 +245,34 @@ static void pack_columns(const ws_store_column *columns, size_t column_count, co
     }
 }
 
+static void pack_tables(ws_store_writer *writer, const window *w)
+{
+    size_t offset = 0;
+    for (size_t t = 0; t < writer->table_count && w->rows.count > 0; t++) {
+        const size_t d = writer->column_count + t, bytes = dataset_row_bytes(writer, d);
+        if (t == 0 && writer->flow20) {
+            pack((const unsigned char *)w->rows.records + offsetof(ws_store_row, features), sizeof(ws_store_row),
+                 w->rows.count, bytes, writer->packed[d]);
+            continue;
+        }
+        if (lies_packed(writer, d))
+            writer->packed[d] = w->values.records;
+        else
+            pack((const unsigned char *)w->values.records + offset, writer->values.record_bytes, w->rows.count, bytes,
+                 writer->packed[d]);
+        offset += bytes;
+    }
+}
+
 static void pack_share(ws_store_writer *writer, const window *w)
 {
-    const size_t features = writer->column_count;
     pack_columns(writer->columns, writer->column_count, &w->rows, sizeof(ws_store_row), writer->packed);
     pack_columns(ws_packet_columns, writer->dataset_total - writer->row_datasets, &w->packets, sizeof(ws_flow_packet),
                  writer->packed + writer->row_datasets);
-    for (size_t d = features + 1; d < writer->row_datasets; d++)
+    for (size_t d = writer->column_count + writer->table_count; d < writer->row_datasets; d++)
         pack((const unsigned char *)w->views.records + byte_column(writer, d)->offset, writer->views.record_bytes,
              w->views.count, dataset_row_bytes(writer, d), writer->packed[d]);
-    if (writer->own_features)
-        writer->packed[features] = w->values.records;
-    else if (w->rows.count > 0)
-        pack((const unsigned char *)w->rows.records + offsetof(ws_store_row, features), sizeof(ws_store_row),
-             w->rows.count, sizeof(float) * WS_FLOW20_COLUMNS, writer->packed[features]);
+    pack_tables(writer, w);
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -253,7 +284,7 @@ static ws_err write_values(const ws_store_writer *writer, size_t d, hid_t memory
     const hid_t dataset = writer->datasets[d];
     hsize_t row[2];
     dataset_shape(writer, d, row);
-    const int dimensions = byte_column(writer, d) != NULL ? 3 : d == writer->column_count ? 2 : 1;
+    const int dimensions = byte_column(writer, d) != NULL ? 3 : table_of(writer, d) != NULL ? 2 : 1;
     const hsize_t extent[3] = {total, row[0], row[1]}, start[3] = {begin, 0, 0}, size[3] = {count, row[0], row[1]};
     hid_t file_space = -1, memory_space = -1;
     WS_H5_GOTO(out, H5Dset_extent(dataset, extent));

@@ -43,6 +43,19 @@ static ws_err list_columns(ws_store_writer *writer, const ws_store_writer_option
     return WS_OK;
 }
 
+static ws_err list_tables(ws_store_writer *writer, const ws_store_writer_options *options)
+{
+    WS_CHECK(options->more_count < WS_FEATURE_TABLES_MAX, ARGUMENT, "%zu feature tables; at most %d are supported",
+             options->more_count + 1, WS_FEATURE_TABLES_MAX);
+    writer->flow20 = options->features == NULL;
+    writer->tables[writer->table_count++] = writer->flow20 ? ws_features_flow20.table : *options->features;
+    for (size_t t = 0; t < options->more_count; t++)
+        writer->tables[writer->table_count++] = *options->more_features[t];
+    for (size_t t = writer->flow20; t < writer->table_count; t++)
+        writer->values.record_bytes += writer->tables[t].columns * sizeof(float);
+    return WS_OK;
+}
+
 static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *options)
 {
     WS_CHECK(options->level_count <= WS_LABEL_LEVELS_MAX, ARGUMENT, "%zu label levels; at most %d are supported",
@@ -58,14 +71,12 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
         writer->window_bytes = writer->comm.size > 1 ? WINDOW_BYTES : WINDOW_BYTES_ALONE;
     writer->rows.record_bytes = sizeof(ws_store_row);
     writer->packets.record_bytes = sizeof(ws_flow_packet);
-    writer->own_features = options->features != NULL;
-    writer->features = writer->own_features ? *options->features : ws_flow20_table;
-    writer->values.record_bytes = writer->features.columns * sizeof(float);
+    WS_TRY(list_tables(writer, options));
     WS_TRY(ws_row_maker_create(&writer->maker, options->endpoints, options->key_file));
     WS_TRY(ws_dense_ids_create(&writer->sessions));
     WS_TRY(ws_dense_ids_create(&writer->hosts));
     WS_TRY(list_columns(writer, options));
-    writer->row_datasets = writer->column_count + 1;
+    writer->row_datasets = writer->column_count + writer->table_count;
     if (options->bytes != NULL) {
         writer->byte_view = *options->bytes;
         ws_byte_columns(options->bytes, writer->byte_columns);
@@ -97,9 +108,11 @@ static ws_err open_datasets(ws_store_writer *writer)
 {
     for (size_t c = 0; c < writer->column_count; c++)
         WS_TRY(open_dataset(writer, writer->columns[c].path, writer->columns[c].type, 1));
-    writer->feature_path = ws_format("/features/%s", writer->features.name);
-    WS_CHECK(writer->feature_path != NULL, MEMORY, "no memory for the feature table %s", writer->features.name);
-    WS_TRY(open_dataset(writer, writer->feature_path, WS_STORED_F32, writer->features.columns));
+    for (size_t t = 0; t < writer->table_count; t++) {
+        writer->table_paths[t] = ws_format("/features/%s", writer->tables[t].name);
+        WS_CHECK(writer->table_paths[t] != NULL, MEMORY, "no memory for the feature table %s", writer->tables[t].name);
+        WS_TRY(open_dataset(writer, writer->table_paths[t], WS_STORED_F32, writer->tables[t].columns));
+    }
     for (size_t c = 0; writer->byte_view.packets > 0 && c < WS_BYTE_COLUMNS; c++)
         WS_TRY(open_dataset(writer, writer->byte_columns[c].path, writer->byte_columns[c].type,
                             writer->byte_view.packets * writer->byte_columns[c].width));
@@ -160,7 +173,7 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
     WS_TRY(count_rows(&writer->summary, block));
     WS_TRY(hold(&writer->rows, block->count));
     WS_TRY(hold(&writer->packets, packets));
-    if (writer->own_features)
+    if (writer->values.record_bytes > 0)
         WS_TRY(hold(&writer->values, block->count));
     if (writer->byte_view.packets > 0)
         WS_TRY(hold(&writer->views, block->count));
@@ -195,8 +208,8 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
 {
     ws_store_row *row = (ws_store_row *)writer->rows.records + writer->rows.count;
     uint64_t packet_start = packet_number;
-    ws_rows_make(&writer->maker, block->flows, block->count, block->packets,
-                 writer->own_features ? block->features : NULL, writer->features.columns, &writer->inputs, row);
+    ws_rows_make(&writer->maker, block->flows, block->count, block->packets, writer->flow20 ? NULL : block->features,
+                 writer->tables[0].columns, &writer->inputs, row);
     for (uint64_t i = 0; i < block->count; i++, row++) {
         const ws_flow *flow = &block->flows[i];
         row->packet_start = packet_start;
@@ -208,10 +221,10 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
     if (packet_total > 0)
         memcpy((ws_flow_packet *)writer->packets.records + writer->packets.count, block->packets,
                packet_total * sizeof(ws_flow_packet));
-    if (writer->own_features && block->count > 0)
+    if (writer->values.record_bytes > 0 && block->count > 0)
         memcpy((unsigned char *)writer->values.records + writer->values.count * writer->values.record_bytes,
                block->features, block->count * writer->values.record_bytes);
-    if (writer->own_features)
+    if (writer->values.record_bytes > 0)
         number_held(&writer->values, number, block->count);
     if (writer->byte_view.packets > 0)
         add_views(writer, block, number);
@@ -230,8 +243,7 @@ ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block 
     writer->total_rows += totals[0];
     writer->total_packets += totals[1];
     uint64_t held_bytes = (writer->total_rows - writer->written_rows) *
-                              (sizeof(ws_store_row) + (writer->own_features ? writer->values.record_bytes : 0) +
-                               writer->views.record_bytes) +
+                              (sizeof(ws_store_row) + writer->values.record_bytes + writer->views.record_bytes) +
                           (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
     if (held_bytes < writer->window_bytes * (uint64_t)writer->comm.size)
         return WS_OK;
@@ -378,7 +390,8 @@ void ws_store_writer_destroy(ws_store_writer **out)
         for (size_t l = 0; l < writer->level_count; l++)
             free(writer->names[l]);
     free(writer->names);
-    free(writer->feature_path);
+    for (size_t t = 0; t < writer->table_count; t++)
+        free(writer->table_paths[t]);
     free(writer->columns);
     free(writer->datasets);
     if (writer->blocks != NULL)

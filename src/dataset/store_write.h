@@ -21,10 +21,12 @@ typedef struct ws_store_writer_options {
     const char *key_file;         /* NULL: unkeyed */
     const ws_label_level *levels; /* borrowed; class names sorted bytewise */
     size_t level_count;
-    bool tells_attempts;              /* /labels/attempted is written */
-    const ws_feature_table *features; /* borrowed; NULL: flow20, from ws_flow.features */
-    const ws_byte_view *bytes;        /* NULL: none are kept; else ws_store_block.slots come with every block */
-    uint64_t window_bytes;            /* held by a rank before it is written; 0: 48 MiB */
+    bool tells_attempts;                          /* /labels/attempted is written */
+    const ws_feature_table *features;             /* borrowed; NULL: flow20, from ws_flow.features */
+    const ws_feature_table *const *more_features; /* borrowed; tables beside flow20 */
+    size_t more_count;
+    const ws_byte_view *bytes; /* NULL: none are kept; else ws_store_block.slots come with every block */
+    uint64_t window_bytes;     /* held by a rank before it is written; 0: 48 MiB */
 } ws_store_writer_options;
 
 /* A rank's block of rows of one batch. */
@@ -35,7 +37,8 @@ typedef struct ws_store_block {
     const int32_t *labels;    /* [level_count][count], level by level; NULL where there are no levels */
     const uint8_t *attempted; /* [count]; may be NULL where the store has no such column */
     const uint8_t *slots;     /* of flow 0, then 1, ...: flows[i].slot_bytes each */
-    const float *features;    /* [count][columns] of the store's own table; NULL where it has flow20 */
+    const float *features; /* [count][columns] of the store's own table, or of those beside flow20, one after another;
+                               * NULL where there is but flow20 */
 } ws_store_block;
 
 WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm,

@@ -45,20 +45,21 @@ struct ws_store_writer {
     ws_dense_ids *sessions, *hosts;
     hid_t file, collective;
     ws_store_column *
-        columns; /* of ws_store_row; the first column_count of `datasets`; behind them the features, bytes where kept, then packets */
+        columns; /* of ws_store_row; the first column_count of `datasets`; behind them the feature tables, bytes where kept, then packets */
     hid_t *datasets;
     size_t column_count, dataset_count, dataset_total; /* datasets: open now, in all */
     size_t row_datasets;                               /* those in front: columns, features, bytes */
     ws_block_hash *blocks;                             /* of the datasets */
     char **names;                                      /* of label columns, owned */
     ws_held rows, packets;                             /* of ws_store_row, of ws_flow_packet */
-    ws_held values;                                    /* of the store's own feature table; flow20 lies in the rows */
-    ws_held views;                                     /* of ws_byte_record_size; with byte_view.packets > 0 */
+    ws_held values; /* of the feature tables, one after another; flow20, the first where it is one, lies in the rows */
+    ws_held views;  /* of ws_byte_record_size; with byte_view.packets > 0 */
     ws_byte_view byte_view;
     ws_byte_column byte_columns[WS_BYTE_COLUMNS];
-    ws_feature_table features;
-    bool own_features;
-    char *feature_path;     /* owned */
+    ws_feature_table tables[WS_FEATURE_TABLES_MAX];
+    char *table_paths[WS_FEATURE_TABLES_MAX]; /* owned */
+    size_t table_count;
+    bool flow20;
     unsigned char **packed; /* [dataset_total] columns of a share on their way to the file, in `buffer` */
     unsigned char *buffer;
     size_t buffer_capacity;

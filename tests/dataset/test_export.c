@@ -53,7 +53,7 @@ static void open_table(table *t, const made_store *written)
     bool more;
     ok(write_store(&world, written, hash));
     ok(ws_store_open(&store, path));
-    ok(ws_store_export_csv(&store, false, csv_path));
+    ok(ws_store_export_csv(&store, NULL, false, csv_path));
     ws_store_close(&store);
     ok(ws_csv_open(&t->csv, csv_path));
     ok(ws_csv_next(t->csv, &t->fields, &t->columns, &more));
@@ -195,7 +195,7 @@ static void test_unwritable_output(void **state)
     const made_store written = {.path = path, .seed = 8, .count = 3, .batch = 3, .max_packets = 2};
     ok(write_store(&world, &written, hash));
     ok(ws_store_open(&store, path));
-    assert_int_equal(ws_store_export_csv(&store, false, "/nowhere/flows.csv"), WS_E_IO);
+    assert_int_equal(ws_store_export_csv(&store, NULL, false, "/nowhere/flows.csv"), WS_E_IO);
     assert_non_null(strstr(ws_error_message(), "/nowhere/flows.csv"));
     ws_store_close(&store);
 }
