@@ -17,6 +17,8 @@ const char *const ws_skip_help[WS_SKIP_COUNT] = {"", WS_SKIP_LIST(WS_TEXT)};
 const char *const ws_damage_names[WS_DAMAGE_COUNT] = {WS_DAMAGE_LIST(WS_NAME)};
 const char *const ws_damage_help[WS_DAMAGE_COUNT] = {WS_DAMAGE_LIST(WS_TEXT)};
 
+const char *const ws_capture_format_names[] = {"pcap", "pcapng", "packet lines"};
+
 /* What is known but not read, so that the refusal can say what the file is and how to convert it. */
 static const struct {
     const char *magic;
@@ -176,6 +178,23 @@ static ws_err read_magic(ws_capture *capture, uint8_t magic[8], uint64_t *bytes,
     return WS_OK;
 }
 
+/* Packet lines have no magic but their first line. */
+static ws_err look_for_lines(ws_capture *capture, bool *are)
+{
+    char head[1024];
+    uint64_t bytes;
+    WS_TRY(ws_capture_reach(capture, 0, sizeof head, &bytes));
+    bytes = bytes < sizeof head ? bytes : sizeof head;
+    WS_TRY(ws_capture_read(capture, 0, head, bytes));
+    *are = ws_lines_recognise(head, bytes, &capture->tabs, &capture->first_record);
+    if (!*are)
+        return WS_OK;
+    capture->format = WS_CAPTURE_LINES;
+    capture->link_type = -1;
+    capture->splittable = capture->stream == NULL;
+    return WS_OK;
+}
+
 static ws_err recognise(ws_capture *capture)
 {
     uint8_t magic[8];
@@ -192,7 +211,9 @@ static ws_err recognise(ws_capture *capture)
         capture->splittable = capture->stream == NULL;
         return ws_pcapng_check(capture);
     }
-    return refuse_other(capture, magic, bytes);
+    bool are_lines;
+    WS_TRY(look_for_lines(capture, &are_lines));
+    return are_lines ? WS_OK : refuse_other(capture, magic, bytes);
 }
 
 /* A compressed file becomes a stream of its content. */
@@ -255,6 +276,17 @@ bool ws_capture_has_magic(const char *path)
     ws_capture_close(&capture);
     ws_error_clear();
     return has;
+}
+
+bool ws_capture_is_lines(const char *path)
+{
+    ws_capture capture;
+    bool are = false;
+    if (open_path(&capture, path) != WS_OK || look_for_lines(&capture, &are) != WS_OK)
+        are = false;
+    ws_capture_close(&capture);
+    ws_error_clear();
+    return are;
 }
 
 void ws_capture_close(ws_capture *capture)

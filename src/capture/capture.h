@@ -112,7 +112,11 @@ typedef struct ws_ip_protocols {
 /* Adds names ("icmp"), numbers ("89"), or "all". */
 WS_MUST ws_err ws_ip_protocols_read(const ws_string_list *names, ws_ip_protocols *out);
 
-typedef enum ws_capture_format { WS_CAPTURE_PCAP, WS_CAPTURE_PCAPNG } ws_capture_format;
+/* Lines: a text with a packet a line, as Wireshark exports it, see packet_lines.c. The IP protocol of packets is this one
+ * where the lines do not tell it (reserved by IANA). */
+enum { WS_PROTOCOL_UNTOLD = 255 };
+typedef enum ws_capture_format { WS_CAPTURE_PCAP, WS_CAPTURE_PCAPNG, WS_CAPTURE_LINES } ws_capture_format;
+extern const char *const ws_capture_format_names[]; /* "pcap" "pcapng" "packet lines" */
 
 /* Old writers of classic pcap give captured and wire length in the other order (version 2.0 to 2.2), or in either order
  * (2.3: the smaller one is the captured length). */
@@ -135,7 +139,8 @@ typedef struct ws_capture {
     bool splittable;          /* stripes may begin in the middle: not compressed */
     bool swapped;             /* byte order differs from this machine's */
     bool nanoseconds;         /* pcap: resolution of the record stamps */
-    int link_type;            /* pcap; pcapng: -1, each interface has its own */
+    bool tabs;                /* lines: the form without a header */
+    int link_type;            /* pcap; others: -1, each interface or line has its own */
     uint32_t snap_length;
     uint64_t first_record;  /* offset of the first record (pcap 24, of the Ixia variant 28; pcapng 0) */
     uint32_t record_header; /* pcap: bytes of a record's header: 16, of the modified format 24; pcapng 0 */
@@ -148,6 +153,7 @@ WS_MUST ws_err ws_capture_open(ws_capture *out, const char *path);
 void ws_capture_close(ws_capture *capture);
 /* Whether the file, or what is compressed in it, begins as a capture does; it may be no whole one. */
 bool ws_capture_has_magic(const char *path);
+bool ws_capture_is_lines(const char *path);
 
 /* One record as found in the file, before decoding. */
 typedef struct ws_record {

@@ -185,6 +185,10 @@ ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *f
         WS_TRY(ws_pcapng_resync(capture, offset, found));
         return WS_OK;
     }
+    if (capture->format == WS_CAPTURE_LINES) {
+        WS_TRY(ws_lines_resync(capture, offset, found));
+        return WS_OK;
+    }
     *found = capture->bytes;
     if (offset < capture->first_record)
         offset = capture->first_record;

@@ -220,6 +220,8 @@ ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more)
 {
     if (walk->capture->format == WS_CAPTURE_PCAPNG)
         return ws_pcapng_next(walk, record, more);
+    if (walk->capture->format == WS_CAPTURE_LINES)
+        return ws_lines_next(walk, record, more);
     return pcap_next(walk, record, more);
 }
 

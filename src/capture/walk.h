@@ -87,6 +87,8 @@ typedef struct ws_interface {
     int64_t offset_seconds; /* if_tsoffset */
 } ws_interface;
 
+enum { WS_LINE_FRAME = 64 }; /* the headers of a packet that a line tells of */
+
 struct ws_walk {
     const ws_capture *capture; /* borrowed */
     uint32_t input;
@@ -107,7 +109,8 @@ struct ws_walk {
     size_t interface_count, interface_capacity;
     uint64_t *met, *head; /* offsets of section and interface blocks: since ws_walk_range; before the first packet */
     size_t met_count, met_capacity, head_count;
-    uint64_t head_end; /* offset of the first packet */
+    uint64_t head_end;                 /* offset of the first packet */
+    uint8_t line_frame[WS_LINE_FRAME]; /* packet lines: of the last record */
     bool has_head;
 };
 
@@ -151,6 +154,11 @@ WS_MUST ws_err ws_walk_add_damage(ws_walk *walk, ws_damage_reason reason, uint64
 /* Where a pcap walk goes on behind the bad record at `offset` (capture.h, ws_walk); the file's end when nowhere. `cut`:
  * the record is possible but runs past the file's end; then only a chain that ends exactly there makes it a bad one. */
 WS_MUST ws_err ws_capture_resume(const ws_capture *capture, uint64_t offset, bool cut, uint64_t *found);
+
+/* Packet lines: whether a file begins as they do, with a whole line; ws_walk_next and ws_capture_resync for them. */
+bool ws_lines_recognise(const char *head, size_t bytes, bool *tabs, uint64_t *first_record);
+WS_MUST ws_err ws_lines_next(ws_walk *walk, ws_record *record, bool *more);
+WS_MUST ws_err ws_lines_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
 
 /* pcapng: the checks of ws_capture_open on the first section header; ws_walk_next for this format. */
 WS_MUST ws_err ws_pcapng_check(const ws_capture *capture);

@@ -1,5 +1,5 @@
-/* traffic5g: 5G traffic: bit rates a second, a file an application (zoom_dataset.csv), and traces of the MAC and physical
- * layer with their traffic type.
+/* traffic5g: 5G traffic: packets a line, a file a capture of an application (read as captures, labelled by file name), bit
+ * rates a second, a file an application (zoom_dataset.csv), and traces of the MAC and physical layer with their traffic type.
  */
 #include "dataset/table.h"
 
@@ -40,7 +40,10 @@ static const ws_table_family family = {.columns = columns,
                                        .least_features = 2,
                                        .duration_ns = 1e9,
                                        .path_labels = {{"app", WS_TABLE_STEM, "_dataset"}}};
-const ws_dataset_adapter ws_dataset_traffic5g = {.name = "traffic5g",
-                                                 .help = "5G bit rates of applications, and MAC and PHY traces",
-                                                 .table = &family,
-                                                 .tables_only = true};
+const ws_dataset_adapter ws_dataset_traffic5g = {
+    .name = "traffic5g",
+    .help = "5G captures as lines of packets, bit rates of applications, and MAC and PHY traces",
+    .open_labels = ws_labels_read_generic,
+    .has_label_rules = true,
+    .protocol_untold = true,
+    .table = &family};

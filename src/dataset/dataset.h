@@ -179,7 +179,8 @@ typedef struct ws_dataset_adapter {
     bool has_label_rules;
     /* NULL: captures only. The data set's flow tables; what an input holds decides which side reads it. */
     const ws_table_family *table;
-    bool tables_only; /* captures are refused */
+    bool tables_only;     /* captures are refused */
+    bool protocol_untold; /* packets of WS_PROTOCOL_UNTOLD are kept as flows */
 } ws_dataset_adapter;
 extern const ws_dataset_adapter *const ws_dataset_adapters[]; /* NULL-terminated */
 const ws_dataset_adapter *ws_dataset_find(const char *name);

@@ -79,6 +79,8 @@ static ws_err choose_rules(extraction *x)
         x->rules.window_ns = (int64_t)(options->window * 1e9 + 0.5);
     x->rules.windows_alone = options->windows_alone;
     WS_TRY(ws_ip_protocols_read(&options->protocols, &x->protocols));
+    if (x->adapter->protocol_untold)
+        x->protocols.kept[WS_PROTOCOL_UNTOLD] = true;
     x->rules.max_packets = (uint32_t)options->packets;
     WS_TRY(choose_bytes(x));
     x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;

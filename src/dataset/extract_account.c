@@ -177,7 +177,10 @@ static ws_err options_json(const extraction *x, ws_text *out)
     cJSON_AddNumberToObject(root, "idle_timeout", (double)x->rules.idle_timeout_ns / 1e9);
     cJSON_AddNumberToObject(root, "active_timeout", (double)x->rules.active_timeout_ns / 1e9);
     cJSON_AddNumberToObject(root, "linger", (double)x->rules.linger_ns / 1e9);
-    cJSON_AddStringToObject(root, "direction", x->rules.direction_by_syn ? "syn" : "first");
+    cJSON_AddStringToObject(root, "direction",
+                            x->rules.direction_by_private ? "private"
+                            : x->rules.direction_by_syn   ? "syn"
+                                                          : "first");
     cJSON_AddStringToObject(root, "endpoints", o->endpoints);
     cJSON_AddStringToObject(root, "tunnels", o->inner_packets ? "inner" : "outer");
     if (o->filter != NULL)

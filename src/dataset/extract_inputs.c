@@ -95,6 +95,8 @@ static void look_at_header(const extraction *x, const char *path, uint32_t index
 {
     header_news one = {.index = index};
     bool table = x->tables != NULL && ws_table_is_text(path);
+    if (table && !x->adapter->tables_only && ws_capture_is_lines(path))
+        table = false;
     ws_err error = table ? look_at_table(x, path, &one) : look_at_capture(x, path, &one);
     const char *message = error == WS_OK ? "" : ws_error_message(), *hint = error == WS_OK ? "" : ws_error_hint();
     one.message_bytes = (uint32_t)strlen(message) + 1;

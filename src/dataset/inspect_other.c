@@ -108,7 +108,7 @@ static cJSON *capture_json(const ws_capture *capture, const capture_summary *sum
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "kind", "capture");
     cJSON_AddStringToObject(root, "path", capture->path);
-    cJSON_AddStringToObject(root, "format", capture->format == WS_CAPTURE_PCAP ? "pcap" : "pcapng");
+    cJSON_AddStringToObject(root, "format", ws_capture_format_names[capture->format]);
     if (capture->format == WS_CAPTURE_PCAP) {
         cJSON_AddStringToObject(root, "resolution", capture->nanoseconds ? "nanoseconds" : "microseconds");
         cJSON_AddBoolToObject(root, "swapped", capture->swapped);

@@ -92,7 +92,7 @@ typedef struct ws_rule {
 struct ws_label_rules {
     ws_arena *arena;
     double idle_timeout, active_timeout; /* 0: left open */
-    bool direction_by_syn, has_attempted;
+    bool direction_by_syn, direction_by_private, has_attempted;
     ws_label_level levels[WS_LABEL_LEVELS_MAX];
     size_t level_count;
     int attempted_level; /* its index, -1: none */

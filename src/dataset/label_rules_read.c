@@ -54,7 +54,8 @@ static const ws_option file_fields[] = {
     WS_OPTION_STRING(file_text, attempted_level, NULL, "one more level, which shows attempts"),
     WS_OPTION_DOUBLE(file_text, idle_timeout, 0, 0, 1e6, "seconds; 0: the program's"),
     WS_OPTION_DOUBLE(file_text, active_timeout, 0, 0, 1e6, "seconds; 0: the program's"),
-    WS_OPTION_ENUM(file_text, direction, "first", "first|syn", "forward: sender of the first packet, or of the SYN"),
+    WS_OPTION_ENUM(file_text, direction, "first", "first|syn|private",
+                   "forward: sender of the first packet, or of the SYN, or the endpoint with a private address"),
     WS_OPTION_LIST(file_text, levels, NULL, "names of the label levels"),
     WS_OPTION_END};
 static const ws_option_table file_table = {"", sizeof(file_text), file_fields, "label rules"};
@@ -420,6 +421,7 @@ static ws_err read_document(reader *r)
     r->rules->idle_timeout = file.idle_timeout;
     r->rules->active_timeout = file.active_timeout;
     r->rules->direction_by_syn = file.direction == 1;
+    r->rules->direction_by_private = file.direction == 2;
     WS_TRY(name_levels(r, root, &file));
     WS_TRY(read_rules(r, root, &file));
     return ws_problems_error(&r->problems);
@@ -478,6 +480,7 @@ void ws_label_rules_flow(const ws_label_rules *rules, ws_flow_rules *out)
     if (rules->active_timeout > 0)
         out->active_timeout_ns = (int64_t)(rules->active_timeout * 1e9 + 0.5);
     out->direction_by_syn = out->direction_by_syn || rules->direction_by_syn;
+    out->direction_by_private = out->direction_by_private || rules->direction_by_private;
 }
 
 const ws_label_level *ws_label_rules_levels(const ws_label_rules *rules, size_t *count)

@@ -45,6 +45,7 @@ typedef struct ws_flow_rules {
     bool windows_alone;        /* nothing but windows ends a flow: one flow a key and window; no time-out, RST, FIN */
     bool direction_by_syn;     /* forward = sender of the SYN where one is seen; default: sender of the first packet */
     ws_byte_view bytes;        /* at most max_packets of a flow */
+    bool direction_by_private; /* forward = the endpoint with a private address where one of the two has one */
 } ws_flow_rules;
 extern const ws_flow_rules ws_flow_rules_default;
 

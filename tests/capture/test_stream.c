@@ -106,7 +106,7 @@ static void same_content_with_threads(void **state)
     }
 }
 
-enum { MEMBERS = 12, DAMAGES = 4 };
+enum { MEMBERS = 9, DAMAGES = 4 };
 
 static void damage(bytes *file, int how, size_t begin, size_t end)
 {
@@ -139,7 +139,7 @@ static void members_behind_damage(void **state)
             for (int i = 0; i < MEMBERS; i++) {
                 starts[i] = plain.count;
                 packed_starts[i] = packed.count;
-                put_noise(&plain, 10000 + next_random(&random) % 100000, 40, &random);
+                put_noise(&plain, 5000 + next_random(&random) % 40000, 40, &random);
                 put_member(&packed, (ws_compression)kind, plain.data + starts[i], plain.count - starts[i]);
             }
             starts[MEMBERS] = plain.count;
