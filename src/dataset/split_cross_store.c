@@ -1,6 +1,6 @@
 /* split_cross_store: all rows test. For a store that a model was not trained on: `wiresweep evaluate RUN --store OTHER
- * --protocol cross_store` scores every row of it, with normalisation, classes and parameters as trained. No row validates,
- * since a threshold chosen on the other store would know it. */
+ * --protocol cross_store` scores every row of it, with normalisation, classes and parameters as trained. No row validates:
+ * thresholds come from validation rows of the store that trained, since one chosen on this store would know it. */
 #include "dataset/split_order.h"
 
 static ws_err assign(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,

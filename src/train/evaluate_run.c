@@ -1,7 +1,7 @@
 /* Scoring with a finished run: on the rows it was tested on, under another protocol, or on another store with the
  * normalisation and the classes it was trained with. */
 #include <stdlib.h>
-#include "train/internal.h"
+#include "train/record.h"
 
 typedef struct evaluation {
     const ws_comm *comm;
@@ -17,6 +17,7 @@ typedef struct evaluation {
 static ws_err load(evaluation *e, const char *path)
 {
     WS_TRY(ws_rows_load(&e->config, &e->frozen, &e->rows));
+    WS_TRY(ws_rows_add_validation(&e->config, &e->frozen, &e->rows));
     e->context = ws_train_context(&e->config, &e->rows);
     if (e->config.keys.task == WS_TASK_CLASSIFY)
         e->context.classes = e->frozen.classes;
@@ -44,7 +45,7 @@ static ws_err describe(const evaluation *e, cJSON **out)
                 cJSON_AddNumberToObject(counts, "test", (double)e->rows.part[WS_PART_TEST].rows) &&
                 cJSON_AddNumberToObject(counts, "validation", (double)e->rows.part[WS_PART_VALIDATION].rows) &&
                 cJSON_AddNumberToObject(counts, "rows_left_out", (double)e->rows.rows_left_out) &&
-                cJSON_AddItemToObject(root, "scores", scores);
+                ws_record_add_audit(root, &e->rows) && cJSON_AddItemToObject(root, "scores", scores);
     if (!made) {
         cJSON_Delete(scores);
         cJSON_Delete(root);

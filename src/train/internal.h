@@ -32,11 +32,15 @@ typedef struct ws_frozen { /* of a trained model, to score another store */
     const double *mean, *deviation;
     double clip;
     const char *store_hash, *protocol; /* what it was trained on: those rows are never test rows again */
+    const char *store;                 /* where that was; NULL: not known */
 } ws_frozen;
 
 /* Every rank reads everything. frozen NULL: classes and normalisation come from the training rows. */
 WS_MUST ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_rows *out);
 void ws_rows_destroy(ws_rows *rows);
+/* training_rows.c: under cross_store, validation rows from the store that the model was trained on, as it was split then, and
+ * the audit of both stores. Without that store there are none, with a warning. */
+WS_MUST ws_err ws_rows_add_validation(const ws_train_config *config, const ws_frozen *frozen, ws_rows *rows);
 void ws_split_options_of(const ws_train_config *config, ws_split_options *out);
 WS_MUST ws_err ws_store_is_synthetic(const ws_store *store, bool *out);
 ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows);

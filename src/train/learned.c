@@ -258,6 +258,8 @@ static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const w
     cJSON *root = ws_json_root(document);
     const char *protocol = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "protocol"));
     frozen->protocol = ws_arena_strdup(arena, protocol ? protocol : "");
+    const char *store = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "store"));
+    frozen->store = store ? ws_arena_strdup(arena, store) : NULL;
     if (run->store)
         error = set_store(root, run->store);
     if (error == WS_OK && run->protocol)

@@ -21,15 +21,18 @@ static bool add_counts(cJSON *result, const ws_rows *rows)
            cJSON_AddNumberToObject(counts, "rows_unlabelled", (double)rows->rows_unlabelled);
 }
 
-/* How many test rows stand in the training rows too, in what they are, by session and by host. */
-static bool add_audit(cJSON *result, const ws_rows *rows)
+/* How many test rows stand in the training rows too, in what they are, by session, host and capture; null: not known. */
+bool ws_record_add_audit(cJSON *result, const ws_rows *rows)
 {
     cJSON *audit = cJSON_AddObjectToObject(result, "audit");
     cJSON *overlap = audit ? cJSON_AddObjectToObject(audit, ws_audit_pair_names[WS_AUDIT_TEST_IN_TRAIN]) : NULL;
-    for (int c = 0; overlap && c < WS_AUDIT_COLUMNS; c++)
-        if (!cJSON_AddNumberToObject(overlap, ws_audit_column_names[c],
-                                     (double)rows->audit.overlap[c][WS_AUDIT_TEST_IN_TRAIN].rows))
+    for (int c = 0; overlap && c < WS_AUDIT_COLUMNS; c++) {
+        const ws_audit_overlap *shared = &rows->audit.overlap[c][WS_AUDIT_TEST_IN_TRAIN];
+        const bool known = shared->of > 0;
+        cJSON *item = known ? cJSON_CreateNumber((double)shared->rows) : cJSON_CreateNull();
+        if (!cJSON_AddItemToObject(overlap, ws_audit_column_names[c], item))
             return false;
+    }
     return overlap != NULL;
 }
 
@@ -62,7 +65,7 @@ static bool fill_result(const ws_trial_record *r, cJSON *result, cJSON *config, 
            cJSON_AddStringToObject(result, "precision", "fp32") &&
            cJSON_AddStringToObject(result, "parameter_hash", r->parameter_hash) &&
            cJSON_AddStringToObject(result, "score_hash", r->score_hash) && add_counts(result, r->rows) &&
-           add_audit(result, r->rows) && add_names(result, r->rows);
+           ws_record_add_audit(result, r->rows) && add_names(result, r->rows);
     if (made && cJSON_AddItemToObject(result, "scores", scores))
         return true;
     cJSON_Delete(scores);

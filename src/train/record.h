@@ -15,6 +15,7 @@ typedef struct ws_trial_record {
     time_t started;
 } ws_trial_record;
 
+bool ws_record_add_audit(cJSON *result, const ws_rows *rows); /* as "audit" */
 /* Takes over scores, also on failure. */
 WS_MUST ws_err ws_trial_record_write(const char *path, const ws_trial_record *record, cJSON *scores);
 

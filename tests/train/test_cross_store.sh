@@ -20,3 +20,17 @@ grep -q balanced_accuracy all.json
 status=0
 "$WIRESWEEP" train logistic.json -q -o none --set protocol=cross_store 2>message.txt >/dev/null || status=$?
 [ $status = 2 ] && grep -q 'cross_store leaves no training rows' message.txt || fail "status $status: $(cat message.txt)"
+
+# thresholds of an anomaly detector come from the store it was trained on, whatever store it scores
+train 1 cfm.json anomaly --set train.steps=10
+thresholds() { jq -c '[.scores[] | .thresholds[]? | .threshold]' "$1"; }
+"$WIRESWEEP" evaluate anomaly -q --json >own.json
+"$WIRESWEEP" evaluate anomaly -q --json --store second.h5 --protocol cross_store >other.json
+[ "$(thresholds own.json)" != '[]' ] && [ "$(thresholds own.json)" = "$(thresholds other.json)" ] ||
+    fail "thresholds $(thresholds own.json) at home and $(thresholds other.json) on another store"
+jq -e '.counts.test == 300 and .counts.validation > 0 and .audit.test_in_train.hosts == null
+       and .audit.test_in_train.duplicates == 0' other.json >/dev/null || fail "$(cat other.json)"
+# without that store there are none, and it is said
+mv store.h5 moved.h5
+"$WIRESWEEP" evaluate anomaly -q --json --store second.h5 --protocol cross_store >without.json 2>message.txt
+grep -q 'no thresholds' message.txt && [ "$(thresholds without.json)" = '[]' ] || fail "$(cat message.txt without.json)"
