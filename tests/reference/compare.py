@@ -58,6 +58,12 @@ def stored_rows(store):
     return inputs
 
 
+def feature_names(store):
+    header = output_of(os.environ["WIRESWEEP"], "export", "-q", store).splitlines()[0]
+    names = next(csv.reader([header]))
+    return names[names.index("log_dur"):]
+
+
 def brief(value, other):
     """Of lists, the first place where they differ."""
     if not isinstance(value, list):
@@ -135,4 +141,5 @@ def main():
     sys.exit(1 if wrong or compared < options.least else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
