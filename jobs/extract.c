@@ -77,7 +77,7 @@ static const ws_option setting_fields[] = {
         extract_settings, input_hash, "file", "file|tree",
         "provenance: SHA-256 of an input, or of the SHA-256 of its 16 MiB blocks, which ranks take together"),
     WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
-                  "input read by all ranks before they exchange; 0: 8 MiB a rank; changes no result"),
+                  "input read by all ranks before they exchange; 0: 4 MiB a rank; changes no result"),
     WS_OPTION_END};
 static const ws_option_table settings_table = {"", sizeof(extract_settings), setting_fields, "settings"};
 

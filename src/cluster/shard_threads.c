@@ -67,8 +67,7 @@ ws_err ws_shard_threads_create(ws_shard_threads **out, int threads)
         pool->workers[i] = (worker){.pool = pool, .index = i + 1};
         int status = pthread_create(&pool->workers[i].thread, NULL, work_until_quit, &pool->workers[i]);
         if (status != 0)
-            error = WS_ERROR(MEMORY, "train.threads: thread %d of %d cannot be started: %s", i + 2, threads,
-                             strerror(status));
+            error = WS_ERROR(MEMORY, "thread %d of %d cannot be started: %s", i + 2, threads, strerror(status));
         else
             pool->started++;
     }

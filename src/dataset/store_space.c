@@ -38,7 +38,7 @@ static ws_err check_free(int descriptor, const char *partial, uint64_t bytes)
 ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
 {
     /* In growing steps: each costs time. */
-    const off_t ahead = bytes / 4 < RESERVE_AHEAD ? (off_t)(bytes / 4) : RESERVE_AHEAD;
+    const off_t ahead = bytes / 16 < RESERVE_AHEAD ? (off_t)(bytes / 16) : RESERVE_AHEAD;
     if (bytes <= *reserved)
         return WS_OK;
     int descriptor = open(partial, O_RDWR | O_CLOEXEC);

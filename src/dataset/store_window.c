@@ -344,6 +344,39 @@ static ws_err carry_hashes_all(ws_store_writer *writer, const window *w)
     return WS_OK;
 }
 
+/* Writing and hashing the same columns at once: one thread calls HDF5, another hashes. */
+typedef struct column_work {
+    ws_store_writer *writer;
+    const window *w;
+    ws_err written, hashed;
+} column_work;
+
+static void write_or_hash(void *context, int part, int thread)
+{
+    column_work *work = context;
+    (void)thread;
+    if (part == 0)
+        work->written = write_columns(work->writer, work->w);
+    else
+        work->hashed = hash_columns(work->writer, work->w);
+}
+
+static ws_err put_columns_all(ws_store_writer *writer, const window *w)
+{
+    const ws_comm *comm = &writer->comm;
+    if (writer->threads == NULL) {
+        WS_AGREE(comm, write_columns(writer, w));
+        WS_AGREE(comm, hash_columns(writer, w));
+        return WS_OK;
+    }
+    column_work work = {.writer = writer, .w = w};
+    ws_shard_threads_run(writer->threads, 0, 2, write_or_hash, &work);
+    WS_TRY(work.written);
+    WS_CHECK(work.hashed == WS_OK, INTERNAL, "the columns of %s cannot be hashed",
+             writer->path); /* room was made before */
+    return WS_OK;
+}
+
 static ws_err write_shares_all(ws_store_writer *writer, window *w)
 {
     const ws_comm *comm = &writer->comm;
@@ -353,8 +386,7 @@ static ws_err write_shares_all(ws_store_writer *writer, window *w)
     WS_TRY(number_rows_all(writer, &w->rows));
     WS_TRY(reserve_all(writer));
     pack_share(writer, w);
-    WS_AGREE(comm, write_columns(writer, w));
-    WS_AGREE(comm, hash_columns(writer, w));
+    WS_TRY(put_columns_all(writer, w));
     WS_TRY(carry_hashes_all(writer, w));
     return WS_OK;
 }

@@ -87,6 +87,8 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     WS_TRY(WS_NEW_ARRAY(writer->datasets, writer->dataset_total));
     WS_TRY(WS_NEW_ARRAY(writer->blocks, writer->dataset_total));
     WS_TRY(WS_NEW_ARRAY(writer->packed, writer->dataset_total));
+    if (writer->comm.size == 1)
+        WS_TRY(ws_shard_threads_create(&writer->threads, 2));
     writer->collective = H5Pcreate(H5P_DATASET_XFER);
     WS_H5(writer->collective);
     if (writer->comm.size > 1) /* one rank alone writes through ordinary file calls, see ws_h5_open_all */
@@ -382,6 +384,7 @@ void ws_store_writer_destroy(ws_store_writer **out)
         unlink(writer->partial);
     if (writer->collective >= 0)
         H5Pclose(writer->collective);
+    ws_shard_threads_destroy(&writer->threads);
     ws_store_summary_destroy(&writer->summary);
     ws_row_maker_destroy(&writer->maker);
     ws_dense_ids_destroy(&writer->sessions);

@@ -43,6 +43,7 @@ struct ws_store_writer {
     uint64_t window_bytes;
     ws_row_maker maker;
     ws_dense_ids *sessions, *hosts;
+    ws_shard_threads *threads; /* of a rank that is alone: it hashes while it writes; NULL: ranks share the cores */
     hid_t file, collective;
     ws_store_column *
         columns; /* of ws_store_row; the first column_count of `datasets`; behind them the feature tables, bytes where kept, then packets */
