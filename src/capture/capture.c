@@ -16,8 +16,7 @@ const char *const ws_skip_names[WS_SKIP_COUNT] = {"", WS_SKIP_LIST(WS_NAME)};
 const char *const ws_skip_help[WS_SKIP_COUNT] = {"", WS_SKIP_LIST(WS_TEXT)};
 const char *const ws_damage_names[WS_DAMAGE_COUNT] = {WS_DAMAGE_LIST(WS_NAME)};
 const char *const ws_damage_help[WS_DAMAGE_COUNT] = {WS_DAMAGE_LIST(WS_TEXT)};
-
-const char *const ws_capture_format_names[] = {"pcap", "pcapng", "packet lines"};
+const char *const ws_capture_format_names[WS_CAPTURE_FORMAT_COUNT] = {WS_CAPTURE_FORMAT_LIST(WS_TEXT)};
 
 /* What is known but not read, so that the refusal can say what the file is and how to convert it. */
 static const struct {
@@ -30,7 +29,6 @@ static const struct {
     {"\xfd\x37\x7a\x58\x5a", 5, "xz-compressed", "unpack it first: xz -dk FILE"},
     {"BZh", 3, "bzip2-compressed", "unpack it first: bunzip2 -k FILE"},
     {"\x04\x22\x4d\x18", 4, "lz4-compressed", "unpack it first: lz4 -dk FILE"},
-    {"snoop\0\0\0", 8, "a snoop capture", "convert it: editcap -F pcap FILE OUT.pcap"},
     {"GMBU", 4, "a Network Monitor capture", "convert it: editcap -F pcap FILE OUT.pcap"},
     {"RTSS", 4, "a Network Monitor capture", "convert it: editcap -F pcap FILE OUT.pcap"},
 };
@@ -87,19 +85,14 @@ static ws_err refuse_other(const ws_capture *capture, const uint8_t *magic, size
             WS_HINT("%s", other_formats[i].hint);
             return error;
         }
-    /* ERF has no magic: only the name can tell. */
-    const char *dot = strrchr(capture->path, '.');
-    if (dot && strcmp(dot, ".erf") == 0) {
-        error = WS_ERROR(FORMAT, "%s: byte 0: an ERF capture by its name, not readable as it is", capture->path);
-        WS_HINT("convert it: editcap -F pcap FILE OUT.pcap");
-        return error;
-    }
     WS_CHECK(bytes >= 4, FORMAT, "%s: byte %zu: too short for a capture (%zu bytes)", capture->path, bytes, bytes);
     error = WS_ERROR(FORMAT, "%s: byte 0: not a capture (begins with %02x%02x%02x%02x)", capture->path, magic[0],
                      magic[1], magic[2], magic[3]);
-    WS_HINT("pcap and pcapng files are read; `file` or `capinfos` may tell what it is");
+    WS_HINT("pcap, pcapng, snoop and ERF files are read; `file` or `capinfos` may tell what it is");
     return error;
 }
+
+#define SNOOP_MAGIC "snoop\0\0\0"
 
 /* Which variants of classic pcap there are, by magic in this machine's byte order. */
 static const struct pcap_kind {
@@ -129,6 +122,50 @@ static ws_err check_pcap_version(ws_capture *capture, const uint8_t *header)
     return WS_OK;
 }
 
+/* Whether records with headers of this length follow each other from the first one on: four, or two at least up to the end. */
+static ws_err headers_lead_on(ws_capture *capture, uint32_t record_header, bool *lead)
+{
+    enum { PROBED = 4, LEAST = 2, DAY = 86400 };
+    uint64_t at = capture->first_record, there = 0;
+    uint32_t first = 0, records = 0;
+    const uint32_t usual = capture->record_header;
+    capture->record_header = record_header;
+    *lead = true;
+    for (; records < PROBED && *lead; records++) {
+        uint8_t header[WS_PCAP_RECORD_HEADER];
+        WS_TRY(ws_capture_reach(capture, 0, at + record_header, &there));
+        if (there < at + record_header)
+            break;
+        WS_TRY(ws_capture_read(capture, at, header, sizeof header));
+        const uint32_t seconds = ws_file32(header, capture->swapped);
+        first = records == 0 ? seconds : first;
+        const uint32_t apart = seconds > first ? seconds - first : first - seconds;
+        *lead = ws_pcap_possible(capture, header) && apart < DAY &&
+                ws_pcap_captured(capture, header) <= ws_pcap_wire(capture, header);
+        at = ws_pcap_next(capture, at, header);
+    }
+    WS_TRY(ws_capture_reach(capture, 0, at, &there));
+    *lead = *lead && (records == PROBED || (records >= LEAST && there == at));
+    capture->record_header = usual;
+    return WS_OK;
+}
+
+/* Three systems of old wrote other record headers under the same magics: Nokia's IPSO, Red Hat 6.1, SuSE 6.3. They are told by
+ * their records, where those of the usual length lead nowhere. */
+static ws_err find_record_header(ws_capture *capture)
+{
+    enum { NOKIA = 20, RED_HAT = 24, SUSE = 28, USUAL = 16 };
+    const uint32_t usual = capture->record_header, others[] = {usual == USUAL ? RED_HAT : SUSE, NOKIA};
+    bool lead;
+    WS_TRY(headers_lead_on(capture, usual, &lead));
+    for (size_t i = 0; i < (usual == USUAL ? 2 : 1) && !lead; i++) {
+        WS_TRY(headers_lead_on(capture, others[i], &lead));
+        if (lead)
+            capture->record_header = others[i];
+    }
+    return WS_OK;
+}
+
 static ws_err check_pcap(ws_capture *capture, const struct pcap_kind *kind)
 {
     uint8_t header[WS_PCAP_FILE_HEADER + 4 + WS_PCAP_RECORD_HEADER];
@@ -155,6 +192,8 @@ static ws_err check_pcap(ws_capture *capture, const struct pcap_kind *kind)
     capture->fraction_limit = capture->nanoseconds ? 2000000000u : 2000000u;
     if (has_record && ws_file32(header + file_header + 4, capture->swapped) >= capture->fraction_limit)
         capture->fraction_limit = UINT32_MAX;
+    if (!capture->nanoseconds && kind->extra == 0)
+        WS_TRY(find_record_header(capture));
     return WS_OK;
 }
 
@@ -211,9 +250,13 @@ static ws_err recognise(ws_capture *capture)
         capture->splittable = capture->stream == NULL;
         return ws_pcapng_check(capture);
     }
-    bool are_lines;
-    WS_TRY(look_for_lines(capture, &are_lines));
-    return are_lines ? WS_OK : refuse_other(capture, magic, bytes);
+    if (memcmp(magic, SNOOP_MAGIC, sizeof magic) == 0)
+        return ws_snoop_check(capture);
+    bool is;
+    WS_TRY(look_for_lines(capture, &is));
+    if (!is)
+        WS_TRY(ws_erf_check(capture, &is));
+    return is ? WS_OK : refuse_other(capture, magic, bytes);
 }
 
 /* A compressed file becomes a stream of its content. */
@@ -272,7 +315,7 @@ bool ws_capture_has_magic(const char *path)
     uint64_t bytes;
     const struct pcap_kind *kind = NULL;
     bool has = open_path(&capture, path) == WS_OK && read_magic(&capture, magic, &bytes, &kind) == WS_OK &&
-               (kind != NULL || ws_file32(magic, false) == WS_PCAPNG_SECTION);
+               (kind != NULL || ws_file32(magic, false) == WS_PCAPNG_SECTION || memcmp(magic, SNOOP_MAGIC, 8) == 0);
     ws_capture_close(&capture);
     ws_error_clear();
     return has;

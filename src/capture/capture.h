@@ -115,8 +115,15 @@ WS_MUST ws_err ws_ip_protocols_read(const ws_string_list *names, ws_ip_protocols
 /* Lines: a text with a packet a line, as Wireshark exports it, see packet_lines.c. The IP protocol of packets is this one
  * where the lines do not tell it (reserved by IANA). */
 enum { WS_PROTOCOL_UNTOLD = 255 };
-typedef enum ws_capture_format { WS_CAPTURE_PCAP, WS_CAPTURE_PCAPNG, WS_CAPTURE_LINES } ws_capture_format;
-extern const char *const ws_capture_format_names[]; /* "pcap" "pcapng" "packet lines" */
+#define WS_CAPTURE_FORMAT_LIST(F)                                                                                      \
+    F(PCAP, "pcap") F(PCAPNG, "pcapng") F(LINES, "packet lines") F(SNOOP, "snoop") F(ERF, "erf")
+typedef enum ws_capture_format {
+#define WS_CAPTURE_FORMAT_ENUM(name, text) WS_CAPTURE_##name,
+    WS_CAPTURE_FORMAT_LIST(WS_CAPTURE_FORMAT_ENUM)
+#undef WS_CAPTURE_FORMAT_ENUM
+        WS_CAPTURE_FORMAT_COUNT
+} ws_capture_format;
+extern const char *const ws_capture_format_names[WS_CAPTURE_FORMAT_COUNT];
 
 /* Old writers of classic pcap give captured and wire length in the other order (version 2.0 to 2.2), or in either order
  * (2.3: the smaller one is the captured length). */
@@ -136,14 +143,15 @@ typedef struct ws_capture {
     struct ws_stream *stream; /* owned; NULL where the file is not compressed */
     uint64_t stored_bytes;    /* of the file when opened */
     uint64_t bytes;           /* the same; compressed: WS_CAPTURE_BYTES_UNKNOWN */
-    bool splittable;          /* stripes may begin in the middle: not compressed */
+    bool splittable;          /* stripes may begin in the middle: pcap or pcapng, not compressed */
     bool swapped;             /* byte order differs from this machine's */
     bool nanoseconds;         /* pcap: resolution of the record stamps */
     bool tabs;                /* lines: the form without a header */
-    int link_type;            /* pcap; others: -1, each interface or line has its own */
+    int link_type;            /* pcap, snoop; others: -1, each interface, record or line has its own */
     uint32_t snap_length;
-    uint64_t first_record;  /* offset of the first record (pcap 24, of the Ixia variant 28; pcapng 0) */
-    uint32_t record_header; /* pcap: bytes of a record's header: 16, of the modified format 24; pcapng 0 */
+    uint64_t first_record; /* offset of the first record (pcap 24, of the Ixia variant 28; pcapng 0) */
+    uint32_t
+        record_header; /* pcap: bytes of a record's header: 16, of the modified format 24, of old variants 20, 24, 28; others 0 */
     ws_pcap_lengths lengths;
     /* pcap: a record header is possible when captured length <= record_limit and stamp fraction < fraction_limit. */
     uint32_t record_limit;   /* max(snap_length, 262144), at most 1 MiB since the field may hold anything */
@@ -173,7 +181,7 @@ typedef struct ws_record {
  * goes on at the first record of the longest chain, stamps within a day of each other, that leads to what
  * ws_capture_resync finds from there, or of the one that covers most of a window where that has more records (it may end
  * at the next damage), so only the neighbourhood is lost. pcapng: at the next three sound blocks in a
- * row, or sound blocks up to the file's end. A record that the file's end cuts off is damage up to the end. A compressed
+ * row, or sound blocks up to the file's end; snoop and ERF: likewise with records. A record that the file's end cuts off is damage up to the end. A compressed
  * stream that breaks off is damage from the first byte that belongs to no whole record to the last that could be
  * decompressed (perhaps none), and the walk ends there. Runs of damage are reported once, by the walk in whose range
  * they start. The capture is borrowed. */

@@ -236,6 +236,19 @@ static ws_skip decode_pktap(frame_cursor *cursor)
     return ws_decode_link(cursor, (int)link_type);
 }
 
+static ws_skip decode_erf(frame_cursor *cursor)
+{
+    enum { LINK_ERF = 197 };
+    uint32_t frame_at;
+    int link_type;
+    if (!ws_erf_frame(here(cursor), ws_cursor_left(cursor), &frame_at, &link_type))
+        return WS_SKIP_link_truncated;
+    if (link_type == LINK_ERF)
+        return WS_SKIP_link_unsupported;
+    cursor->at += frame_at;
+    return ws_decode_link(cursor, link_type);
+}
+
 ws_skip ws_decode_link_rare(frame_cursor *cursor, int link_type)
 {
     if (ws_cursor_too_deep(cursor))
@@ -270,6 +283,8 @@ ws_skip ws_decode_link_rare(frame_cursor *cursor, int link_type)
         return typed(cursor, 18, 16);
     case 166:
         return decode_pppd(cursor);
+    case 197:
+        return decode_erf(cursor);
     case 204: /* PPP, Cisco HDLC and frame relay, behind a byte for the direction */
     case 205:
         return behind(cursor, 1, decode_serial_by_link_type);

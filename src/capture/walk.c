@@ -218,11 +218,13 @@ static ws_err pcap_next(ws_walk *walk, ws_record *record, bool *more)
 
 ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more)
 {
+    if (walk->capture->format == WS_CAPTURE_PCAP)
+        return pcap_next(walk, record, more);
     if (walk->capture->format == WS_CAPTURE_PCAPNG)
         return ws_pcapng_next(walk, record, more);
     if (walk->capture->format == WS_CAPTURE_LINES)
         return ws_lines_next(walk, record, more);
-    return pcap_next(walk, record, more);
+    return ws_framed_next(walk, record, more);
 }
 
 ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end)

@@ -41,7 +41,6 @@ static inline uint64_t ws_file64(const uint8_t *at, bool swapped)
 enum {
     WS_PCAP_FILE_HEADER = 24,
     WS_PCAP_RECORD_HEADER = 16, /* the least */
-    WS_PCAP_RECORD_HEADER_MOST = 24,
     WS_PCAPNG_BLOCK_MIN = 12,
     WS_PCAPNG_SECTION_MIN = 28,
     WS_PCAPNG_BLOCK_MAX = 16 << 20, /* as other readers have it; bounds what a false length can make us allocate */
@@ -165,5 +164,12 @@ WS_MUST ws_err ws_pcapng_check(const ws_capture *capture);
 WS_MUST ws_err ws_pcapng_stripe(ws_walk *walk, uint64_t begin, const uint64_t *blocks, size_t count);
 WS_MUST ws_err ws_pcapng_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
 WS_MUST ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more);
+
+/* framed.c. snoop: the checks of ws_capture_open; ERF: whether it is a file of that kind. Both: ws_walk_next. */
+WS_MUST ws_err ws_snoop_check(ws_capture *capture);
+WS_MUST ws_err ws_erf_check(ws_capture *capture, bool *is);
+WS_MUST ws_err ws_framed_next(ws_walk *walk, ws_record *record, bool *more);
+/* Where the frame begins in an ERF record of `bytes` bytes, and its link type (197: of a type that is not decoded). */
+bool ws_erf_frame(const uint8_t *record, uint32_t bytes, uint32_t *frame_at, int *link_type);
 
 #endif

@@ -17,11 +17,19 @@ typedef struct variant {
 } variant;
 
 static const variant variants[] = {
-    {0xa1b2c3d4, 2, 4, false, false, 0, 0},  {0xa1b23c4d, 2, 4, true, false, 0, 0},
-    {0xa1b2cd34, 2, 4, false, false, 0, 8},  {0x1c0001ac, 2, 4, false, false, 4, 0},
-    {0x1c0001ab, 2, 4, false, false, 4, 0},  {0xa1b2c3d4, 2, 3, false, false, 0, 0},
-    {0xa1b2c3d4, 2, 3, false, true, 0, 0},   {0xa1b2c3d4, 2, 2, false, true, 0, 0},
+    {0xa1b2c3d4, 2, 4, false, false, 0, 0},
+    {0xa1b23c4d, 2, 4, true, false, 0, 0},
+    {0xa1b2cd34, 2, 4, false, false, 0, 8},
+    {0x1c0001ac, 2, 4, false, false, 4, 0},
+    {0x1c0001ab, 2, 4, false, false, 4, 0},
+    {0xa1b2c3d4, 2, 3, false, false, 0, 0},
+    {0xa1b2c3d4, 2, 3, false, true, 0, 0},
+    {0xa1b2c3d4, 2, 2, false, true, 0, 0},
     {0xa1b2c3d4, 543, 0, false, true, 0, 0},
+    /* Under the same magics: Nokia, Red Hat 6.1, SuSE 6.3 */
+    {0xa1b2c3d4, 2, 4, false, false, 0, 4},
+    {0xa1b2c3d4, 2, 4, false, false, 0, 8},
+    {0xa1b2cd34, 2, 4, false, false, 0, 12},
 };
 
 enum { RECORDS = 3000 };
@@ -49,7 +57,9 @@ static void put_variant(bytes *out, const variant *v, bool big, uint64_t *offset
         put_number(out, 123456, 4, big);
         put_number(out, v->exchanged ? frame.count : captured, 4, big);
         put_number(out, v->exchanged ? captured : frame.count, 4, big);
-        put_number(out, 0x02000000080001, v->record_extra, big); /* interface, protocol, packet type */
+        put_number(out, 0x02000000080001, v->record_extra < 8 ? v->record_extra : 8,
+                   big); /* interface, protocol, type */
+        put_fill(out, 0, v->record_extra > 8 ? v->record_extra - 8 : 0);
         put(out, frame.data, captured);
         bytes_free(&frame);
     }

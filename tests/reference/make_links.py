@@ -2,7 +2,7 @@
 
 usage: make_links.py FOLDER
 
-A file is named by its link type's number and a letter. Each holds TCP, UDP and another protocol over IPv4 and IPv6, with
+A file is named by its link type's number and a letter; mixed.erf has the same traffic as ERF records of several types. Each holds TCP, UDP and another protocol over IPv4 and IPv6, with
 options and extension headers, first and later fragments, short frames, and a frame that is no IP where the link can have one.
 """
 import os
@@ -148,8 +148,34 @@ LINKS = {
 }
 
 
+def erf(number, kind, head, frame, captured):
+    """A record: filled up to 8 bytes, the wire length of Ethernet with its check sum."""
+    ethernet = kind & 0x7F in (2, 11, 16, 20)
+    body = head + (b"\0\0" if ethernet else b"") + frame[:captured]
+    body += bytes(-len(body) % 8)
+    stamp = (1500000000 + number << 32) + number * 4295 * 1000
+    return struct.pack("<Q", stamp) + struct.pack(">BBHHH", kind, 4, 16 + len(body), 0,
+                                                  len(frame) + (4 if ethernet else 0)) + body
+
+
+def write_erf(path):
+    extension = b"\x83" + bytes(7) + b"\x03" + bytes(7)
+    with open(path, "wb") as file:
+        for number, (v6, packet) in enumerate(TRAFFIC * 40):
+            hdlc = b"\x0f\0" + be(IP6 if v6 else IP) + packet
+            whole = len(packet) + 14
+            file.write(erf(number, 2, b"", ETHERNET(v6, packet), whole))
+            file.write(erf(number, 0x82, extension, ETHERNET(v6, packet), 14 + 60))
+            file.write(erf(number, 16, b"", ETHERNET(v6, packet), whole))
+            file.write(erf(number, 1, b"", hdlc, whole))
+            file.write(erf(number, 23 if v6 else 22, b"", packet, whole))
+            if number % 9 == 0:
+                file.write(struct.pack("<Q", 0) + struct.pack(">BBHHH", 48, 0, 24, 0, 8) + bytes(8))
+
+
 def main():
     folder = sys.argv[1]
+    write_erf(os.path.join(folder, "mixed.erf"))
     for name, make in LINKS.items():
         link = int(name.rstrip("abcdefghijklmnopqrstuvwxyz"))
         order = ">" if name == "239b" else "<"  # of the machine that wrote it
