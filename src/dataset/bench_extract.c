@@ -5,6 +5,8 @@
 #include "dataset/bench_extract.h"
 
 #include <errno.h>
+#include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -87,7 +89,7 @@ typedef struct bench {
     char store[512];
     uint64_t bytes;
     bench_ceiling ceiling;
-    measured one, many;
+    measured one, core, many; /* core: one rank with all its threads on one core; seconds 0: it may not be bound */
 } bench;
 
 static ws_err slowest_all(const ws_comm *comm, double *seconds)
@@ -129,6 +131,20 @@ static ws_err copy_once_all(const ws_comm *comm, uint8_t *memory, measured *out)
     return WS_OK;
 }
 
+/* One rank on one core: what several ranks, each with a core, are compared with, since one rank alone has threads on others. */
+static ws_err extract_on_one_core(bench *b)
+{
+    cpu_set_t before, one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    if (sched_getaffinity(0, sizeof before, &before) != 0 || sched_setaffinity(0, sizeof one, &one) != 0)
+        return WS_OK;
+    ws_err error = extract_once_all(b, &b->alone, &b->core);
+    if (sched_setaffinity(0, sizeof before, &before) != 0 && error == WS_OK)
+        error = WS_ERROR(INTERNAL, "the process stays bound to one core: %s", strerror(errno));
+    return error;
+}
+
 /* One rank works, the others wait for it. */
 static ws_err measure_alone_all(bench *b, uint8_t *memory)
 {
@@ -142,6 +158,8 @@ static ws_err measure_alone_all(bench *b, uint8_t *memory)
             local = copy_once_all(&b->alone, memory, &b->one);
         if (local == WS_OK)
             local = extract_once_all(b, &b->alone, &b->one);
+        if (local == WS_OK)
+            local = extract_on_one_core(b);
     }
     WS_AGREE(&b->all, local);
     return WS_OK;
@@ -182,21 +200,39 @@ static void show_phases(const bench *b, const measured *m, const char *who)
     }
 }
 
-/* With more ranks than are here, from what one rank took: opening is done by each, all else is divided by the ranks, and a
- * packet travels to its owner over a link that gives a rank 1 GB/s. What it leaves out: waiting for the slowest rank, and a
- * file system that is slower than the page cache. */
+/* A record of one rank, at n ranks, in seconds. What one core did with it, all threads; the way of its packet and its share of a
+ * row to their ranks, of which all but an n-th go to others, over a link that gives a rank 1 GB/s; and the calls that all ranks
+ * make together in a round, 18 as counted, a tree of messages of 5 microseconds each. What it leaves out: ranks that wait
+ * because others have more to do, and a file system that is slower than the page cache. */
+static double model_seconds(const bench *b, double n, double *travel, double *meet)
+{
+    enum { CALLS = 18, ROUND_BYTES = 4 << 20 };
+    const double link = 1e9, message = 5e-6;
+    const measured *m = b->core.seconds > 0 ? &b->core : &b->one;
+    const double records = (double)m->report.records;
+    const double row_bytes =
+        (double)m->report.rows * sizeof(ws_flow) + (double)m->report.stored_packets * sizeof(ws_flow_packet);
+    const double work = (m->seconds - m->report.phase_seconds[WS_EXTRACT_PHASE_open]) / records;
+    *travel = (sizeof(ws_packet) + row_bytes / records) * (n - 1) / n / link;
+    *meet = CALLS * message * log2(n) / (ROUND_BYTES / ((double)b->bytes / records));
+    return work + *travel + *meet;
+}
+
 static void show_model(const bench *b)
 {
-    const measured *m = &b->one;
-    const double records = (double)m->report.records, link = 1e9;
-    const double shared = m->seconds - m->report.phase_seconds[WS_EXTRACT_PHASE_open];
+    const measured *m = b->core.seconds > 0 ? &b->core : &b->one;
+    const double one = (double)m->report.records / m->seconds / 1e6;
     static const int ranks[] = {8, 64, 1024};
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
-        const double n = ranks[i], travel = (double)sizeof(ws_packet) * (n - 1) / n / link; /* a record, of one rank */
-        const double rate = n / (shared / records + travel) / 1e6;
-        char name[64];
-        snprintf(name, sizeof name, "model: %d ranks, 1 GB/s a rank", ranks[i]);
-        ws_bench_line(b->report, name, rate, "M records/s", records / m->seconds / 1e6 * n, "one rank times ranks");
+        double travel, meet;
+        const double n = ranks[i], seconds = model_seconds(b, n, &travel, &meet);
+        char name[96];
+        snprintf(name, sizeof name, "model: %d ranks, a core and 1 GB/s each", ranks[i]);
+        ws_bench_line(b->report, name, n / seconds / 1e6, "M records/s", one * n, "one core times ranks");
+        snprintf(name, sizeof name, "model: %d ranks, packets and rows travel", ranks[i]);
+        ws_bench_line(b->report, name, travel * 1e9, "ns/record", seconds * 1e9, "the whole");
+        snprintf(name, sizeof name, "model: %d ranks, all ranks meet", ranks[i]);
+        ws_bench_line(b->report, name, meet * 1e9, "ns/record", seconds * 1e9, "the whole");
     }
 }
 
@@ -213,13 +249,19 @@ static void show(const bench *b, const char *title)
     ws_bench_line(b->report, "capture to store, 1 rank, bytes", gigabytes / b->one.seconds, "GB/s", 0, NULL);
     ws_bench_line(b->report, "processor time, all threads", b->one.cpu_seconds / records * 1e9, "ns/record", 0, NULL);
     show_phases(b, &b->one, "1 rank");
+    if (b->core.seconds > 0)
+        ws_bench_line(b->report, "capture to store, 1 rank on one core", records / b->core.seconds / 1e6, "M records/s",
+                      ceiling, "the ceiling");
     if (b->all.size > 1) {
         snprintf(name, sizeof name, "memory copy, %d ranks", b->all.size);
         ws_bench_line(b->report, name, b->many.copy_rate * b->all.size / 1e9, "GB/s", b->one.copy_rate / 1e9, "1 rank");
         snprintf(name, sizeof name, "capture to store, %d ranks", b->all.size);
         ws_bench_line(b->report, name, records / b->many.seconds / 1e6, "M records/s", one, "1 rank");
+        if (b->core.seconds > 0)
+            ws_bench_line(b->report, "the same, parallel efficiency", records / b->many.seconds / 1e6, "M records/s",
+                          records / b->core.seconds / 1e6 * b->all.size, "one core times ranks");
         show_phases(b, &b->many, "rank 0 of all");
-        ws_bench_line(b->report, "exchanged by a rank, a record of its own",
+        ws_bench_line(b->report, "exchanged between ranks, a record",
                       (double)b->many.report.exchanged_bytes * b->all.size / records, "bytes", 0, NULL);
     }
     ws_bench_line(b->report, "peak memory of the process", (double)ws_peak_memory_bytes() / 1e6, "MB", 0, NULL);
@@ -264,7 +306,7 @@ static ws_err bench_samples_all(bench *b, const char *folder)
         }
         WS_AGREE(&b->all, local);
         b->capture = path;
-        b->one = b->many = (measured){0};
+        b->one = b->core = b->many = (measured){0};
         b->ceiling = (bench_ceiling){0};
         WS_TRY(bench_file_all(b, samples[i].name));
     }

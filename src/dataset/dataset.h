@@ -133,7 +133,7 @@ typedef struct ws_extract_report {
     ws_report_reason row_reasons[WS_REPORT_REASONS];
     double seconds, phase_seconds[WS_EXTRACT_PHASE_COUNT];
     uint64_t spilled_bytes;     /* that went through files for want of memory, of all ranks */
-    uint64_t exchanged_bytes;   /* of packets that this rank sent to others */
+    uint64_t exchanged_bytes;   /* of packets and rows that this rank sent to others */
     uint64_t peak_memory_bytes; /* of the rank with the largest resident set */
     uint64_t peak_live_flows;   /* of this rank */
     char content_hash[65];

@@ -206,7 +206,7 @@ done:
     return error;
 }
 
-static ws_err send_rows_all(const extraction *x, extract_rows *rows, row_counts sent, row_counts received)
+static ws_err send_rows_all(extraction *x, extract_rows *rows, row_counts sent, row_counts received)
 {
     const ws_comm *comm = x->comm;
     extract_rows arrived = {0};
@@ -221,6 +221,9 @@ static ws_err send_rows_all(const extraction *x, extract_rows *rows, row_counts 
         arrived.count += received.flows[r];
         arrived.packet_count += received.packets[r];
         arrived.slot_bytes += received.slots[r];
+        if (r != comm->rank)
+            x->exchanged_bytes +=
+                sent.flows[r] * sizeof *rows->flows + sent.packets[r] * sizeof *rows->packets + sent.slots[r];
     }
     arrived.capacity = arrived.count;
     arrived.packet_capacity = arrived.packet_count;
@@ -230,7 +233,7 @@ static ws_err send_rows_all(const extraction *x, extract_rows *rows, row_counts 
     return error;
 }
 
-static ws_err sort_rows_all(const extraction *x, extract_rows *rows)
+static ws_err sort_rows_all(extraction *x, extract_rows *rows)
 {
     const ws_comm *comm = x->comm;
     if (comm->size == 1)
