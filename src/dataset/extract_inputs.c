@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <errno.h>
+#include <pcap/pcap.h>
 #include <sys/stat.h>
 #include <stdlib.h>
 
@@ -72,6 +73,18 @@ static ws_err look_at_table(const extraction *x, const char *path, header_news *
     return error;
 }
 
+/* Of a file of one link type that is not decoded: every record will only be counted, which is better said at once. */
+static void warn_of_link_type(const ws_capture *capture)
+{
+    ws_packet packet;
+    if (capture->link_type < 0 ||
+        ws_packet_decode((const uint8_t *)"", 0, 0, capture->link_type, 0, &packet) != WS_SKIP_link_unsupported)
+        return;
+    const char *name = pcap_datalink_val_to_name(capture->link_type);
+    ws_warn("%s: link type %d (%s) is not decoded: its records are only counted", capture->path, capture->link_type,
+            name != NULL ? name : "unknown to libpcap");
+}
+
 static ws_err look_at_capture(const extraction *x, const char *path, header_news *news)
 {
     ws_capture capture;
@@ -87,6 +100,7 @@ static ws_err look_at_capture(const extraction *x, const char *path, header_news
     news->record_header = capture.record_header;
     news->splittable = capture.splittable;
     news->compressed = capture.stream != NULL;
+    warn_of_link_type(&capture);
     ws_capture_close(&capture);
     return WS_OK;
 }

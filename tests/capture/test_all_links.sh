@@ -30,6 +30,15 @@ done
 [ $compared -ge 75 ] || { echo "only $compared captures"; exit 1; }
 [ "$(grep -c ok raw)" -gt 5 ]
 
+# A link type that is not decoded is named, and its records are counted; of the others there is no such word.
+{ head -c 20 links/101a.pcap; printf '\343\0\0\0'; tail -c +25 links/101a.pcap; } >can.pcap
+"$WIRESWEEP" extract -o can.h5 can.pcap 2>messages
+grep -q 'can.pcap: link type 227 (CAN_SOCKETCAN) is not decoded' messages
+"$WIRESWEEP" inspect --json can.h5 | tr -d '\n\t ' >about
+grep -q '"link_unsupported":26' about
+"$WIRESWEEP" extract -q -o all.h5 links 2>messages
+if grep 'is not decoded' messages; then exit 1; fi
+
 for program in tshark mergecap capinfos; do
     command -v $program >/dev/null || { echo "$compared link headers; no $program to compare with"; exit 0; }
 done
