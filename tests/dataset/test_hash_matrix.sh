@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every family, 1 to 8 ranks, rounds of 1 MiB to 1 GiB, plain and compressed: one content hash.
-# ctest: labels=mpi,slow timeout=1500
+# ctest: labels=mpi,slow timeout=2400
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

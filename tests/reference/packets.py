@@ -157,6 +157,10 @@ def ethernet(frame, at):
     return ethertype(frame, at + 14, u16(frame, at + 12))
 
 
+# Tags with an EtherType behind them: VN-Tag, E-Tag, Cisco's security group.
+TAGS = {0x8926: 4, 0x893F: 6, 0x8909: 6}
+
+
 def ethertype(frame, at, kind):
     if kind in (0x0800, 0x86DD):
         return at
@@ -173,6 +177,23 @@ def ethertype(frame, at, kind):
         tag = 2 if kind == 0x8903 else 4
         need(frame, at, tag)
         return ethernet(frame, at + tag)
+    if kind in TAGS:
+        need(frame, at, TAGS[kind] + 2)
+        return ethertype(frame, at + TAGS[kind] + 2, u16(frame, at + TAGS[kind]))
+    if kind == 0x6558:  # bridged
+        return ethernet(frame, at)
+    if kind == 0x22F3:  # TRILL: its options are counted in 4 bytes
+        need(frame, at, 6)
+        length = 6 + (u16(frame, at) >> 6 & 31) * 4
+        need(frame, at, length)
+        return ethernet(frame, at + length)
+    if kind == 0x88E5:  # MACsec: encrypted or changed, or a tag of 6 or 14 bytes
+        need(frame, at, 1)
+        if frame[at] & 0x0C:
+            raise Skip("link_unsupported")
+        length = 14 if frame[at] & 0x20 else 6
+        need(frame, at, length + 2)
+        return ethertype(frame, at + length + 2, u16(frame, at + length))
     if kind == 0x894F:  # a service function chain
         need(frame, at, 8)
         length = (frame[at + 1] & 63) * 4
