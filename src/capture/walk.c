@@ -266,7 +266,7 @@ const uint64_t *ws_walk_state_blocks(const ws_walk *walk, size_t *count)
     while (first < walk->met_count && walk->met[first] < walk->head_end)
         first++;
     *count = walk->met_count - first;
-    return walk->met + first;
+    return *count > 0 ? walk->met + first : NULL;
 }
 
 uint64_t ws_walk_offset(const ws_walk *walk)

@@ -234,6 +234,8 @@ static ws_err sort_classes(ws_label_source *source, size_t level)
     ws_label_level *out = &source->levels[level];
     WS_TRY(WS_NEW_ARRAY(out->names, table->count));
     out->classes = table->count;
+    if (table->count == 0)
+        return WS_OK;
     memcpy(out->names, table->names, table->count * sizeof *out->names);
     qsort(out->names, table->count, sizeof *out->names, compare_texts);
     int32_t *rank;

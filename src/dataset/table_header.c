@@ -365,7 +365,8 @@ static ws_err read_header(header_reader *h, ws_table_text **text)
     cell.text += mark > 0 && cell.length >= 3 ? 3 : 0;
     bool numbered = starts_with(cell.text, cell.length, "id,") && cell.length <= 4;
     plan->arff = numbered || *cell.text == '@' || *cell.text == '%';
-    plan->separator = plan->arff ? ',' : separator_of(cell.text, record.bytes);
+    /* The line, without its last byte: where it begins with a quote, its first cell begins behind that. */
+    plan->separator = plan->arff ? ',' : separator_of(record.cells[0].text, record.bytes - 1);
     plan->data_begin = record.offset + record.bytes;
     ws_table_text_close(text);
     WS_TRY(ws_table_text_open(text, h->path, plan->separator, WS_TABLE_COLUMNS_MAX));

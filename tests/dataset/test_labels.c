@@ -174,6 +174,24 @@ static void refused(const char *text, const char *message)
     ws_labels_destroy(&source);
 }
 
+static void test_csv_without_a_readable_row(void **state)
+{
+    (void)state;
+    write_labels("capture,protocol,source,source_port,destination,destination_port,label,family\n"
+                 "a.pcap,TCP,300.0.0.1,1000,10.0.0.2,80,Web,\n");
+    ws_label_source *source = open_source("generic", path, &two_inputs);
+    size_t count;
+    const ws_label_level *levels = ws_labels_levels(source, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(levels[0].classes, 0);
+    assert_int_equal(levels[1].classes, 0);
+    assert_null(class_of(source, "label", flow_of(0, 6, "10.0.0.1", 1000, "10.0.0.2", 80, 1, 2)));
+    ws_label_counters total;
+    ok(ws_labels_report_all(&world, source, &total, NULL));
+    assert_int_equal(total.malformed, 1);
+    ws_labels_destroy(&source);
+}
+
 static void test_csv_files_that_are_none(void **state)
 {
     (void)state;
@@ -307,6 +325,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csv_rows),
         cmocka_unit_test(test_csv_bad_rows_are_counted),
+        cmocka_unit_test(test_csv_without_a_readable_row),
         cmocka_unit_test(test_csv_files_that_are_none),
         cmocka_unit_test(test_ndpi_results),
         cmocka_unit_test(test_ndpi_real_results),
