@@ -123,7 +123,7 @@ static ws_err open_labels(extraction *x)
 enum { FIXED_BYTES = 96 << 20 }; /* the program, its libraries, buffers of a round; estimated */
 
 /* Shares out what a process may take. */
-static void share_memory(extraction *x, uint64_t *window_bytes)
+static void share_memory(extraction *x, ws_store_writer_options *options)
 {
     const uint64_t memory = (uint64_t)x->options->memory;
     if (memory == 0)
@@ -131,7 +131,8 @@ static void share_memory(extraction *x, uint64_t *window_bytes)
     const uint64_t rest = memory > 2 * (uint64_t)FIXED_BYTES ? memory - FIXED_BYTES : memory / 2;
     x->table_bytes = rest / 2;
     x->rows_bytes = rest / 8;
-    *window_bytes = rest / 16;
+    options->window_bytes = rest / 16;
+    options->id_bytes = rest / 16;
 }
 
 /* Cores for the threads that decompress: those this rank is bound to, or its part of the machine; none where memory is
@@ -189,7 +190,7 @@ static ws_err prepare_captures_all(extraction *x)
         tables[t] = &x->features[t]->table;
     options.more_features = tables;
     options.more_count = x->feature_count;
-    share_memory(x, &options.window_bytes);
+    share_memory(x, &options);
     options.levels = ws_labels_levels(x->labels, &options.level_count);
     options.tells_attempts = ws_labels_tell_attempts(x->labels);
     WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));

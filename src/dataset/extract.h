@@ -18,8 +18,8 @@
 #ifndef WS_DATASET_EXTRACT_H
 #define WS_DATASET_EXTRACT_H
 
-#include <stdio.h>
 #include "dataset/dataset.h"
+#include "dataset/extract_file.h"
 #include "dataset/labels.h"
 #include "dataset/packet_filter.h"
 #include "dataset/store_write.h"
@@ -61,19 +61,6 @@ typedef struct extract_input {
 typedef struct skipped_input {
     const char *path, *reason; /* in the arena */
 } skipped_input;
-
-/* A file without a name beside the store: written to its end, then read by readers of parts of it. */
-typedef struct extract_file {
-    FILE *stream;      /* NULL while not open */
-    const char *store; /* for messages */
-    uint64_t bytes;    /* written */
-} extract_file;
-typedef struct extract_reader {
-    const extract_file *file;
-    uint64_t at, end;
-    uint8_t *buffer;
-    size_t held, used;
-} extract_reader;
 
 /* Rows that have left the flow table and wait to be written, in row order. */
 typedef struct extract_rows {
@@ -228,19 +215,8 @@ WS_MUST ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8
 WS_MUST ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink);
 void extract_spill_destroy(extract_spill **spill);
 
-/* extract_file.c */
-WS_MUST ws_err extract_file_open(extract_file *file, const char *store); /* an open one stays as it is */
-WS_MUST ws_err extract_file_write(extract_file *file, const void *data, size_t bytes);
-WS_MUST ws_err extract_file_write_row(extract_file *file, const ws_flow *flow);
-void extract_file_close(extract_file *file);
-/* Bytes [begin, end) of a file that is no longer written. */
-WS_MUST ws_err extract_reader_open(extract_reader *reader, extract_file *file, uint64_t begin, uint64_t end);
-bool extract_reader_more(const extract_reader *reader);
-WS_MUST ws_err extract_reader_read(extract_reader *reader, void *out, size_t bytes);
-/* packets: room for extract_row_room(); the flow borrows it. */
-WS_MUST ws_err extract_reader_read_row(extract_reader *reader, ws_flow *flow, ws_flow_packet *packets);
-size_t extract_row_room(const extraction *x); /* in packets: the most packets of a flow, and its slots */
-void extract_reader_close(extract_reader *reader);
+size_t
+extract_row_room(const extraction *x); /* of a row in a file, in packets: the most packets of a flow, and its slots */
 
 /* extract_reservoir.c */
 WS_MUST ws_err extract_reservoir_create(extract_reservoir **out, const ws_extract_options *options);

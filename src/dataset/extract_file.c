@@ -1,7 +1,5 @@
-/* Files for what does not fit the memory an extraction may use: packets, saved flows and rows, beside the store. They have no
- * name (they are unlinked as soon as they are open), so that nothing is left of them however the run ends.
- */
-#include "dataset/extract.h"
+/* Files without a name beside the store: unlinked as soon as they are open. See extract_file.h. */
+#include "dataset/extract_file.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,22 +3,12 @@
  * An identity is owned by one rank (by its bits). Each call: the holders of rows ask the owners; an owner answers with
  * the number it remembers, or with the first row of this call that shows the identity. A bit a row tells all ranks which rows
  * those are, and so their numbers, which are in row order; no rank holds more than its own identities and a few bits a row
- * of one call.
+ * of one call. Where its own are more than memory may hold, all ranks stop taking up new ones at the same call: identities that
+ * are known go on getting their numbers, and the owners note the others with their rows, for store_ids_late.
  */
-#include "dataset/store_layout.h"
+#include "dataset/store_ids.h"
 
 #include <stdlib.h>
-
-typedef struct id_slot {
-    ws_identity identity;
-    uint64_t value; /* number + 1; 0 empty; while a call runs NEW | first row for the identities it brought */
-} id_slot;
-
-struct ws_dense_ids {
-    id_slot *slots;
-    size_t slot_count, used;
-    uint64_t next; /* number of the next new identity; the same on every rank */
-};
 
 typedef struct id_question {
     ws_identity identity;
@@ -26,10 +16,13 @@ typedef struct id_question {
 } id_question;
 
 #define NEW (UINT64_C(1) << 63)
+#define LATE UINT64_MAX /* an answer: not known, and there is no room */
 
-ws_err ws_dense_ids_create(ws_dense_ids **out)
+ws_err ws_dense_ids_create(ws_dense_ids **out, const char *store, uint64_t bytes)
 {
     WS_TRY(WS_NEW(*out));
+    (*out)->store = store;
+    (*out)->bytes = bytes;
     (*out)->slot_count = 1024;
     return WS_NEW_ARRAY((*out)->slots, (*out)->slot_count);
 }
@@ -38,12 +31,18 @@ void ws_dense_ids_destroy(ws_dense_ids **ids)
 {
     if (*ids == NULL)
         return;
+    ws_sorter_destroy(&(*ids)->late);
     free((*ids)->slots);
     free(*ids);
     *ids = NULL;
 }
 
-static id_slot *find_slot(id_slot *slots, size_t slot_count, const ws_identity *identity)
+bool ws_dense_ids_late(const ws_dense_ids *ids)
+{
+    return ids->is_late;
+}
+
+static ws_id_slot *find_slot(ws_id_slot *slots, size_t slot_count, const ws_identity *identity)
 {
     size_t at = identity->low & (slot_count - 1);
     while (slots[at].value != 0 &&
@@ -52,15 +51,42 @@ static id_slot *find_slot(id_slot *slots, size_t slot_count, const ws_identity *
     return &slots[at];
 }
 
-/* Room for `more` further identities. */
-static ws_err reserve(ws_dense_ids *ids, size_t more)
+static size_t slots_for(const ws_dense_ids *ids, size_t more)
 {
     size_t slot_count = ids->slot_count;
     while ((ids->used + more) * 2 > slot_count)
         slot_count *= 2;
+    return slot_count;
+}
+
+/* Whether `more` further identities are too many; growing takes the new slots beside the old ones. */
+static bool is_full(const ws_dense_ids *ids, size_t more)
+{
+    const size_t slot_count = slots_for(ids, more);
+    return ids->bytes > 0 && slot_count > ids->slot_count &&
+           (slot_count + ids->slot_count) * sizeof *ids->slots > ids->bytes;
+}
+
+/* From row `first_row` on, no new identity is taken up. */
+static ws_err stop_growing(ws_dense_ids *ids, uint64_t first_row)
+{
+    ids->is_late = true;
+    ids->first_late = first_row;
+    return ws_sorter_create(&ids->late, ids->store, ids->bytes);
+}
+
+static ws_err note_late(ws_dense_ids *ids, const ws_identity *identity, uint64_t row)
+{
+    return ws_sorter_add(ids->late, (ws_triple){{identity->high, identity->low, row}});
+}
+
+/* Room for `more` further identities. */
+static ws_err reserve(ws_dense_ids *ids, size_t more)
+{
+    const size_t slot_count = slots_for(ids, more);
     if (slot_count == ids->slot_count)
         return WS_OK;
-    id_slot *slots;
+    ws_id_slot *slots;
     WS_TRY(WS_NEW_ARRAY(slots, slot_count));
     for (size_t i = 0; i < ids->slot_count; i++)
         if (ids->slots[i].value != 0)
@@ -129,20 +155,23 @@ static ws_err call_prepare(id_call *call, int size, const ws_identity *identitie
 }
 
 /* Questions come in rank order and ranks hold adjacent rows, so the first that asks is the first row. */
-static ws_err answer_questions(ws_dense_ids *ids, id_call *call, int size)
+static ws_err answer_questions(ws_dense_ids *ids, id_call *call)
 {
     enum { AHEAD = 8 };
-    call->received_count = 0;
-    for (int r = 0; r < size; r++)
-        call->received_count += call->receive_counts[r];
-    WS_TRY(reserve(ids, call->received_count));
+    if (!ids->is_late)
+        WS_TRY(reserve(ids, call->received_count));
     WS_TRY(WS_NEW_ARRAY(call->answers, call->received_count));
     for (size_t i = 0; i < call->received_count; i++) {
         if (i + AHEAD < call->received_count)
             __builtin_prefetch(&ids->slots[call->received[i + AHEAD].identity.low & (ids->slot_count - 1)], 1);
-        id_slot *slot = find_slot(ids->slots, ids->slot_count, &call->received[i].identity);
+        ws_id_slot *slot = find_slot(ids->slots, ids->slot_count, &call->received[i].identity);
+        if (slot->value == 0 && ids->is_late) {
+            WS_TRY(note_late(ids, &call->received[i].identity, call->received[i].row));
+            call->answers[i] = LATE;
+            continue;
+        }
         if (slot->value == 0) {
-            *slot = (id_slot){call->received[i].identity, NEW | call->received[i].row};
+            *slot = (ws_id_slot){call->received[i].identity, NEW | call->received[i].row};
             ids->used++;
         }
         call->answers[i] = slot->value;
@@ -169,11 +198,24 @@ static ws_err mark_first_rows_all(const ws_comm *comm, id_call *call, uint64_t f
 
 static uint64_t number_of(const ws_dense_ids *ids, const id_call *call, uint64_t value)
 {
+    if (value == LATE)
+        return 0;
     if ((value & NEW) == 0)
         return value - 1;
     const uint64_t row = (value & ~NEW) - call->first_row,
                    below = call->first[row / 64] & ((UINT64_C(1) << row % 64) - 1);
     return ids->next + call->before[row / 64] + (uint64_t)__builtin_popcountll(below);
+}
+
+/* All ranks stop at the same call, or new identities would not be numbered in row order. */
+static ws_err stop_growing_all(const ws_comm *comm, ws_dense_ids *ids, const id_call *call)
+{
+    bool full;
+    if (ids->bytes == 0 || ids->is_late)
+        return WS_OK;
+    WS_TRY(ws_any_all(comm, is_full(ids, call->received_count), &full));
+    WS_AGREE(comm, full ? stop_growing(ids, call->first_row) : WS_OK);
+    return WS_OK;
 }
 
 static ws_err assign(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *identities, uint64_t first_row,
@@ -191,7 +233,10 @@ static ws_err assign(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *
     WS_AGREE(comm, call_prepare(call, comm->size, identities, first_row, count));
     WS_TRY(ws_exchange_all(comm, call->questions, call->send_counts, sizeof *call->questions, (void **)&call->received,
                            call->receive_counts));
-    WS_AGREE(comm, answer_questions(ids, call, comm->size));
+    for (int r = 0; r < comm->size; r++)
+        call->received_count += call->receive_counts[r];
+    WS_TRY(stop_growing_all(comm, ids, call));
+    WS_AGREE(comm, answer_questions(ids, call));
     WS_TRY(ws_exchange_all(comm, call->answers, call->receive_counts, sizeof *call->answers, (void **)&call->returned,
                            call->answer_counts));
     WS_TRY(mark_first_rows_all(comm, call, first_row, count));
@@ -203,7 +248,7 @@ static ws_err assign(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *
             __builtin_prefetch(&ids->slots[call->received[i + AHEAD].identity.low & (ids->slot_count - 1)], 1);
         if ((call->answers[i] & NEW) == 0 || call->answers[i] != (NEW | call->received[i].row))
             continue; /* it has its number, or gets it with the first row that shows it */
-        id_slot *slot = find_slot(ids->slots, ids->slot_count, &call->received[i].identity);
+        ws_id_slot *slot = find_slot(ids->slots, ids->slot_count, &call->received[i].identity);
         slot->value = number_of(ids, call, slot->value) + 1;
     }
     ids->next += call->first_count;
@@ -211,16 +256,25 @@ static ws_err assign(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *
 }
 
 /* Alone, a rank asks no one: rows come in order, so a new identity's number is the next one. */
-static ws_err assign_alone(ws_dense_ids *ids, const ws_identity *identities, uint64_t count, uint32_t *out)
+static ws_err assign_alone(ws_dense_ids *ids, const ws_identity *identities, uint64_t first_row, uint64_t count,
+                           uint32_t *out)
 {
     enum { AHEAD = 8 };
-    WS_TRY(reserve(ids, count));
+    if (!ids->is_late && is_full(ids, count))
+        WS_TRY(stop_growing(ids, first_row));
+    if (!ids->is_late)
+        WS_TRY(reserve(ids, count));
     for (uint64_t i = 0; i < count; i++) {
         if (i + AHEAD < count)
             __builtin_prefetch(&ids->slots[identities[i + AHEAD].low & (ids->slot_count - 1)], 1);
-        id_slot *slot = find_slot(ids->slots, ids->slot_count, &identities[i]);
+        ws_id_slot *slot = find_slot(ids->slots, ids->slot_count, &identities[i]);
+        if (slot->value == 0 && ids->is_late) {
+            WS_TRY(note_late(ids, &identities[i], first_row + i));
+            out[i] = 0;
+            continue;
+        }
         if (slot->value == 0) {
-            *slot = (id_slot){identities[i], ++ids->next};
+            *slot = (ws_id_slot){identities[i], ++ids->next};
             ids->used++;
         }
         out[i] = (uint32_t)(slot->value - 1);
@@ -233,7 +287,7 @@ ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, const ws_
                                uint64_t first_row, uint64_t count, uint32_t *out)
 {
     if (comm->size == 1)
-        return assign_alone(ids, identities, count, out);
+        return assign_alone(ids, identities, first_row, count, out);
     id_call call = {0};
     ws_err error = assign(comm, ids, identities, first_row, count, out, &call);
     call_destroy(&call);

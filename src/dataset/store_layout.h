@@ -99,14 +99,32 @@ void ws_row_maker_destroy(ws_row_maker *maker);
 void ws_rows_make(ws_row_maker *maker, const ws_flow *flows, size_t count, const ws_flow_packet *packets,
                   const float *values, size_t columns, const ws_string_list *inputs, ws_store_row *rows);
 
+/* ---------------------------------------------------------------- store_sort.c: sorting in bounded memory */
+typedef struct ws_triple {
+    uint64_t of[3]; /* compared from the first on */
+} ws_triple;
+typedef struct ws_sorter ws_sorter;
+/* What does not fit `bytes` goes to a file beside the store, whose path is borrowed. First all are added, then merge is
+ * called once, then they are read in ascending order. */
+WS_MUST ws_err ws_sorter_create(ws_sorter **out, const char *store, uint64_t bytes);
+void ws_sorter_destroy(ws_sorter **sorter);
+WS_MUST ws_err ws_sorter_add(ws_sorter *sorter, ws_triple triple);
+WS_MUST ws_err ws_sorter_merge(ws_sorter *sorter);
+WS_MUST ws_err ws_sorter_next(ws_sorter *sorter, ws_triple *out, bool *more);
+
 /* ---------------------------------------------------------------- store_ids.c: dense numbers in order of first row */
-/* Every identity has an owner rank that remembers its number; memory is that of the distinct identities. */
+/* Every identity has an owner rank that remembers its number; memory is that of the distinct identities, but not more than
+ * `bytes` a rank (0: no bound): rows of identities that come when there is no room get theirs at the end. */
 typedef struct ws_dense_ids ws_dense_ids;
-WS_MUST ws_err ws_dense_ids_create(ws_dense_ids **out);
+WS_MUST ws_err ws_dense_ids_create(ws_dense_ids **out, const char *store, uint64_t bytes);
 void ws_dense_ids_destroy(ws_dense_ids **ids);
 /* Rows [first_row, first_row + count) of this rank; ranks hold adjacent runs of rows, and calls follow in row order. */
 WS_MUST ws_err ws_dense_ids_assign_all(const ws_comm *comm, ws_dense_ids *ids, const ws_identity *identities,
                                        uint64_t first_row, uint64_t count, uint32_t *out);
+bool ws_dense_ids_late(const ws_dense_ids *ids); /* some rows get theirs at the end; the same on every rank */
+/* store_ids_late.c. Once, after the last row: what `dataset`, a column of total_rows, lacks. */
+WS_MUST ws_err ws_dense_ids_finish_all(const ws_comm *comm, ws_dense_ids *ids, uint64_t total_rows, hid_t dataset,
+                                       hid_t collective);
 
 /* ---------------------------------------------------------------- store_blocks.c, store_hash.c: the content hash */
 /* The digests of one column's blocks, taken while ranks write it, share by share; values little endian. */

@@ -73,8 +73,8 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     writer->packets.record_bytes = sizeof(ws_flow_packet);
     WS_TRY(list_tables(writer, options));
     WS_TRY(ws_row_maker_create(&writer->maker, options->endpoints, options->key_file));
-    WS_TRY(ws_dense_ids_create(&writer->sessions));
-    WS_TRY(ws_dense_ids_create(&writer->hosts));
+    WS_TRY(ws_dense_ids_create(&writer->sessions, writer->path, options->id_bytes));
+    WS_TRY(ws_dense_ids_create(&writer->hosts, writer->path, options->id_bytes));
     WS_TRY(list_columns(writer, options));
     writer->row_datasets = writer->column_count + writer->table_count;
     if (options->bytes != NULL) {
@@ -261,6 +261,17 @@ double ws_store_writer_seconds(const ws_store_writer *writer)
 }
 
 /* ---------------------------------------------------------------- the end */
+static const char session_path[] = "/flows/session_id", host_path[] = "/flows/host_id";
+
+/* Numbers that came late, in their column. */
+static ws_err finish_numbers_all(ws_store_writer *writer, ws_dense_ids *ids, const char *path)
+{
+    size_t d = 0;
+    while (strcmp(writer->columns[d].path, path) != 0)
+        d++;
+    return ws_dense_ids_finish_all(&writer->comm, ids, writer->total_rows, writer->datasets[d], writer->collective);
+}
+
 static ws_err close_file(ws_store_writer *writer)
 {
     ws_err error = WS_OK;
@@ -275,6 +286,9 @@ static ws_err close_file(ws_store_writer *writer)
 static bool hashed_on_the_way(const ws_store_writer *writer, size_t d, bool renumbered)
 {
     const char *path = writer->blocks[d].path;
+    if ((ws_dense_ids_late(writer->sessions) && strcmp(path, session_path) == 0) ||
+        (ws_dense_ids_late(writer->hosts) && strcmp(path, host_path) == 0))
+        return false;
     return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !(renumbered && strncmp(path, "/labels/", 8) == 0);
 }
 
@@ -352,6 +366,8 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
 {
     const ws_comm *comm = &writer->comm;
     WS_TRY(ws_store_write_window_all(writer));
+    WS_TRY(finish_numbers_all(writer, writer->sessions, session_path));
+    WS_TRY(finish_numbers_all(writer, writer->hosts, host_path));
     WS_TRY(ws_store_write_last_start_all(writer));
     WS_AGREE(comm, close_file(writer));
     WS_AGREE(comm, comm->rank == 0

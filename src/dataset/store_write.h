@@ -27,6 +27,7 @@ typedef struct ws_store_writer_options {
     size_t more_count;
     const ws_byte_view *bytes; /* NULL: none are kept; else ws_store_block.slots come with every block */
     uint64_t window_bytes;     /* held by a rank before it is written; 0: 48 MiB */
+    uint64_t id_bytes; /* that numbering sessions may take of a rank's memory, and hosts the same; 0: no bound */
 } ws_store_writer_options;
 
 /* A rank's block of rows of one batch. */

@@ -143,6 +143,10 @@ static void read_key(config_reader *r, const cJSON *value)
 
 static ws_err read_table(config_reader *r, const ws_table_family *base, const cJSON *table)
 {
+    if (!cJSON_IsObject(table)) {
+        ws_problems_add(&r->problems, r->document, table, "table: an object is wanted");
+        return WS_OK;
+    }
     const cJSON *value, *features = cJSON_GetObjectItemCaseSensitive(table, "features");
     size_t listed = 0;
     while (base->columns[listed].names != NULL)

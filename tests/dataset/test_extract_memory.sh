@@ -1,6 +1,7 @@
 #!/bin/bash
 # A bound on memory changes no row: live flows that do not fit go through files, parts that still do not are dealt out again,
-# rows wait in files where ranks wait for each other, and nothing of them is left beside the store.
+# rows wait in files where ranks wait for each other, sessions and hosts that do not fit get their numbers at the end, and
+# nothing of all this is left beside the store.
 # ctest: labels=mpi timeout=180
 set -euo pipefail
 folder=$(mktemp -d)
@@ -12,6 +13,7 @@ mkdir inputs
 "$WIRESWEEP_TOOLS/many_flows" 40000 3 inputs/a.pcap
 "$WIRESWEEP_TOOLS/make_capture" --flows 3000 --seed 1 -o inputs/b.pcap >/dev/null
 "$WIRESWEEP_TOOLS/make_capture" --flows 200 --seed 2 --format pcapng -o inputs/c.pcapng >/dev/null
+"$WIRESWEEP_TOOLS/many_flows" 6000 1 inputs/d.pcap 3
 reference=$(extract_hash 1 1000000000 inputs)
 for ranks in 1 2 3; do
     for memory in 1M 16M; do

@@ -183,4 +183,6 @@ expect 1 "are needed" "$WIRESWEEP" extract -q --dataset cicids2017 -o x.h5 quote
 expect 3 "" "$WIRESWEEP" extract -q --dataset cicids2017 --on-error skip -o x.h5 odd.csv quoted.csv
 echo '{"table": {"sauce": "a", "duration_unit": "h"}}' >wrong.json
 expect 2 "table.sauce" "$WIRESWEEP" extract -q --dataset flow_csv --config wrong.json -o x.h5 quoted.csv
+echo '{"table": ["a"]}' > wrong.json
+expect 2 "an object is wanted" "$WIRESWEEP" extract -q --dataset flow_csv --config wrong.json -o x.h5 quoted.csv
 exit 0

@@ -12,10 +12,11 @@ typedef struct walked {
     uint64_t damage_bytes, damage_runs, end;
 } walked;
 
-static void begin(walked *out)
+static void begin(walked *out, const ws_capture *capture)
 {
     out->count = 0;
-    out->damage_bytes = out->damage_runs = out->end = 0;
+    out->damage_bytes = out->damage_runs = 0;
+    out->end = capture->first_record;
 }
 
 static bool take(ws_walk *walk, walked *out)
@@ -76,13 +77,13 @@ static void compare(const ws_capture *capture, uint64_t width)
 {
     static walked whole, striped;
     ws_walk *walk;
-    begin(&whole);
+    begin(&whole, capture);
     FUZZ_CHECK(ws_walk_create(&walk, capture, 0) == WS_OK);
     FUZZ_CHECK(ws_walk_range(walk, capture->first_record, capture->bytes) == WS_OK);
     bool fits = take(walk, &whole);
     ws_walk_destroy(&walk);
     for (int own = 0; own < 2 && fits; own++) {
-        begin(&striped);
+        begin(&striped, capture);
         fits = take_stripes(capture, width, own, &striped);
         if (!fits)
             return;
@@ -99,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (bytes < 1 || ws_capture_open(&capture, fuzz_file("", 0, data + 1, bytes - 1)) != WS_OK)
         return 0;
     if (capture.splittable)
-        compare(&capture, 16 + 8 * (uint64_t)data[0]);
+        compare(&capture, 16 + 32 * (uint64_t)data[0]);
     ws_capture_close(&capture);
     return 0;
 }
