@@ -74,7 +74,7 @@ for name in "$@"; do
     mkdir -p "$seeds/corpus_$name"
     longest=16384
     case $name in pcap | pcapng | stream) longest=65536 ;; decode | cell) longest=2048 ;; esac
-    if "$fuzzers/fuzz_$name" -max_total_time="$seconds" -max_len=$longest -print_final_stats=1 -timeout=25 -rss_limit_mb=4096 \
+    if "$fuzzers/fuzz_$name" -max_total_time="$seconds" -max_len=$longest -print_final_stats=1 -timeout=300 -rss_limit_mb=4096 \
         -artifact_prefix="$fuzzers/found/$name-" "$seeds/corpus_$name" "$seeds/$name" >"$seeds/log" 2>&1; then
         echo "fuzz_$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$seeds/log") executions in $seconds s," \
             "$(grep -o 'cov: [0-9]*' "$seeds/log" | tail -n 1)"
