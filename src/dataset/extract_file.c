@@ -1,5 +1,5 @@
 /* Files without a name beside the store: unlinked as soon as they are open. See extract_file.h. */
-#include "dataset/extract_file.h"
+#include "dataset/extract.h"
 
 #include <errno.h>
 #include <stdlib.h>

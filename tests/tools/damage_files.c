@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include "dataset/dataset.h"
 
@@ -113,6 +114,13 @@ static void write_case(uint64_t number, const damage *d, uint64_t *state)
     free(bytes);
 }
 
+/* Of the process, not of the clock: then a signal ends it. */
+static void limit_time(long seconds)
+{
+    const struct itimerval limit = {.it_value = {.tv_sec = seconds}};
+    setitimer(ITIMER_PROF, &limit, NULL);
+}
+
 static void run_case(uint64_t number, const base_file *files, size_t file_count, uint64_t seed)
 {
     uint64_t state = ws_mix64(seed) ^ ws_mix64(number);
@@ -132,12 +140,12 @@ static void run_case(uint64_t number, const base_file *files, size_t file_count,
                                         .packets = 16,
                                         .endpoints = "drop",
                                         .round_bytes = number % 3 == 0 ? 4096 : 0};
-    alarm(SECONDS_A_CASE);
+    limit_time(SECONDS_A_CASE);
     if (ws_extract_all(&world, &options, &report) == WS_OK)
         check_store(number, &d, &report);
     else
         check_refusal(number, &d);
-    alarm(0);
+    limit_time(0);
     ws_error_clear();
     unlink(store_path);
     unlink(case_path);
