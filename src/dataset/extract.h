@@ -215,8 +215,8 @@ WS_MUST ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8
 WS_MUST ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink);
 void extract_spill_destroy(extract_spill **spill);
 
-size_t
-extract_row_room(const extraction *x); /* of a row in a file, in packets: the most packets of a flow, and its slots */
+/* extract_file.c: room of a row in a file, in packets: for the most packets of a flow, and its slots. */
+size_t extract_row_room(const extraction *x);
 
 /* extract_reservoir.c */
 WS_MUST ws_err extract_reservoir_create(extract_reservoir **out, const ws_extract_options *options);
