@@ -4,6 +4,8 @@
  */
 #include "capture/decode.h"
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline)) /* run for every packet */
+
 enum {
     PROTOCOL_TCP = 6,
     PROTOCOL_UDP = 17,
@@ -13,6 +15,8 @@ enum {
     TCP_NEEDED = 16, /* ports, numbers, flags, window */
     UDP_HEADER = 8,
     UDP_NEEDED = 4, /* ports */
+    LINK_ETHERNET = 1,
+    ETHERNET_HEADER = 14,
     LINK_RAW = 101,
     TUNNEL_DEPTH = 8, /* tunnels in tunnels */
 };
@@ -25,7 +29,7 @@ static uint32_t length_from_wire(const frame_cursor *cursor, const ws_packet *pa
 }
 
 /* Leaves the cursor at the transport header. packet->header_length is the IP header's. */
-static ws_skip decode_ipv4(frame_cursor *cursor, ws_packet *packet)
+ALWAYS_INLINE ws_skip decode_ipv4(frame_cursor *cursor, ws_packet *packet)
 {
     if (ws_cursor_left(cursor) < IPV4_HEADER)
         return WS_SKIP_network_truncated;
@@ -89,7 +93,7 @@ static ws_skip decode_ipv6(frame_cursor *cursor, ws_packet *packet)
     return WS_SKIP_NONE;
 }
 
-static ws_skip decode_tcp(const frame_cursor *cursor, ws_packet *packet)
+ALWAYS_INLINE ws_skip decode_tcp(const frame_cursor *cursor, ws_packet *packet)
 {
     const uint32_t room = packet->ip_length - packet->header_length; /* by the IP header */
     if (room < TCP_HEADER)
@@ -111,7 +115,7 @@ static ws_skip decode_tcp(const frame_cursor *cursor, ws_packet *packet)
     return WS_SKIP_NONE;
 }
 
-static ws_skip decode_udp(const frame_cursor *cursor, ws_packet *packet)
+ALWAYS_INLINE ws_skip decode_udp(const frame_cursor *cursor, ws_packet *packet)
 {
     const uint32_t room = packet->ip_length - packet->header_length;
     if (room < UDP_HEADER)
@@ -127,7 +131,7 @@ static ws_skip decode_udp(const frame_cursor *cursor, ws_packet *packet)
 }
 
 /* Which IP it is stands in its own first byte; the link header must not say otherwise. */
-static ws_skip decode_network(frame_cursor *cursor, int link_type, ws_packet *packet)
+ALWAYS_INLINE ws_skip decode_network(frame_cursor *cursor, int link_type, ws_packet *packet)
 {
     if (ws_cursor_left(cursor) < 1)
         return WS_SKIP_network_truncated;
@@ -140,7 +144,7 @@ static ws_skip decode_network(frame_cursor *cursor, int link_type, ws_packet *pa
 }
 
 /* From the IP header on; leaves the cursor at the transport header where there is one. */
-static inline ws_skip decode_packet(frame_cursor *cursor, int link_type, ws_packet *packet)
+ALWAYS_INLINE ws_skip decode_packet(frame_cursor *cursor, int link_type, ws_packet *packet)
 {
     const ws_skip skip = decode_network(cursor, link_type, packet);
     if (skip != WS_SKIP_NONE)
@@ -163,9 +167,14 @@ static inline void begin_packet(ws_packet *packet, const frame_cursor *cursor, u
     packet->wire_length = wire_length;
 }
 
+/* Most frames are IPv4 right behind an Ethernet header: those need no call. */
 static inline ws_skip decode_frame(frame_cursor *cursor, int link_type, ws_packet *packet)
 {
-    const ws_skip skip = ws_decode_link(cursor, link_type);
+    ws_skip skip = WS_SKIP_NONE;
+    if (link_type == LINK_ETHERNET && cursor->captured >= ETHERNET_HEADER && ws_be16(cursor->frame + 12) == 0x0800)
+        cursor->at = ETHERNET_HEADER;
+    else
+        skip = ws_decode_link(cursor, link_type);
     return skip == WS_SKIP_NONE ? decode_packet(cursor, link_type, packet) : skip;
 }
 

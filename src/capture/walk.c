@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    WALK_BUFFER = 1 << 20,      /* stays in the L2 cache while it is decoded */
+    WALK_BUFFER = 256 << 10,    /* stays in the L2 cache while it is decoded */
     WALK_READ_AHEAD = 64 << 10, /* least read, also past the range's end */
 };
 

@@ -13,7 +13,7 @@
 /* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. */
 enum {
     ROUND_BYTES_A_RANK = 4 << 20,
-    ROUND_BYTES_ALONE = 1 << 20,
+    ROUND_BYTES_ALONE = 256 << 10,
     ROUND_BYTES_LEAST = 4096,
     ROUND_CONTENT = 8, /* times the round: how much a compressed input may hold in it */
 };

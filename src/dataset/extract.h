@@ -93,7 +93,9 @@ typedef struct extract_piece {
     uint64_t reached, records; /* after the walk: first record start at or after end */
     uint64_t position;         /* compressed: how far the walk came in the file as it is stored */
     uint64_t first_ordinal;
-    int64_t first_ns; /* of its first packet; where it has_packets */
+    uint64_t records_before; /* of the input in earlier rounds */
+    int64_t newest_ns;       /* on its rank: of its packets */
+    int64_t first_ns;        /* of its first packet; where it has_packets */
     bool has_packets;
     uint64_t known;                    /* digest of the state blocks before it that its walk knew */
     size_t first_packet, packet_count; /* on its rank: packets in extraction.packets */

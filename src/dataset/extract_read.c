@@ -168,7 +168,9 @@ static ws_err count_record(extraction *x, extract_piece *piece, const ws_record 
         ws_byte_view_take(&x->rules.bytes, record->frame, packet, x->slots + x->packet_count * x->slot_size);
     }
     packet->input = piece->input;
-    packet->ordinal = counts->records - 1; /* within the piece, until the pieces before it are counted */
+    packet->ordinal = piece->records_before + counts->records - 1; /* until the pieces before it are counted */
+    if (packet->time_ns > piece->newest_ns)
+        piece->newest_ns = packet->time_ns;
     x->packet_count++;
     counts->packets++;
     counts->packets_captured += record->captured_length;
@@ -211,6 +213,8 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
         WS_TRY(ws_walk_range(input->walk, piece->begin, input->compressed ? WS_CAPTURE_BYTES_UNKNOWN : piece->end));
     memset(&piece->counts, 0, sizeof piece->counts);
     piece->first_packet = x->packet_count;
+    piece->records_before = input->records;
+    piece->newest_ns = INT64_MIN;
     ws_record record;
     bool more = true;
     while (!part_is_done(x, piece)) {
@@ -337,8 +341,9 @@ static ws_err settle_pieces(extraction *x)
         }
         if (piece->rank != x->comm->rank)
             continue;
-        for (size_t i = 0; i < piece->packet_count; i++)
-            x->packets[piece->first_packet + i].ordinal += piece->first_ordinal;
+        const uint64_t more = piece->first_ordinal - piece->records_before; /* mostly none: a pass over all packets */
+        for (size_t i = 0; more > 0 && i < piece->packet_count; i++)
+            x->packets[piece->first_packet + i].ordinal += more;
         uint64_t *sum = (uint64_t *)&input->counts;
         const uint64_t *add = (const uint64_t *)&piece->counts;
         for (size_t c = 0; c < EXTRACT_COUNTS; c++)
@@ -377,20 +382,35 @@ static ws_err list_points(extraction *x, uint64_t records_before)
     return WS_OK;
 }
 
+static bool is_before(const ws_packet *packet, const closing_point *point)
+{
+    return packet->input == point->input && packet->ordinal < point->ordinal;
+}
+
+static void raise_newest(closing_point *point, int64_t newest_ns)
+{
+    point->newest_ns = newest_ns > point->newest_ns ? newest_ns : point->newest_ns;
+}
+
 /* newest_ns of every point: over this rank's packets between the point before it and it. */
 static void find_newest(extraction *x)
 {
-    size_t at = 0;
+    closing_point *at = x->points;
     for (size_t k = 0; k < x->piece_count; k++) {
         const extract_piece *piece = &x->pieces[k];
-        if (piece->rank != x->comm->rank || piece->empty)
+        if (piece->rank != x->comm->rank || piece->empty || piece->packet_count == 0)
             continue;
-        for (size_t i = 0; i < piece->packet_count; i++) {
-            const ws_packet *packet = &x->packets[piece->first_packet + i];
-            while (x->points[at].input != packet->input || x->points[at].ordinal <= packet->ordinal)
+        const ws_packet *packet = x->packets + piece->first_packet, *end = packet + piece->packet_count;
+        while (!is_before(packet, at))
+            at++;
+        if (is_before(end - 1, at)) { /* mostly: no point lies within the piece */
+            raise_newest(at, piece->newest_ns);
+            continue;
+        }
+        for (; packet < end; packet++) {
+            while (!is_before(packet, at))
                 at++;
-            if (packet->time_ns > x->points[at].newest_ns)
-                x->points[at].newest_ns = packet->time_ns;
+            raise_newest(at, packet->time_ns);
         }
     }
 }
