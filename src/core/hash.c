@@ -33,6 +33,38 @@ void ws_sha256_update(ws_sha256 *hash, const void *data, size_t bytes)
     SHA256_Update(&hash->state, data, bytes);
 }
 
+/* As many bytes as fill the block that was begun. */
+static size_t fill_block(SHA256_CTX *state, const uint8_t *data, size_t bytes)
+{
+    const size_t wanted = (SHA256_CBLOCK - state->num) % SHA256_CBLOCK, here = wanted < bytes ? wanted : bytes;
+    SHA256_Update(state, data, here);
+    return here;
+}
+
+static void count_bytes(SHA256_CTX *state, uint64_t bytes)
+{
+    const uint64_t bits = ((uint64_t)state->Nh << 32 | state->Nl) + bytes * 8;
+    state->Nl = (SHA_LONG)bits;
+    state->Nh = (SHA_LONG)(bits >> 32);
+}
+
+void ws_sha256_update_two(ws_sha256 *one, const void *first, size_t first_bytes, ws_sha256 *two, const void *second,
+                          size_t second_bytes)
+{
+    const uint8_t *a = first, *b = second;
+    const size_t a_begun = fill_block(&one->state, a, first_bytes), b_begun = fill_block(&two->state, b, second_bytes);
+    const size_t a_left = first_bytes - a_begun, b_left = second_bytes - b_begun;
+    const size_t blocks = (a_left < b_left ? a_left : b_left) / SHA256_CBLOCK;
+    size_t both = 0;
+    if (blocks > 0 && ws_sha256_blocks_two(one->state.h, a + a_begun, two->state.h, b + b_begun, blocks)) {
+        both = blocks * SHA256_CBLOCK;
+        count_bytes(&one->state, both);
+        count_bytes(&two->state, both);
+    }
+    SHA256_Update(&one->state, a + a_begun + both, a_left - both);
+    SHA256_Update(&two->state, b + b_begun + both, b_left - both);
+}
+
 ws_digest ws_sha256_finish(ws_sha256 *hash)
 {
     ws_digest digest;

@@ -12,6 +12,9 @@ typedef struct ws_digest {
 WS_MUST ws_err ws_sha256_create(ws_sha256 **out);
 void ws_sha256_destroy(ws_sha256 **hash);
 void ws_sha256_update(ws_sha256 *hash, const void *data, size_t bytes);
+/* Two updates, taken side by side where the CPU has the SHA extensions (sha256_many.c). */
+void ws_sha256_update_two(ws_sha256 *one, const void *first, size_t first_bytes, ws_sha256 *two, const void *second,
+                          size_t second_bytes);
 ws_digest ws_sha256_finish(ws_sha256 *hash); /* and starts anew */
 /* An unfinished hash on its way to another process of this program on the same kind of machine. */
 enum { WS_SHA256_STATE_BYTES = 112 };
@@ -24,6 +27,8 @@ typedef struct ws_hash_text {
     size_t count;
 } ws_hash_text;
 void ws_sha256_many(const ws_hash_text *texts, size_t count, ws_digest *out);
+/* Inside the room: hashes whole blocks of 64 bytes into two states of eight words; false where the CPU cannot. */
+bool ws_sha256_blocks_two(uint32_t one[8], const uint8_t *first, uint32_t two[8], const uint8_t *second, size_t blocks);
 WS_MUST ws_err ws_sha256_file(const char *path, ws_digest *out);
 void ws_digest_hex(const ws_digest *digest, char out[65]);
 uint64_t ws_digest_u64(const ws_digest *digest); /* first 8 bytes, big endian */

@@ -1,4 +1,4 @@
-/* SHA-256 of many short texts. Where the CPU has the SHA extensions, two texts at a time: a round waits for the one before
+/* SHA-256 of many short texts, and of two long ones side by side. Where the CPU has the SHA extensions, two texts at a time: a round waits for the one before
  * it, so one stream leaves half of the unit idle, and libcrypto hashes one stream. Elsewhere libcrypto, one by one.
  * Rounds after FIPS 180-4 6.2.2; the instructions keep the state as ABEF and CDGH.
  */
@@ -25,7 +25,7 @@ static const uint32_t round_constants[64] __attribute__((aligned(16))) = {
 
 /* A text on its way: its whole blocks lie where they are, the rest with the padding in `tail`. */
 typedef struct lane {
-    __m128i abef, cdgh;
+    __m128i state[2]; /* ABEF and CDGH */
     const uint8_t *at;
     size_t blocks;      /* left at `at` */
     size_t tail_blocks; /* left in the tail, behind those */
@@ -54,13 +54,15 @@ WS_SHA static inline __attribute__((always_inline)) void load_block(const uint8_
         w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(block + 16 * i)), big_endian);
 }
 
-WS_SHA static void hash_blocks(lane *one, lane *two, size_t blocks)
+/* state: ABEF and CDGH. */
+WS_SHA static void hash_blocks(__m128i one[2], const uint8_t *first, __m128i two[2], const uint8_t *second,
+                               size_t blocks)
 {
-    __m128i w1[4], w2[4], abef1 = one->abef, cdgh1 = one->cdgh, abef2 = two->abef, cdgh2 = two->cdgh;
+    __m128i w1[4], w2[4], abef1 = one[0], cdgh1 = one[1], abef2 = two[0], cdgh2 = two[1];
     for (size_t b = 0; b < blocks; b++) {
         const __m128i before[4] = {abef1, cdgh1, abef2, cdgh2};
-        load_block(one->at + 64 * b, w1);
-        load_block(two->at + 64 * b, w2);
+        load_block(first + 64 * b, w1);
+        load_block(second + 64 * b, w2);
 #pragma GCC unroll 16
         for (unsigned q = 0; q < 16; q++) {
             four_rounds(q, w1, &abef1, &cdgh1);
@@ -71,16 +73,16 @@ WS_SHA static void hash_blocks(lane *one, lane *two, size_t blocks)
         abef2 = _mm_add_epi32(abef2, before[2]);
         cdgh2 = _mm_add_epi32(cdgh2, before[3]);
     }
-    one->abef = abef1;
-    one->cdgh = cdgh1;
-    two->abef = abef2;
-    two->cdgh = cdgh2;
+    one[0] = abef1;
+    one[1] = cdgh1;
+    two[0] = abef2;
+    two[1] = cdgh2;
 }
 
 WS_SHA static void lane_start(lane *l, const ws_hash_text *text, size_t number)
 {
-    l->abef = _mm_set_epi32(0x6a09e667, (int)0xbb67ae85, 0x510e527f, (int)0x9b05688c);
-    l->cdgh = _mm_set_epi32(0x3c6ef372, (int)0xa54ff53a, 0x1f83d9ab, 0x5be0cd19);
+    l->state[0] = _mm_set_epi32(0x6a09e667, (int)0xbb67ae85, 0x510e527f, (int)0x9b05688c);
+    l->state[1] = _mm_set_epi32(0x3c6ef372, (int)0xa54ff53a, 0x1f83d9ab, 0x5be0cd19);
     const size_t rest = text->count % 64;
     const uint64_t bits = __builtin_bswap64((uint64_t)text->count * 8);
     l->at = text->bytes;
@@ -94,13 +96,27 @@ WS_SHA static void lane_start(lane *l, const ws_hash_text *text, size_t number)
     memcpy(l->tail + 64 * l->tail_blocks - 8, &bits, 8);
 }
 
+WS_SHA static void state_to_words(const __m128i state[2], __m128i words[2])
+{
+    const __m128i feba = _mm_shuffle_epi32(state[0], 0x1b), dchg = _mm_shuffle_epi32(state[1], 0xb1);
+    words[0] = _mm_blend_epi16(feba, dchg, 0xf0);
+    words[1] = _mm_alignr_epi8(dchg, feba, 8);
+}
+
+WS_SHA static void words_to_state(const __m128i words[2], __m128i state[2])
+{
+    const __m128i cdab = _mm_shuffle_epi32(words[0], 0xb1), efgh = _mm_shuffle_epi32(words[1], 0x1b);
+    state[0] = _mm_alignr_epi8(cdab, efgh, 8);
+    state[1] = _mm_blend_epi16(efgh, cdab, 0xf0);
+}
+
 WS_SHA static void lane_end(const lane *l, ws_digest *out)
 {
     const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
-    const __m128i feba = _mm_shuffle_epi32(l->abef, 0x1b), dchg = _mm_shuffle_epi32(l->cdgh, 0xb1);
-    const __m128i abcd = _mm_blend_epi16(feba, dchg, 0xf0), efgh = _mm_alignr_epi8(dchg, feba, 8);
-    _mm_storeu_si128((__m128i *)out->bytes, _mm_shuffle_epi8(abcd, big_endian));
-    _mm_storeu_si128((__m128i *)(out->bytes + 16), _mm_shuffle_epi8(efgh, big_endian));
+    __m128i words[2];
+    state_to_words(l->state, words);
+    _mm_storeu_si128((__m128i *)out->bytes, _mm_shuffle_epi8(words[0], big_endian));
+    _mm_storeu_si128((__m128i *)(out->bytes + 16), _mm_shuffle_epi8(words[1], big_endian));
 }
 
 /* What is still to be hashed, and where the digests go. */
@@ -149,7 +165,7 @@ WS_SHA static void hash_in_pairs(const ws_hash_text *texts, size_t count, ws_dig
             two = &copy;
         }
         const size_t blocks = one->blocks < two->blocks ? one->blocks : two->blocks;
-        hash_blocks(one, two, blocks);
+        hash_blocks(one->state, one->at, two->state, two->at, blocks);
         one->at += 64 * blocks;
         one->blocks -= blocks;
         two->at += 64 * blocks;
@@ -157,7 +173,22 @@ WS_SHA static void hash_in_pairs(const ws_hash_text *texts, size_t count, ws_dig
     }
 }
 
-static bool has_sha_extensions(void)
+WS_SHA static void hash_two(uint32_t one[8], const uint8_t *first, uint32_t two[8], const uint8_t *second,
+                            size_t blocks)
+{
+    __m128i words[2][2], states[2][2];
+    memcpy(words[0], one, sizeof words[0]);
+    memcpy(words[1], two, sizeof words[1]);
+    words_to_state(words[0], states[0]);
+    words_to_state(words[1], states[1]);
+    hash_blocks(states[0], first, states[1], second, blocks);
+    state_to_words(states[0], words[0]);
+    state_to_words(states[1], words[1]);
+    memcpy(one, words[0], sizeof words[0]);
+    memcpy(two, words[1], sizeof words[1]);
+}
+
+static bool ask_cpu(void)
 {
     enum { SSSE3 = 1 << 9, SSE41 = 1 << 19, SHA = 1 << 29 };
     unsigned a, b, c, d;
@@ -165,19 +196,37 @@ static bool has_sha_extensions(void)
         return false;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & SHA) != 0;
 }
+
+/* Asked once, which is slow; the same whoever asks. */
+static bool has_sha_extensions(void)
+{
+    static atomic_int known; /* 1 no, 2 yes */
+    if (atomic_load_explicit(&known, memory_order_relaxed) == 0)
+        atomic_store_explicit(&known, ask_cpu() ? 2 : 1, memory_order_relaxed);
+    return atomic_load_explicit(&known, memory_order_relaxed) == 2;
+}
 #endif
 
 void ws_sha256_many(const ws_hash_text *texts, size_t count, ws_digest *out)
 {
 #if defined(__x86_64__)
-    static atomic_int known; /* asked once, which is slow; the same whoever asks: 1 no, 2 yes */
-    if (atomic_load_explicit(&known, memory_order_relaxed) == 0)
-        atomic_store_explicit(&known, has_sha_extensions() ? 2 : 1, memory_order_relaxed);
-    if (atomic_load_explicit(&known, memory_order_relaxed) == 2) {
+    if (has_sha_extensions()) {
         hash_in_pairs(texts, count, out);
         return;
     }
 #endif
     for (size_t i = 0; i < count; i++)
         out[i] = ws_sha256_of(texts[i].bytes, texts[i].count);
+}
+
+bool ws_sha256_blocks_two(uint32_t one[8], const uint8_t *first, uint32_t two[8], const uint8_t *second, size_t blocks)
+{
+#if defined(__x86_64__)
+    if (has_sha_extensions()) {
+        hash_two(one, first, two, second, blocks);
+        return true;
+    }
+#endif
+    (void)one, (void)first, (void)two, (void)second, (void)blocks;
+    return false;
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { HASH_BLOCK = 1 << 18 };
+enum { HASH_BLOCK = 1 << 17 }; /* two stay in the L2 cache */
 
 struct extract_hasher {
     const extraction *x;
@@ -26,28 +26,22 @@ struct extract_hasher {
     char *message; /* of the error: contexts of errors belong to threads */
 };
 
+/* A unit on its way. Two go side by side: one chain of SHA-256 leaves half of a core idle. */
+typedef struct hash_lane {
+    size_t input, unit;
+    FILE *file; /* of the input */
+    bool busy;
+    uint64_t at, end; /* of the input's bytes */
+    ws_sha256 *hash;
+    uint8_t *block;
+    size_t held;
+} hash_lane;
+
 /* Where a file ends that ends at or before `reached`: it may have shrunk further. */
 static uint64_t ends_at(FILE *file, uint64_t reached)
 {
     struct stat about;
     return fstat(fileno(file), &about) == 0 && (uint64_t)about.st_size < reached ? (uint64_t)about.st_size : reached;
-}
-
-/* Of bytes [at, end): of what the run reads, also where the file grew since. */
-static ws_err hash_range(extract_hasher *h, const extract_input *input, FILE *file, uint64_t at, uint64_t end,
-                         ws_sha256 *hash, uint8_t *block, ws_digest *out)
-{
-    WS_CHECK(fseeko(file, (off_t)at, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, input->path, at);
-    while (at < end && !atomic_load(&h->cancelled)) {
-        size_t wanted = end - at < HASH_BLOCK ? (size_t)(end - at) : HASH_BLOCK;
-        size_t got = fread(block, 1, wanted, file);
-        WS_CHECK(got == wanted, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes when it was opened",
-                 input->path, ends_at(file, at + got), input->bytes);
-        ws_sha256_update(hash, block, got);
-        at += got;
-    }
-    *out = ws_sha256_finish(hash);
-    return WS_OK;
 }
 
 static bool is_mine(const extract_hasher *h, size_t input, size_t unit)
@@ -57,45 +51,102 @@ static bool is_mine(const extract_hasher *h, size_t input, size_t unit)
     return hasher == h->x->comm->rank;
 }
 
-/* This rank's units of an input. */
-static ws_err hash_input(extract_hasher *h, size_t index, ws_sha256 *hash, uint8_t *block)
+static ws_err lane_open(extract_hasher *h, hash_lane *lane, size_t input, size_t unit)
 {
-    const extract_input *input = &h->x->inputs[index];
-    ws_err error = WS_OK;
-    FILE *file = NULL;
-    for (size_t u = h->units[index]; u < h->units[index + 1] && !atomic_load(&h->cancelled); u++) {
-        if (!is_mine(h, index, u))
-            continue;
-        if (file == NULL)
-            file = fopen(input->path, "rb");
-        WS_CHECK_GOTO(done, file != NULL, IO, "%s: cannot be opened again to take its SHA-256", input->path);
-        uint64_t begin = 0, end = input->bytes;
-        if (h->x->options->input_hash_tree) {
-            begin = (u - h->units[index]) * WS_INPUT_HASH_BLOCK;
-            end = end - begin < WS_INPUT_HASH_BLOCK ? end : begin + WS_INPUT_HASH_BLOCK;
-        }
-        ws_digest digest = {{0}};
-        WS_TRY_GOTO(done, hash_range(h, input, file, begin, end, hash, block, &digest));
-        memcpy(h->words + 4 * u, digest.bytes, sizeof digest.bytes);
+    const extract_input *from = &h->x->inputs[input];
+    if (lane->file != NULL && lane->input != input) {
+        fclose(lane->file);
+        lane->file = NULL;
     }
-done:
-    if (file != NULL)
-        fclose(file);
-    return error;
+    if (lane->file == NULL)
+        lane->file = fopen(from->path, "rb");
+    WS_CHECK(lane->file != NULL, IO, "%s: cannot be opened again to take its SHA-256", from->path);
+    lane->busy = true;
+    lane->input = input;
+    lane->unit = unit;
+    lane->at = 0;
+    lane->end = from->bytes; /* of what the run reads, also where the file grew since */
+    if (h->x->options->input_hash_tree) {
+        lane->at = (unit - h->units[input]) * WS_INPUT_HASH_BLOCK;
+        lane->end = lane->end - lane->at < WS_INPUT_HASH_BLOCK ? lane->end : lane->at + WS_INPUT_HASH_BLOCK;
+    }
+    WS_CHECK(fseeko(lane->file, (off_t)lane->at, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, from->path,
+             lane->at);
+    return WS_OK;
+}
+
+/* Gives an idle lane this rank's next unit, if any is left. */
+static ws_err lane_take(extract_hasher *h, hash_lane *lane, size_t *input, size_t *unit)
+{
+    while (!lane->busy && *input < h->x->input_count) {
+        if (*unit == h->units[*input + 1]) {
+            ++*input;
+            continue;
+        }
+        if (is_mine(h, *input, *unit))
+            WS_TRY(lane_open(h, lane, *input, *unit));
+        ++*unit;
+    }
+    return WS_OK;
+}
+
+static ws_err lane_read(const extract_hasher *h, hash_lane *lane)
+{
+    lane->held = 0;
+    if (!lane->busy)
+        return WS_OK;
+    const size_t wanted = lane->end - lane->at < HASH_BLOCK ? (size_t)(lane->end - lane->at) : HASH_BLOCK;
+    lane->held = fread(lane->block, 1, wanted, lane->file);
+    const extract_input *input = &h->x->inputs[lane->input];
+    WS_CHECK(lane->held == wanted, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes when it was opened",
+             input->path, ends_at(lane->file, lane->at + lane->held), input->bytes);
+    lane->at += wanted;
+    return WS_OK;
+}
+
+static void lane_end(extract_hasher *h, hash_lane *lane)
+{
+    if (!lane->busy || lane->at < lane->end)
+        return;
+    const ws_digest digest = ws_sha256_finish(lane->hash);
+    memcpy(h->words + 4 * lane->unit, digest.bytes, sizeof digest.bytes);
+    lane->busy = false;
+}
+
+static ws_err hash_with(extract_hasher *h, hash_lane lanes[2])
+{
+    size_t input = 0, unit = 0;
+    while (!atomic_load(&h->cancelled)) {
+        for (int i = 0; i < 2; i++)
+            WS_TRY(lane_take(h, &lanes[i], &input, &unit));
+        if (!lanes[0].busy && !lanes[1].busy)
+            break;
+        for (int i = 0; i < 2; i++)
+            WS_TRY(lane_read(h, &lanes[i]));
+        ws_sha256_update_two(lanes[0].hash, lanes[0].block, lanes[0].held, lanes[1].hash, lanes[1].block,
+                             lanes[1].held);
+        for (int i = 0; i < 2; i++)
+            lane_end(h, &lanes[i]);
+    }
+    return WS_OK;
 }
 
 static ws_err hash_own_inputs(extract_hasher *h)
 {
-    ws_sha256 *hash = NULL;
-    uint8_t *block = NULL;
+    hash_lane lanes[2] = {0};
     ws_err error = WS_OK;
-    WS_TRY_GOTO(done, ws_sha256_create(&hash));
-    WS_TRY_GOTO(done, WS_NEW_ARRAY(block, HASH_BLOCK));
-    for (size_t i = 0; i < h->x->input_count && !atomic_load(&h->cancelled); i++)
-        WS_TRY_GOTO(done, hash_input(h, i, hash, block));
+    for (int i = 0; i < 2; i++) {
+        WS_TRY_GOTO(done, ws_sha256_create(&lanes[i].hash));
+        WS_TRY_GOTO(done, WS_NEW_ARRAY(lanes[i].block, HASH_BLOCK));
+    }
+    error = hash_with(h, lanes);
 done:
-    free(block);
-    ws_sha256_destroy(&hash);
+    for (int i = 0; i < 2; i++) {
+        if (lanes[i].file != NULL)
+            fclose(lanes[i].file);
+        free(lanes[i].block);
+        ws_sha256_destroy(&lanes[i].hash);
+    }
     return error;
 }
 

@@ -270,6 +270,39 @@ static void fixed_logarithm_is_within_two_ulp(void **state)
     assert_true(fabs(ws_fixed_log(5e-324) - log(5e-324)) < 1e-12);
 }
 
+static void two_hashes_side_by_side_are_those_of_each(void **state)
+{
+    (void)state;
+    enum { MOST = 700 };
+    static uint8_t bytes[2 * MOST];
+    ws_sha256 *one, *two, *alone[2];
+    assert_int_equal(ws_sha256_create(&one), WS_OK);
+    assert_int_equal(ws_sha256_create(&two), WS_OK);
+    assert_int_equal(ws_sha256_create(&alone[0]), WS_OK);
+    assert_int_equal(ws_sha256_create(&alone[1]), WS_OK);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(ws_mix64(i) >> 9);
+    for (uint64_t round = 0; round < 200; round++) {
+        const uint64_t updates = 1 + ws_mix64(round) % 9;
+        for (uint64_t u = 0; u < updates; u++) { /* lengths on, before and behind the blocks' edges */
+            const uint64_t dice = ws_mix64(round * 100 + u);
+            const size_t first = dice % MOST, second = dice % 3 == 0 ? first / 64 * 64 : (dice >> 20) % MOST;
+            const uint8_t *from = bytes + (dice >> 40) % MOST;
+            ws_sha256_update_two(one, from, first, two, bytes, second);
+            ws_sha256_update(alone[0], from, first);
+            ws_sha256_update(alone[1], bytes, second);
+        }
+        ws_digest digest = ws_sha256_finish(one), expected = ws_sha256_finish(alone[0]);
+        assert_memory_equal(digest.bytes, expected.bytes, sizeof digest.bytes);
+        digest = ws_sha256_finish(two), expected = ws_sha256_finish(alone[1]);
+        assert_memory_equal(digest.bytes, expected.bytes, sizeof digest.bytes);
+    }
+    ws_sha256_destroy(&one);
+    ws_sha256_destroy(&two);
+    ws_sha256_destroy(&alone[0]);
+    ws_sha256_destroy(&alone[1]);
+}
+
 static void many_logarithms_are_those_of_each(void **state)
 {
     (void)state;
@@ -309,6 +342,7 @@ int main(void)
         cmocka_unit_test(philox_matches_the_published_vectors),
         cmocka_unit_test(random_numbers_have_their_distribution),
         cmocka_unit_test(permutations_are_permutations),
+        cmocka_unit_test(two_hashes_side_by_side_are_those_of_each),
         cmocka_unit_test(many_logarithms_are_those_of_each),
         cmocka_unit_test(fixed_logarithm_is_within_two_ulp),
     };
