@@ -71,6 +71,7 @@ void ws_isa_reexec(ws_isa isa, char **argv)
     if (set && strcmp(set, blas_cores[isa]) == 0)
         return;
     setenv("OPENBLAS_CORETYPE", blas_cores[isa], 1);
+    setenv("OPENBLAS_NUM_THREADS", "1", 1); /* more are never used, and spin for a while where they are started */
     execv("/proc/self/exe", argv); /* when this fails, OpenBLAS's own choice stays; doctor and records show it */
 #else
     (void)argv;
