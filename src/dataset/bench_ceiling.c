@@ -15,14 +15,29 @@ typedef struct bare_flow {
     int64_t newest_ns;
 } bare_flow;
 
+typedef struct bare_moments {
+    uint64_t count, sum, squares, least, most;
+} bare_moments;
+
+/* Beside the flow of the same number. */
+typedef struct bare_features {
+    bare_moments length[3], gap[3]; /* of the flow, of either direction */
+    int64_t newest_ns[2];
+    uint32_t flags[2][8];
+    uint16_t first_window[2];
+} bare_features;
+
 typedef struct bare_packet {
     uint64_t key[5], hash;
     int64_t time_ns;
     uint32_t length;
+    uint16_t window;
+    uint8_t flags, way;
 } bare_packet;
 
 typedef struct bare_table {
     bare_flow *flows;
+    bare_features *features; /* NULL without */
     size_t mask;
 } bare_table;
 
@@ -44,10 +59,18 @@ static void set_key(bare_packet *packet, const uint8_t *addresses, size_t bytes,
     memcpy(key + 34, ports + (low ? 2 : 0), 2);
     key[36] = (uint8_t)protocol;
     memcpy(packet->key, key, sizeof key);
+    packet->way = !low;
     uint64_t hash = 0;
     for (int i = 0; i < 5; i++)
         hash = (hash ^ packet->key[i]) * 0x9fb21c651e98df25u + (hash >> 31);
     packet->hash = hash ^ hash >> 29;
+}
+
+static void set_flags(bare_packet *packet, const uint8_t *transport, const uint8_t *end, unsigned protocol)
+{
+    const bool tcp = protocol == 6 && transport + 16 <= end;
+    packet->flags = tcp ? transport[13] : 0;
+    packet->window = tcp ? (uint16_t)big16(transport + 14) : 0;
 }
 
 static bool parse(const uint8_t *frame, uint32_t bytes, bare_packet *out)
@@ -63,13 +86,52 @@ static bool parse(const uint8_t *frame, uint32_t bytes, bare_packet *out)
             return false;
         out->length = big16(ip + 2);
         set_key(out, ip + 12, 4, ip + header, ip[9]);
+        set_flags(out, ip + header, frame + bytes, ip[9]);
         return true;
     }
     if (type != 0x86dd || at + 46 > bytes || (ip[6] != 6 && ip[6] != 17))
         return false;
     out->length = 40 + big16(ip + 4);
     set_key(out, ip + 8, 16, ip + 40, ip[6]);
+    set_flags(out, ip + 40, frame + bytes, ip[6]);
     return true;
+}
+
+static void add_moment(bare_moments *moments, uint64_t value)
+{
+    moments->least = moments->count == 0 || value < moments->least ? value : moments->least;
+    moments->most = value > moments->most ? value : moments->most;
+    moments->count++;
+    moments->sum += value;
+    moments->squares += value * value;
+}
+
+/* gap: to the packet before it in the flow, in microseconds. */
+static void add_features(bare_features *features, const bare_packet *packet, bool first, uint64_t gap)
+{
+    const unsigned way = packet->way;
+    const int64_t before = features->newest_ns[way];
+    const bool first_of_way = features->length[1 + way].count == 0;
+    add_moment(&features->length[0], packet->length);
+    add_moment(&features->length[1 + way], packet->length);
+    if (!first)
+        add_moment(&features->gap[0], gap);
+    if (first_of_way)
+        features->first_window[way] = packet->window;
+    else
+        add_moment(&features->gap[1 + way], packet->time_ns > before ? (uint64_t)(packet->time_ns - before) / 1000 : 0);
+    features->newest_ns[way] = first_of_way || packet->time_ns > before ? packet->time_ns : before;
+    for (int f = 0; f < 8; f++)
+        features->flags[way][f] += packet->flags >> f & 1;
+}
+
+static void fetch(const bare_table *table, const bare_packet *packet)
+{
+    const size_t i = packet->hash & table->mask;
+    __builtin_prefetch(&table->flows[i], 1);
+    if (table->features != NULL)
+        for (size_t line = 0; line < sizeof(bare_features); line += 64)
+            __builtin_prefetch((const char *)&table->features[i] + line, 1);
 }
 
 static void count(bare_table *table, const bare_packet *packet, bench_ceiling *out)
@@ -83,7 +145,9 @@ static void count(bare_table *table, const bare_packet *packet, bench_ceiling *o
         flow->newest_ns = packet->time_ns;
         out->flows++;
     }
-    uint64_t gap = packet->time_ns > flow->newest_ns ? (uint64_t)(packet->time_ns - flow->newest_ns) / 1000 : 0;
+    const uint64_t gap = packet->time_ns > flow->newest_ns ? (uint64_t)(packet->time_ns - flow->newest_ns) / 1000 : 0;
+    if (table->features != NULL)
+        add_features(&table->features[i], packet, flow->packets == 0, gap);
     flow->packets++;
     flow->bytes += packet->length;
     flow->squares += (uint64_t)packet->length * packet->length;
@@ -106,7 +170,7 @@ static void walk(const uint8_t *file, size_t bytes, bool nanoseconds, bare_table
         out->records++;
         if (header[2] >= 34 && parse(file + at + 16, header[2], &batch[held])) {
             batch[held].time_ns = (int64_t)header[0] * 1000000000 + (int64_t)header[1] * (nanoseconds ? 1 : 1000);
-            __builtin_prefetch(&table->flows[batch[held].hash & table->mask], 1);
+            fetch(table, &batch[held]);
             held++;
         }
         at += 16 + header[2];
@@ -130,7 +194,35 @@ static ws_err check(const uint8_t *file, size_t bytes, const char *path, bool *n
     return WS_OK;
 }
 
-ws_err bench_ceiling_run(const char *path, bench_ceiling *out)
+/* Zeroed; by pages of 2 MB where the system has them. */
+static ws_err map_memory(size_t bytes, void *out)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    WS_CHECK(memory != MAP_FAILED, MEMORY, "no memory for the ceiling's table");
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    memcpy(out, &memory, sizeof memory);
+    return WS_OK;
+}
+
+static ws_err run(const uint8_t *file, size_t bytes, const char *path, bool with_features, bench_ceiling *out)
+{
+    bool nanoseconds;
+    bare_table table = {.mask = 1023};
+    WS_TRY(check(file, bytes, path, &nanoseconds));
+    while (table.mask < bytes / 1000)
+        table.mask = table.mask * 2 + 1;
+    const size_t slots = table.mask + 1;
+    WS_TRY(map_memory(slots * sizeof *table.flows, &table.flows));
+    ws_err error = with_features ? map_memory(slots * sizeof *table.features, &table.features) : WS_OK;
+    if (error == WS_OK)
+        walk(file, bytes, nanoseconds, &table, out);
+    if (table.features != NULL)
+        munmap(table.features, slots * sizeof *table.features);
+    munmap(table.flows, slots * sizeof *table.flows);
+    return error;
+}
+
+ws_err bench_ceiling_run(const char *path, bool with_features, bench_ceiling *out)
 {
     memset(out, 0, sizeof *out);
     const double start = ws_clock_seconds();
@@ -142,24 +234,8 @@ ws_err bench_ceiling_run(const char *path, bench_ceiling *out)
         file = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, descriptor, 0);
     close(descriptor);
     WS_CHECK(file != MAP_FAILED, IO, "cannot map %s", path);
-    const size_t bytes = (size_t)about.st_size;
-    bool nanoseconds;
-    bare_table table = {.mask = 1023};
-    while (table.mask < bytes / 1000)
-        table.mask = table.mask * 2 + 1;
-    ws_err error = check(file, bytes, path, &nanoseconds);
-    size_t table_bytes = (table.mask + 1) * sizeof *table.flows;
-    if (error == WS_OK) {
-        table.flows = mmap(NULL, table_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (table.flows == MAP_FAILED)
-            error = WS_ERROR(MEMORY, "no memory for the ceiling's table");
-    }
-    if (error == WS_OK) {
-        (void)madvise(table.flows, table_bytes, MADV_HUGEPAGE);
-        walk(file, bytes, nanoseconds, &table, out);
-        munmap(table.flows, table_bytes);
-    }
-    munmap(file, bytes);
+    ws_err error = run(file, (size_t)about.st_size, path, with_features, out);
+    munmap(file, (size_t)about.st_size);
     out->seconds = ws_clock_seconds() - start;
     return error;
 }

@@ -88,8 +88,11 @@ typedef struct bench {
     const char *capture;
     char store[512];
     uint64_t bytes;
-    bench_ceiling ceiling;
-    measured one, core, many; /* core: one rank with all its threads on one core; seconds 0: it may not be bound */
+    bench_ceiling bare, with_features;
+    double hash_seconds; /* of the file's SHA-256, on one core */
+    /* tree: one rank, the input's hash as a tree; core: one rank with all its threads on one core; seconds 0: it may not be
+     * bound */
+    measured one, tree, core, many;
 } bench;
 
 static ws_err slowest_all(const ws_comm *comm, double *seconds)
@@ -100,13 +103,14 @@ static ws_err slowest_all(const ws_comm *comm, double *seconds)
     return WS_OK;
 }
 
-static ws_err extract_once_all(const bench *b, const ws_comm *comm, measured *out)
+static ws_err extract_once_all(const bench *b, const ws_comm *comm, bool tree, measured *out)
 {
     const ws_extract_options options = {.dataset = "generic",
                                         .inputs = {(const char *const *)&b->capture, 1},
                                         .output = b->store,
                                         .packets = 128,
-                                        .endpoints = "drop"};
+                                        .endpoints = "drop",
+                                        .input_hash_tree = tree};
     WS_TRY(ws_barrier_all(comm));
     const double cpu = ws_cpu_seconds(), start = ws_clock_seconds();
     ws_extract_report report;
@@ -139,29 +143,48 @@ static ws_err extract_on_one_core(bench *b)
     CPU_SET((size_t)sched_getcpu(), &one);
     if (sched_getaffinity(0, sizeof before, &before) != 0 || sched_setaffinity(0, sizeof one, &one) != 0)
         return WS_OK;
-    ws_err error = extract_once_all(b, &b->alone, &b->core);
+    ws_err error = extract_once_all(b, &b->alone, false, &b->core);
     if (sched_setaffinity(0, sizeof before, &before) != 0 && error == WS_OK)
         error = WS_ERROR(INTERNAL, "the process stays bound to one core: %s", strerror(errno));
     return error;
 }
 
+static ws_err ceiling_once(const char *capture, bool with_features, bench_ceiling *out)
+{
+    bench_ceiling ceiling;
+    WS_TRY(bench_ceiling_run(capture, with_features, &ceiling));
+    if (out->seconds == 0 || ceiling.seconds < out->seconds)
+        *out = ceiling;
+    return WS_OK;
+}
+
+static ws_err hash_once(const char *capture, double *least)
+{
+    ws_digest digest;
+    const double start = ws_clock_seconds();
+    WS_TRY(ws_sha256_file(capture, &digest));
+    const double seconds = ws_clock_seconds() - start;
+    *least = *least == 0 || seconds < *least ? seconds : *least;
+    return WS_OK;
+}
+
+static ws_err measure_alone(bench *b, uint8_t *memory)
+{
+    WS_TRY(ceiling_once(b->capture, false, &b->bare));
+    WS_TRY(ceiling_once(b->capture, true, &b->with_features));
+    WS_TRY(hash_once(b->capture, &b->hash_seconds));
+    WS_TRY(copy_once_all(&b->alone, memory, &b->one));
+    WS_TRY(extract_once_all(b, &b->alone, false, &b->one));
+    if (b->all.size == 1)
+        WS_TRY(extract_once_all(b, &b->alone, true, &b->tree));
+    WS_TRY(extract_on_one_core(b));
+    return WS_OK;
+}
+
 /* One rank works, the others wait for it. */
 static ws_err measure_alone_all(bench *b, uint8_t *memory)
 {
-    ws_err local = WS_OK;
-    if (b->all.rank == 0) {
-        bench_ceiling ceiling;
-        local = bench_ceiling_run(b->capture, &ceiling);
-        if (local == WS_OK && (b->ceiling.seconds == 0 || ceiling.seconds < b->ceiling.seconds))
-            b->ceiling = ceiling;
-        if (local == WS_OK)
-            local = copy_once_all(&b->alone, memory, &b->one);
-        if (local == WS_OK)
-            local = extract_once_all(b, &b->alone, &b->one);
-        if (local == WS_OK)
-            local = extract_on_one_core(b);
-    }
-    WS_AGREE(&b->all, local);
+    WS_AGREE(&b->all, b->all.rank == 0 ? measure_alone(b, memory) : WS_OK);
     return WS_OK;
 }
 
@@ -175,7 +198,7 @@ static ws_err measure_all(bench *b)
         if (error == WS_OK && b->all.size > 1)
             error = copy_once_all(&b->all, memory, &b->many);
         if (error == WS_OK && b->all.size > 1)
-            error = extract_once_all(b, &b->all, &b->many);
+            error = extract_once_all(b, &b->all, false, &b->many);
     }
     free(memory);
     return error;
@@ -239,14 +262,24 @@ static void show_model(const bench *b)
 static void show(const bench *b, const char *title)
 {
     const double records = (double)b->one.report.records, gigabytes = (double)b->bytes / 1e9;
-    const double ceiling = (double)b->ceiling.records / b->ceiling.seconds / 1e6;
+    const double ceiling = (double)b->bare.records / b->bare.seconds / 1e6;
+    const double features = (double)b->with_features.records / b->with_features.seconds / 1e6;
+    const double hash = gigabytes / b->hash_seconds;
     const double one = records / b->one.seconds / 1e6;
     char name[96];
     snprintf(name, sizeof name, "%s", title);
     ws_bench_line(b->report, name, gigabytes, "GB", 0, NULL);
     ws_bench_line(b->report, "ceiling: map, parse, hash", ceiling, "M records/s", 0, NULL);
+    ws_bench_line(b->report, "ceiling: map, parse, hash, features", features, "M records/s", ceiling,
+                  "the ceiling without features");
+    ws_bench_line(b->report, "the capture's SHA-256 alone", hash, "GB/s", 0, NULL);
     ws_bench_line(b->report, "capture to store, 1 rank", one, "M records/s", ceiling, "the ceiling");
-    ws_bench_line(b->report, "capture to store, 1 rank, bytes", gigabytes / b->one.seconds, "GB/s", 0, NULL);
+    ws_bench_line(b->report, "capture to store, 1 rank, beside features", one, "M records/s", features,
+                  "the ceiling with features");
+    ws_bench_line(b->report, "capture to store, 1 rank, bytes", gigabytes / b->one.seconds, "GB/s", hash,
+                  "SHA-256 alone");
+    ws_bench_line(b->report, "capture to store, 1 rank, input hash as a tree", records / b->tree.seconds / 1e6,
+                  "M records/s", features, "the ceiling with features");
     ws_bench_line(b->report, "processor time, all threads", b->one.cpu_seconds / records * 1e9, "ns/record", 0, NULL);
     show_phases(b, &b->one, "1 rank");
     if (b->core.seconds > 0)
@@ -306,8 +339,9 @@ static ws_err bench_samples_all(bench *b, const char *folder)
         }
         WS_AGREE(&b->all, local);
         b->capture = path;
-        b->one = b->core = b->many = (measured){0};
-        b->ceiling = (bench_ceiling){0};
+        b->one = b->tree = b->core = b->many = (measured){0};
+        b->bare = b->with_features = (bench_ceiling){0};
+        b->hash_seconds = 0;
         WS_TRY(bench_file_all(b, samples[i].name));
     }
     return WS_OK;

@@ -1,5 +1,6 @@
 /* Benchmark of the way from file to flows on one core: walk, decoding and flow table over a capture of small packets made
- * here, against the speed at which this core reads memory and the file. A part of `wiresweep bench extract`. */
+ * here, against the speed at which this core reads memory and the file; and what memory a live flow takes. A part of
+ * `wiresweep bench extract`. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,7 +17,9 @@ enum {
     TOGETHER = 1024, /* packets given to the table at once */
     ROUNDS = 5,
     MEMORY_BYTES = 1 << 28,
-    PAGE = 1 << 22, /* a read */
+    PAGE = 1 << 22,             /* a read */
+    LIVE_FLOWS = (1 << 18) + 1, /* the index has just been doubled: the worst case */
+    LIVE_FLOW_BYTES = 400,      /* allowed */
 };
 
 static void put16(uint8_t *at, unsigned value)
@@ -186,6 +189,39 @@ static ws_err measure(const ws_capture *capture, uint64_t *memory, ws_bench_repo
     return WS_OK;
 }
 
+static ws_err add_live_flows(ws_flow_table *table)
+{
+    ws_packet *packets = NULL;
+    ws_err error = WS_NEW_ARRAY(packets, TOGETHER);
+    for (uint32_t i = 0; error == WS_OK && i < LIVE_FLOWS; i += TOGETHER) {
+        const uint32_t count = LIVE_FLOWS - i < TOGETHER ? LIVE_FLOWS - i : TOGETHER;
+        for (uint32_t k = 0; k < count; k++) {
+            const uint32_t number = i + k;
+            packets[k] = (ws_packet){.ordinal = number, .ip_length = 40, .header_length = 40, .protocol = 6};
+            memcpy(packets[k].source + 12, &number, sizeof number);
+        }
+        error = ws_flow_table_add(table, packets, count);
+    }
+    free(packets);
+    return error;
+}
+
+/* What the table takes for a flow whose packets are not stored, however many packets it has. */
+static ws_err measure_live_flow(ws_bench_report *report)
+{
+    ws_flow_rules rules = ws_flow_rules_default;
+    rules.max_packets = 0;
+    ws_flow_table *table = NULL;
+    WS_TRY(ws_flow_table_create(&table, &rules));
+    ws_err error = add_live_flows(table);
+    const double bytes = (double)ws_flow_table_bytes(table) / (double)LIVE_FLOWS;
+    ws_flow_table_destroy(&table);
+    WS_TRY(error);
+    ws_bench_line(report, "memory of a live flow without its packets", bytes, "bytes", LIVE_FLOW_BYTES,
+                  "what is allowed");
+    return WS_OK;
+}
+
 static ws_err measure_file(const char *path, ws_bench_report *report)
 {
     ws_capture capture;
@@ -214,5 +250,6 @@ ws_err ws_bench_flow(ws_bench_report *report)
         error = measure_file(path, report);
     unlink(path);
     WS_TRY(error);
+    WS_TRY(measure_live_flow(report));
     return WS_OK;
 }
