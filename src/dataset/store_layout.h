@@ -4,6 +4,12 @@
  * Chunks hold 4,096 flows or 32,768 packets (32 to 320 KiB a column): small enough that a store of a few flows stays a
  * few MiB of holes, large enough that 10^8 flows are 24,000 chunks a column. Chunks are not the hash's blocks and do
  * not enter it.
+ *
+ * Nothing is compressed. Of a store of 400 captures of real traffic (51,440 flows, 13.3 MB) shuffle and deflate at level 1
+ * leave 1.9 MB for 58 ms of one core beyond a copy; deflate alone 2.2 MB (68 ms), shuffle and level 4 1.8 MB (121 ms), szip
+ * 6.1 MB (86 ms); reading and hashing all of it takes 93 ms as it is and 104 ms after shuffle and level 1. While rows are
+ * written that would be two thirds of what an extraction takes in all for records without payload (4.4 ns a byte, 40 bytes a
+ * record). So h5repack compresses a finished store where that is wanted, and its content hash stays.
  */
 #ifndef WS_DATASET_STORE_LAYOUT_H
 #define WS_DATASET_STORE_LAYOUT_H

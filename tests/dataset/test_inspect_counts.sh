@@ -27,6 +27,12 @@ done
 while read -r count name; do
     grep -Eq "^    $name .* $count flows\$" text1 || fail "inspect does not tell $count flows of $name: $(cat text1)"
 done < <(tail -n +2 rows.csv | cut -d, -f2 | sort | uniq -c)
+# compressed by HDF5's own tool: smaller, the same content
+if command -v h5repack >/dev/null; then
+    h5repack -m 1024 -f SHUF -f GZIP=1 both1.h5 packed.h5 || fail "h5repack cannot read it"
+    [ "$(stat -c %s packed.h5)" -lt "$(($(stat -c %s both1.h5) / 2))" ] || fail "not half as large: $(ls -l packed.h5 both1.h5)"
+    [ "$("$WIRESWEEP" inspect --hash packed.h5)" = "$("$WIRESWEEP" inspect --hash both3.h5)" ] || fail "another content hash"
+fi
 # what this shell and its ended children have read so far
 bytes_read() { awk '/^rchar/ { print $2 }' /proc/$$/io; }
 [ -n "$(bytes_read)" ] || { echo "skipped the bytes read: the system does not tell them"; exit 0; }
