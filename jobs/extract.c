@@ -13,6 +13,7 @@ typedef struct extract_job {
     ws_string_list set, protocols, features;
     int64_t packets;
     int endpoints, on_error;
+    bool resume;
 } extract_job;
 
 static const ws_option fields[] = {
@@ -35,6 +36,8 @@ static const ws_option fields[] = {
     WS_OPTION_STRING(extract_job, memory, NULL,
                      "bytes a rank may take, e.g. 4G: live flows beyond it go through files beside the store"),
     WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that cannot be read"),
+    WS_OPTION_BOOL(extract_job, resume, false,
+                   "go on with an extraction that was stopped or killed, on any number of ranks"),
     WS_OPTION_REQUIRED_PATH(extract_job, output, "-o STORE.h5: the store"),
     WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(extract_job), fields, "extraction"};
@@ -44,6 +47,8 @@ typedef struct extract_settings {
     double idle_timeout, active_timeout, window;
     int64_t round_bytes, reservoir, reservoir_seed;
     int bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
+    double checkpoint;
+    int64_t checkpoint_bytes;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -76,6 +81,9 @@ static const ws_option setting_fields[] = {
     WS_OPTION_ENUM(
         extract_settings, input_hash, "file", "file|tree",
         "provenance: SHA-256 of an input, or of the SHA-256 of its 16 MiB blocks, which ranks take together"),
+    WS_OPTION_DOUBLE(extract_settings, checkpoint, 300, 0, 1e6,
+                     "seconds between the states that --resume can go on from; 0: only at a signal; changes no result"),
+    WS_OPTION_INT(extract_settings, checkpoint_bytes, 0, 0, 1e15, "the same in bytes of input; 0: no such bound"),
     WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
                   "input read by all ranks before they exchange; 0: 4 MiB a rank; changes no result"),
     WS_OPTION_END};
@@ -260,6 +268,9 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .input_hash_tree = settings.input_hash == 1,
                                         .label_rules = settings.has_rules ? job->config : NULL,
                                         .config = job->config,
+                                        .resume = job->resume,
+                                        .checkpoint_seconds = settings.checkpoint,
+                                        .checkpoint_bytes = settings.checkpoint_bytes,
                                         .skip_not_finite = settings.non_finite == 1};
     ws_extract_report report;
     ws_err error = ws_extract_all(world, &options, &report);

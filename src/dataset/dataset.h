@@ -73,7 +73,7 @@ typedef struct ws_extract_options {
     const char *dataset;                 /* a name of datasets.def */
     const char *labels;                  /* file or directory, meaning depends on the data set */
     ws_string_list inputs;               /* as given; expanded and sorted by ws_extract_all */
-    const char *output;                  /* STORE.h5; written as STORE.h5.partial, renamed when complete */
+    const char *output;                  /* STORE.h5; written in the folder STORE.h5.partial, renamed when complete */
     int64_t packets;                     /* stored per flow */
     double idle_timeout, active_timeout; /* seconds; 0: the data set's */
     int64_t round_bytes;                 /* input parsed by all ranks together before they exchange; 0: 4 MiB a rank */
@@ -97,7 +97,10 @@ typedef struct ws_extract_options {
     ws_string_list features; /* tables of features.def that are stored beside flow20 */
     const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
     const char *config;      /* JSON file whose "table" object describes flow tables; NULL: none */
-    bool skip_not_finite;    /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
+    bool resume;               /* goes on with what is in OUTPUT.partial; from the beginning where nothing is */
+    double checkpoint_seconds; /* between states that a later run can go on from; 0: none but at a signal */
+    int64_t checkpoint_bytes;  /* the same in bytes of input */
+    bool skip_not_finite;      /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
 } ws_extract_options;
 
 enum { WS_INPUT_HASH_BLOCK = 16 << 20 };
@@ -138,7 +141,7 @@ typedef struct ws_extract_report {
     uint64_t peak_live_flows;   /* of this rank */
     char content_hash[65];
 } ws_extract_report;
-/* Collective. WS_E_PARTIAL when --on-error skip left inputs out (the store is written). */
+/* Collective. WS_E_INTERRUPTED when told to stop: what was done is kept, see extract_checkpoint.h. WS_E_PARTIAL when --on-error skip left inputs out (the store is written). */
 WS_MUST ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *options, ws_extract_report *report);
 
 /* `wiresweep bench extract`: appends a table, or a JSON array (core/bench.h). capture NULL: makes two of its own, headers

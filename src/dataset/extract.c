@@ -3,6 +3,7 @@
  * Memory is bounded by one round of input, the live flows, and the rows that wait to be written; with a bound on memory, the
  * latter two by that: what does not fit goes through files.
  */
+#include "dataset/extract_checkpoint.h"
 #include "dataset/label_rules.h"
 #include "dataset/table.h"
 
@@ -179,11 +180,14 @@ static ws_err prepare_all(extraction *x)
 static ws_err prepare_captures_all(extraction *x)
 {
     WS_AGREE(x->comm, open_labels(x));
+    WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,
                                        .inputs = &x->names,
                                        .endpoints = x->options->endpoints,
-                                       .key_file = x->options->key_file};
+                                       .key_file = x->options->key_file,
+                                       .folder = x->checkpoint->folder,
+                                       .segment = x->checkpoint->last};
     options.bytes = x->slot_size > 0 ? &x->rules.bytes : NULL;
     const ws_feature_table *tables[WS_FEATURE_TABLES_MAX];
     for (size_t t = 0; t < x->feature_count; t++)
@@ -194,18 +198,8 @@ static ws_err prepare_captures_all(extraction *x)
     options.levels = ws_labels_levels(x->labels, &options.level_count);
     options.tells_attempts = ws_labels_tell_attempts(x->labels);
     WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));
+    WS_TRY(extract_checkpoint_restore_all(x));
     return WS_OK;
-}
-
-static ws_err check_stop_all(const ws_comm *comm, const char *output)
-{
-    bool stop;
-    WS_TRY(ws_any_all(comm, ws_stop_requested(), &stop));
-    if (!stop)
-        return WS_OK;
-    ws_err error = WS_ERROR(INTERRUPTED, "extraction was stopped; nothing is left of %s", output);
-    WS_HINT("run the same command again: it starts from the beginning");
-    return error;
 }
 
 uint64_t extract_round_bytes(const extraction *x)
@@ -221,7 +215,7 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
     const uint64_t step = extract_round_bytes(x);
     x->content_limit = step * ROUND_CONTENT;
     while (x->round_begin < x->total_bytes) {
-        WS_TRY(check_stop_all(x->comm, x->options->output));
+        WS_TRY(extract_checkpoint_pause_all(x));
         x->round_end = step < x->total_bytes - x->round_begin ? x->round_begin + step : x->total_bytes;
         extract_enter(x, WS_EXTRACT_PHASE_read);
         WS_TRY(extract_round_read_all(x));
@@ -235,6 +229,7 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
         x->round_begin = x->round_end;
         ws_progress_update(progress, (double)x->round_end / 1e6, NULL);
     }
+    WS_TRY(extract_checkpoint_pause_all(x));
     if (x->reservoir != NULL)
         WS_TRY(extract_reservoir_drain_all(x));
     WS_TRY(extract_rows_write_all(x, true));
@@ -257,7 +252,6 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
     ws_err error = rounds_all(x, progress);
     ws_progress_finish(&progress);
     WS_TRY(error);
-    WS_TRY(check_stop_all(x->comm, x->options->output));
     extract_enter(x, WS_EXTRACT_PHASE_finish);
     WS_TRY(extract_finish_all(x, report));
     extract_enter(x, WS_EXTRACT_PHASE_finish);
@@ -272,7 +266,7 @@ static ws_err run_all(extraction *x, ws_extract_report *report)
     return WS_OK;
 }
 
-static void extraction_destroy(extraction *x)
+static void extraction_destroy(extraction *x, ws_err outcome)
 {
     extract_hasher_destroy(&x->hasher); /* first: it reads the inputs */
     for (size_t i = 0; i < x->input_count; i++) {
@@ -282,6 +276,7 @@ static void extraction_destroy(extraction *x)
     free(x->round_blocks);
     free(x->met);
     ws_store_writer_destroy(&x->writer);
+    extract_folder_close(x, outcome);
     ws_labels_destroy(&x->labels);
     ws_label_rules_destroy(&x->label_rules);
     ws_flow_table_destroy(&x->table);
@@ -315,7 +310,7 @@ ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *options, ws
                          x.skipped_count, x.skipped_count + x.input_count, x.skipped[0].reason);
         WS_HINT("wiresweep inspect --json %s lists them under counters.inputs_skipped", options->output);
     }
-    extraction_destroy(&x);
+    extraction_destroy(&x, error);
     report->seconds = ws_clock_seconds() - start;
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
 }

@@ -11,6 +11,7 @@
  *   extract_spill.c    live flows that do not fit the memory, through files
  *   extract_file.c     such files
  *   extract_account.c  counters, the conservation check, the summary
+ *   extract_checkpoint.h  the folder NAME.partial, states from which an interrupted run goes on, and their files
  *
  * The result depends on the inputs only. Everything decided here about who does what (stripes, readers, owners,
  * batches) is decided from values that are the same on every rank, and changes no row.
@@ -111,6 +112,7 @@ typedef struct piece_block {
 typedef struct extract_hasher extract_hasher;
 typedef struct extract_reservoir extract_reservoir;
 typedef struct extract_spill extract_spill;
+typedef struct extract_checkpoint extract_checkpoint;
 
 typedef struct extraction {
     const ws_comm *comm;
@@ -159,6 +161,11 @@ typedef struct extraction {
     uint64_t first_base;            /* where first_input lies in the concatenation */
 
     /* the run */
+    extract_checkpoint *checkpoint; /* NULL before the folder was taken */
+    struct ws_table_run *table_run; /* NULL: captures */
+    struct {
+        uint64_t negative_gaps, ended[5];
+    } earlier; /* counted by the flow tables of the runs that this one goes on from; on the first rank */
     extract_hasher *hasher;
     ws_flow_table *table;
     ws_label_rules *label_rules; /* until `labels` takes them over */
@@ -208,7 +215,12 @@ WS_MUST ws_err extract_state_keep(extraction *x, size_t piece);               /*
 WS_MUST ws_err extract_state_share_all(extraction *x, const uint8_t *walked); /* walked[piece]: in this pass */
 WS_MUST ws_err extract_state_settle(extraction *x);
 
-/* extract_route.c: the round's packets through the flow tables to rows. */
+/* extract_route.c: the rank that owns the flows of a key. */
+static inline int extract_owner(const ws_comm *comm, const ws_flow_key *key)
+{
+    return (int)(ws_flow_key_hash(key) % (uint64_t)comm->size);
+}
+/* The round's packets through the flow tables to rows. */
 WS_MUST ws_err extract_round_route_all(extraction *x);
 
 /* extract_spill.c: packets of the current input to the flow table, and its closing points; with files behind the table where
@@ -224,6 +236,8 @@ size_t extract_row_room(const extraction *x);
 WS_MUST ws_err extract_reservoir_create(extract_reservoir **out, const ws_extract_options *options);
 void extract_reservoir_destroy(extract_reservoir **reservoir);
 WS_MUST ws_err extract_reservoir_offer(extract_reservoir *reservoir, const ws_flow *flow);
+/* All that it keeps now, in no order; offered again, also to several ranks' reservoirs, they are the same reservoir. */
+WS_MUST ws_err extract_reservoir_copy(const extract_reservoir *reservoir, ws_flow_sink sink, void *context);
 /* What it kept goes to x->rows, and it is gone. */
 WS_MUST ws_err extract_reservoir_drain_all(extraction *x);
 
@@ -234,7 +248,9 @@ void extract_rows_destroy(extract_rows *rows);
 /* Writes what waits, when it is enough on all ranks together or `all`. */
 WS_MUST ws_err extract_rows_write_all(extraction *x, bool all);
 
-/* extract_account.c: sums over ranks, checks conservation, finishes the store and fills the report. */
+/* extract_account.c: the options that determine rows, for provenance and for runs that go on; JSON appended to out. */
+WS_MUST ws_err extract_options_json(const extraction *x, ws_text *out);
+/* Sums over ranks, checks conservation, finishes the store and fills the report. */
 WS_MUST ws_err extract_finish_all(extraction *x, ws_extract_report *report);
 
 #endif

@@ -168,7 +168,7 @@ static ws_err counters_json_all(const extraction *x, const table_totals *totals,
     return error;
 }
 
-static ws_err options_json(const extraction *x, ws_text *out)
+ws_err extract_options_json(const extraction *x, ws_text *out)
 {
     const ws_extract_options *o = x->options;
     cJSON *root = cJSON_CreateObject();
@@ -265,7 +265,9 @@ ws_err extract_finish_all(extraction *x, ws_extract_report *report)
     WS_TRY(gather_damage_all(x));
     const ws_flow_counters *mine = ws_flow_table_counters(x->table);
     table_totals totals = {.negative_gaps = mine->negative_gaps, .rows = x->rows_written};
-    memcpy(totals.ended, mine->ended, sizeof totals.ended);
+    totals.negative_gaps += x->earlier.negative_gaps;
+    for (int e = 0; e < 5; e++)
+        totals.ended[e] = mine->ended[e] + x->earlier.ended[e];
     WS_TRY(ws_sum_u64_all(x->comm, (uint64_t *)&totals, sizeof totals / sizeof(uint64_t)));
     uint64_t labelled = x->labelled;
     WS_TRY(ws_sum_u64_all(x->comm, &labelled, 1));
@@ -275,7 +277,7 @@ ws_err extract_finish_all(extraction *x, ws_extract_report *report)
     ws_label_counters labels;
     ws_err error = counters_json_all(x, &totals, &labels, &counters);
     if (error == WS_OK)
-        error = options_json(x, &options);
+        error = extract_options_json(x, &options);
     error = ws_agree_all(x->comm, error);
     if (error == WS_OK)
         error = write_provenance_all(x, ws_text_string(&options), ws_text_string(&counters), report->content_hash);

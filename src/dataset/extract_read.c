@@ -319,6 +319,8 @@ static void end_round_early(extraction *x)
         x->round_end = base + piece->position;
         x->last_input = input;
         x->piece_count = k + 1;
+        if (x->comm->size == 1) /* then packets lie piece by piece, and all that lie there are taken */
+            x->packet_count = piece->first_packet + piece->packet_count;
     }
 }
 

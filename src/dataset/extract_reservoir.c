@@ -121,6 +121,14 @@ ws_err extract_reservoir_offer(extract_reservoir *reservoir, const ws_flow *flow
     return WS_OK;
 }
 
+ws_err extract_reservoir_copy(const extract_reservoir *reservoir, ws_flow_sink sink, void *context)
+{
+    for (int s = 0; s < reservoir->strata_count; s++)
+        for (size_t i = 0; i < reservoir->strata[s].count; i++)
+            WS_TRY(sink(context, reservoir->strata[s].heap[i].flow));
+    return WS_OK;
+}
+
 /* ---------------------------------------------------------------- the end */
 /* bounds[strata]: the smallest priority up to which there are `limit` flows over all ranks, or the largest there is. */
 static ws_err find_bounds_all(const ws_comm *comm, const extract_reservoir *reservoir, uint64_t *bounds)

@@ -23,7 +23,7 @@ static void choose_owners(extraction *x, size_t *counts)
             ws_flow_key key;
             bool source_is_low;
             ws_flow_key_of(&x->packets[i], &key, &source_is_low);
-            x->owners[i] = (uint32_t)(ws_flow_key_hash(&key) % (uint64_t)x->comm->size);
+            x->owners[i] = (uint32_t)extract_owner(x->comm, &key);
             counts[x->owners[i]]++;
         }
     }

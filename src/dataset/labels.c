@@ -467,3 +467,38 @@ ws_err ws_labels_report_all(const ws_comm *comm, const ws_label_source *source, 
     WS_TRY(error);
     return WS_OK;
 }
+
+static size_t count_words(const ws_label_source *source)
+{
+    const size_t rules = source->rules == NULL
+                             ? 0
+                             : (source->rules->rule_count + 1) * sizeof *source->rules->counters / sizeof(uint64_t);
+    return 2 * source->input_count + rules;
+}
+
+ws_err ws_labels_counters_get(const ws_label_source *source, uint64_t **out, size_t *count)
+{
+    *count = count_words(source);
+    WS_TRY(WS_NEW_ARRAY(*out, *count));
+    for (size_t i = 0; i < source->input_count; i++) {
+        (*out)[2 * i] = source->by_input[i].flows;
+        (*out)[2 * i + 1] = source->by_input[i].matched;
+    }
+    const size_t rules = *count - 2 * source->input_count;
+    if (rules > 0)
+        memcpy(*out + 2 * source->input_count, source->rules->counters, rules * sizeof **out);
+    return WS_OK;
+}
+
+ws_err ws_labels_counters_set(ws_label_source *source, const uint64_t *words, size_t count)
+{
+    WS_CHECK(count == count_words(source), INTERNAL, "%zu counters of labels, not %zu", count, count_words(source));
+    for (size_t i = 0; i < source->input_count; i++) {
+        source->by_input[i].flows = words[2 * i];
+        source->by_input[i].matched = words[2 * i + 1];
+    }
+    const size_t rules = count - 2 * source->input_count;
+    if (rules > 0)
+        memcpy(source->rules->counters, words + 2 * source->input_count, rules * sizeof *words);
+    return WS_OK;
+}

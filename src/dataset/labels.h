@@ -43,6 +43,11 @@ typedef struct ws_label_counters {
 WS_MUST ws_err ws_labels_report_all(const ws_comm *comm, const ws_label_source *source, ws_label_counters *total,
                                     ws_text *out);
 
+/* What this rank has counted so far, as numbers to be summed over ranks (*out malloc'ed), and the same put back on one rank
+ * of a run that goes on. */
+WS_MUST ws_err ws_labels_counters_get(const ws_label_source *source, uint64_t **out, size_t *count);
+WS_MUST ws_err ws_labels_counters_set(ws_label_source *source, const uint64_t *words, size_t count);
+
 /* ---------------------------------------------------------------- for adapters */
 /* A row as an adapter hands it in. The capture is named by scope, see ws_label_source_scope. */
 typedef struct ws_label_row {

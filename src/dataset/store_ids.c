@@ -97,9 +97,35 @@ static ws_err reserve(ws_dense_ids *ids, size_t more)
     return WS_OK;
 }
 
-static int owner_of(const ws_identity *identity, int size)
+int ws_dense_ids_owner(const ws_identity *identity, int size)
 {
     return (int)(identity->high % (uint64_t)size);
+}
+
+ws_err ws_dense_ids_copy(const ws_dense_ids *ids, ws_dense_ids_sink sink, void *context)
+{
+    for (size_t i = 0; i < ids->slot_count; i++)
+        if (ids->slots[i].value != 0)
+            WS_TRY(sink(context, &ids->slots[i].identity, ids->slots[i].value - 1));
+    return WS_OK;
+}
+
+ws_err ws_dense_ids_restore(ws_dense_ids *ids, const ws_identity *identity, uint64_t number)
+{
+    WS_TRY(reserve(ids, 1));
+    *find_slot(ids->slots, ids->slot_count, identity) = (ws_id_slot){*identity, number + 1};
+    ids->used++;
+    return WS_OK;
+}
+
+uint64_t ws_dense_ids_next(const ws_dense_ids *ids)
+{
+    return ids->next;
+}
+
+void ws_dense_ids_continue(ws_dense_ids *ids, uint64_t next)
+{
+    ids->next = next;
 }
 
 /* What one call needs; freed together. Some of it is for rows of all ranks: [first_row, first_row + rows). */
@@ -142,11 +168,11 @@ static ws_err call_prepare(id_call *call, int size, const ws_identity *identitie
     size_t *next;
     WS_TRY(WS_NEW_ARRAY(next, (size_t)size + 1));
     for (uint64_t i = 0; i < count; i++)
-        call->send_counts[owner_of(&identities[i], size)]++;
+        call->send_counts[ws_dense_ids_owner(&identities[i], size)]++;
     for (int r = 0; r < size; r++)
         next[r + 1] = next[r] + call->send_counts[r];
     for (uint64_t i = 0; i < count; i++) {
-        size_t at = next[owner_of(&identities[i], size)]++;
+        size_t at = next[ws_dense_ids_owner(&identities[i], size)]++;
         call->questions[at] = (id_question){identities[i], first_row + i};
         call->place[at] = i;
     }

@@ -131,6 +131,14 @@ bool ws_dense_ids_late(const ws_dense_ids *ids); /* some rows get theirs at the 
 /* store_ids_late.c. Once, after the last row: what `dataset`, a column of total_rows, lacks. */
 WS_MUST ws_err ws_dense_ids_finish_all(const ws_comm *comm, ws_dense_ids *ids, uint64_t total_rows, hid_t dataset,
                                        hid_t collective);
+/* What it remembers, for a run that goes on later, on any number of ranks: the identities that this rank owns; put back on
+ * their owners, with the number of the next one, before the first row. */
+typedef ws_err (*ws_dense_ids_sink)(void *context, const ws_identity *identity, uint64_t number);
+WS_MUST ws_err ws_dense_ids_copy(const ws_dense_ids *ids, ws_dense_ids_sink sink, void *context);
+WS_MUST ws_err ws_dense_ids_restore(ws_dense_ids *ids, const ws_identity *identity, uint64_t number);
+int ws_dense_ids_owner(const ws_identity *identity, int size);
+uint64_t ws_dense_ids_next(const ws_dense_ids *ids); /* the same on every rank */
+void ws_dense_ids_continue(ws_dense_ids *ids, uint64_t next);
 
 /* ---------------------------------------------------------------- store_blocks.c, store_hash.c: the content hash */
 /* The digests of one column's blocks, taken while ranks write it, share by share; values little endian. */
@@ -178,7 +186,21 @@ void ws_known_digests_destroy(ws_known_digests **known, size_t count);
 WS_MUST ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws_known_digests *known,
                                  size_t known_count, char hex[65]);
 
+/* What a writer that goes on later must know of the rows in segments; its own, borrowed. */
+typedef struct ws_store_writer_state {
+    ws_dense_ids *sessions, *hosts;
+    uint64_t *rows; /* in segments; the same on all ranks */
+    bool late;      /* some rows get their numbers at the end: what is known of them is in files without a name */
+} ws_store_writer_state;
+ws_store_writer_state ws_store_writer_remember(ws_store_writer *writer);
+
+/* ---------------------------------------------------------------- store_assemble.c: parts to one store */
+/* Finished parts with the same columns, in order, to `whole`, which has no provenance, hash or final name yet. */
+WS_MUST ws_err ws_store_assemble_all(const ws_comm *comm, const char *const *parts, size_t count, const char *whole,
+                                     uint64_t *rows);
+
 /* ---------------------------------------------------------------- store_provenance.c: the parts one rank writes */
+WS_MUST ws_err ws_store_create_file(const char *partial, hid_t *file);
 WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,
                                          const ws_store_provenance *provenance, uint64_t rows);
@@ -186,6 +208,7 @@ WS_MUST ws_err ws_store_write_counts(const char *partial, const ws_store_summary
                                      const int32_t *const *renumber);
 /* Brings label indices to the order of the final names, and writes the names. */
 WS_MUST ws_err ws_store_renumber(const char *partial, const ws_store_provenance *provenance, size_t level_count);
+WS_MUST ws_err ws_store_bring_to_disk(const char *partial);
 /* Stores the hash, brings the file to the disk and gives it its final name. */
 WS_MUST ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash);
 

@@ -138,7 +138,7 @@ static ws_err write_skeleton(hid_t file, const ws_store_writer_options *options)
 
 /* In the file format of HDF5 1.10 (2016): its headers and chunk indexes carry checksums, so that a damaged file gives an error
  * where the older format can bring the library down, and finding a chunk takes the same time in a store of any size. */
-static ws_err create_file(const char *partial, hid_t *file)
+ws_err ws_store_create_file(const char *partial, hid_t *file)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     WS_H5(access);
@@ -152,7 +152,7 @@ static ws_err create_file(const char *partial, hid_t *file)
 ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options)
 {
     hid_t file;
-    WS_TRY(create_file(partial, &file));
+    WS_TRY(ws_store_create_file(partial, &file));
     ws_err error = write_skeleton(file, options);
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);
@@ -307,6 +307,18 @@ ws_err ws_store_renumber(const char *partial, const ws_store_provenance *provena
     return WS_OK;
 }
 
+ws_err ws_store_bring_to_disk(const char *partial)
+{
+    ws_store_release(partial, false);
+    int descriptor = open(partial, O_RDONLY | O_CLOEXEC);
+    WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
+    int status = fsync(descriptor);
+    int reason = errno;
+    close(descriptor);
+    WS_CHECK(status == 0, IO, "cannot bring %s to the disk: %s", partial, strerror(reason));
+    return WS_OK;
+}
+
 ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash)
 {
     hid_t file;
@@ -315,13 +327,7 @@ ws_err ws_store_seal(const char *partial, const char *path, const char *content_
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);
     WS_TRY(close_error);
-    ws_store_release(partial, false);
-    int descriptor = open(partial, O_RDONLY | O_CLOEXEC);
-    WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
-    int status = fsync(descriptor);
-    int reason = errno;
-    close(descriptor);
-    WS_CHECK(status == 0, IO, "cannot bring %s to the disk: %s", partial, strerror(reason));
+    WS_TRY(ws_store_bring_to_disk(partial));
     WS_TRY(ws_file_rename(partial, path));
     return WS_OK;
 }

@@ -186,7 +186,7 @@ static ws_err reserve_all(ws_store_writer *writer)
 static ws_err number_rows_all(ws_store_writer *writer, const ws_share *share)
 {
     ws_store_row *rows = share->records;
-    const uint64_t begin = share->begin, count = share->count;
+    const uint64_t begin = writer->earlier_rows + share->begin, count = share->count;
     for (uint64_t i = 0; i < count; i++)
         writer->identities[i] = rows[i].session;
     WS_TRY(ws_dense_ids_assign_all(&writer->comm, writer->sessions, writer->identities, begin, count, writer->numbers));

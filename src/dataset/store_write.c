@@ -60,9 +60,10 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
 {
     WS_CHECK(options->level_count <= WS_LABEL_LEVELS_MAX, ARGUMENT, "%zu label levels; at most %d are supported",
              options->level_count, WS_LABEL_LEVELS_MAX);
+    writer->options = *options;
+    writer->segment = options->segment;
     writer->path = ws_format("%s", options->path);
-    writer->partial = ws_format("%s.partial", options->path);
-    WS_CHECK(writer->path != NULL && writer->partial != NULL, MEMORY, "no memory to write %s", options->path);
+    WS_CHECK(writer->path != NULL, MEMORY, "no memory to write %s", options->path);
     writer->inputs = *options->inputs;
     writer->levels = options->levels;
     WS_TRY(ws_store_summary_create(&writer->summary, writer->inputs.count, options->level_count));
@@ -111,7 +112,8 @@ static ws_err open_datasets(ws_store_writer *writer)
     for (size_t c = 0; c < writer->column_count; c++)
         WS_TRY(open_dataset(writer, writer->columns[c].path, writer->columns[c].type, 1));
     for (size_t t = 0; t < writer->table_count; t++) {
-        writer->table_paths[t] = ws_format("/features/%s", writer->tables[t].name);
+        if (writer->table_paths[t] == NULL) /* the first segment */
+            writer->table_paths[t] = ws_format("/features/%s", writer->tables[t].name);
         WS_CHECK(writer->table_paths[t] != NULL, MEMORY, "no memory for the feature table %s", writer->tables[t].name);
         WS_TRY(open_dataset(writer, writer->table_paths[t], WS_STORED_F32, writer->tables[t].columns));
     }
@@ -120,6 +122,31 @@ static ws_err open_datasets(ws_store_writer *writer)
                             writer->byte_view.packets * writer->byte_columns[c].width));
     for (const ws_store_column *column = ws_packet_columns; column->path != NULL; column++)
         WS_TRY(open_dataset(writer, column->path, column->type, 1));
+    return WS_OK;
+}
+
+char *ws_store_segment_path(const char *folder, uint64_t segment)
+{
+    return ws_format("%s/segment-%04llu.h5", folder, (unsigned long long)segment);
+}
+
+/* The file that is written next. */
+static ws_err name_file(ws_store_writer *writer)
+{
+    free(writer->partial);
+    writer->partial = writer->options.folder != NULL ? ws_store_segment_path(writer->options.folder, writer->segment)
+                                                     : ws_format("%s.partial", writer->path);
+    WS_CHECK(writer->partial != NULL, MEMORY, "no memory to write %s", writer->path);
+    return WS_OK;
+}
+
+static ws_err open_file_all(ws_store_writer *writer)
+{
+    const ws_comm *comm = &writer->comm;
+    WS_AGREE(comm, name_file(writer));
+    WS_AGREE(comm, comm->rank == 0 ? ws_store_write_skeleton(writer->partial, &writer->options) : WS_OK);
+    WS_TRY(ws_h5_open_all(comm, writer->partial, true, &writer->file));
+    WS_AGREE(comm, open_datasets(writer));
     return WS_OK;
 }
 
@@ -134,9 +161,7 @@ ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, co
         error = prepare(writer, options);
     }
     WS_AGREE(comm, error);
-    WS_AGREE(comm, comm->rank == 0 ? ws_store_write_skeleton(writer->partial, options) : WS_OK);
-    WS_TRY(ws_h5_open_all(comm, writer->partial, true, &writer->file));
-    WS_AGREE(comm, open_datasets(writer));
+    WS_TRY(open_file_all(writer));
     return WS_OK;
 }
 
@@ -362,14 +387,98 @@ static ws_err write_counts_all(ws_store_writer *writer, const ws_store_provenanc
     return WS_OK;
 }
 
+/* All rows into the file, which is whole then but for provenance, hash and name. */
+static ws_err end_file_all(ws_store_writer *writer, bool alone)
+{
+    WS_TRY(ws_store_write_window_all(writer));
+    if (alone) /* else they count over all segments */
+        WS_TRY(finish_numbers_all(writer, writer->sessions, session_path));
+    if (alone)
+        WS_TRY(finish_numbers_all(writer, writer->hosts, host_path));
+    WS_TRY(ws_store_write_last_start_all(writer));
+    WS_AGREE(&writer->comm, close_file(writer));
+    return WS_OK;
+}
+
+ws_err ws_store_writer_cut_all(ws_store_writer *writer)
+{
+    const ws_comm *comm = &writer->comm;
+    WS_TRY(end_file_all(writer, false));
+    WS_AGREE(comm, comm->rank == 0 ? ws_store_bring_to_disk(writer->partial) : WS_OK);
+    writer->segment++;
+    writer->earlier_rows += writer->total_rows;
+    for (size_t d = 0; d < writer->dataset_total; d++)
+        ws_block_hash_destroy(&writer->blocks[d]);
+    writer->total_rows = writer->total_packets = writer->written_rows = writer->written_packets = writer->reserved = 0;
+    WS_AGREE(comm, name_file(writer));
+    return WS_OK;
+}
+
+ws_err ws_store_writer_continue_all(ws_store_writer *writer)
+{
+    WS_TRY(open_file_all(writer));
+    return WS_OK;
+}
+
+ws_store_writer_state ws_store_writer_remember(ws_store_writer *writer)
+{
+    return (ws_store_writer_state){writer->sessions, writer->hosts, &writer->earlier_rows,
+                                   ws_dense_ids_late(writer->sessions) || ws_dense_ids_late(writer->hosts)};
+}
+
+/* Numbers that came late, in the file of all segments. */
+static ws_err number_whole_all(ws_store_writer *writer)
+{
+    const char *const paths[2] = {session_path, host_path};
+    ws_dense_ids *const ids[2] = {writer->sessions, writer->hosts};
+    if (!ws_dense_ids_late(ids[0]) && !ws_dense_ids_late(ids[1]))
+        return WS_OK;
+    WS_TRY(ws_h5_open_all(&writer->comm, writer->partial, true, &writer->file));
+    ws_err error = WS_OK;
+    for (int i = 0; i < 2 && error == WS_OK; i++) {
+        hid_t dataset = H5Dopen2(writer->file, paths[i], H5P_DEFAULT);
+        ws_err local = dataset < 0 ? ws_h5_raise("H5Dopen2", __FILE__, __LINE__, __func__) : WS_OK;
+        error = ws_agree_all(&writer->comm, local);
+        if (error == WS_OK)
+            error = ws_dense_ids_finish_all(&writer->comm, ids[i], writer->total_rows, dataset, writer->collective);
+        if (dataset >= 0)
+            H5Dclose(dataset);
+    }
+    WS_TRY(error);
+    WS_AGREE(&writer->comm, ws_h5_close(&writer->file));
+    return WS_OK;
+}
+
+/* Puts the segments together; the last of them is the file just ended. */
+static ws_err assemble_all(ws_store_writer *writer)
+{
+    const ws_comm *comm = &writer->comm;
+    const size_t count = (size_t)writer->segment + 1;
+    char **parts = NULL, *whole = ws_path_join(writer->options.folder, "assembled.h5");
+    ws_err error = whole == NULL ? WS_ERROR(MEMORY, "no memory to write %s", writer->path) : WS_NEW_ARRAY(parts, count);
+    for (size_t p = 0; error == WS_OK && p < count; p++)
+        if ((parts[p] = ws_store_segment_path(writer->options.folder, p)) == NULL)
+            error = WS_ERROR(MEMORY, "no memory for the names of %zu segments", count);
+    error = ws_agree_all(comm, error);
+    if (error == WS_OK)
+        error = ws_store_assemble_all(comm, (const char *const *)parts, count, whole, &writer->total_rows);
+    for (size_t p = 0; parts != NULL && p < count; p++)
+        free(parts[p]);
+    free(parts);
+    free(writer->partial);
+    writer->partial = whole;
+    WS_TRY(error);
+    WS_TRY(number_whole_all(writer));
+    return WS_OK;
+}
+
 ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_provenance *provenance, char content_hash[65])
 {
     const ws_comm *comm = &writer->comm;
-    WS_TRY(ws_store_write_window_all(writer));
-    WS_TRY(finish_numbers_all(writer, writer->sessions, session_path));
-    WS_TRY(finish_numbers_all(writer, writer->hosts, host_path));
-    WS_TRY(ws_store_write_last_start_all(writer));
-    WS_AGREE(comm, close_file(writer));
+    const bool assembles = writer->segment > 0;
+    WS_TRY(end_file_all(writer, !assembles));
+    if (assembles)
+        WS_TRY(assemble_all(writer));
     WS_AGREE(comm, comm->rank == 0
                        ? ws_store_write_provenance(writer->partial, &writer->inputs, provenance, writer->total_rows)
                        : WS_OK);
@@ -377,7 +486,10 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
                        ? ws_store_renumber(writer->partial, provenance, writer->level_count)
                        : WS_OK);
     WS_TRY(write_counts_all(writer, provenance));
-    WS_TRY(hash_all(writer, provenance->levels != NULL, content_hash));
+    if (assembles) /* what was hashed on the way are blocks of segments */
+        WS_TRY(ws_store_hash_all(comm, writer->partial, NULL, 0, content_hash));
+    else
+        WS_TRY(hash_all(writer, provenance->levels != NULL, content_hash));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_seal(writer->partial, writer->path, content_hash) : WS_OK);
     writer->sealed = true;
     return WS_OK;

@@ -2,8 +2,8 @@
  *
  * Batches follow one another; within a batch each rank brings a contiguous block of rows, in rank order. Batches may be
  * small: rows are held until a window of them is worth the collective calls. The file is written under its final name
- * plus
- * ".partial" and renamed by finish. session_id and host_id are made on the way, the content hash by finish.
+ * plus ".partial", or in segments in a folder of that name, and renamed by finish. session_id and host_id are made on
+ * the way, the content hash by finish.
  */
 #ifndef WS_DATASET_STORE_WRITE_H
 #define WS_DATASET_STORE_WRITE_H
@@ -28,6 +28,9 @@ typedef struct ws_store_writer_options {
     const ws_byte_view *bytes; /* NULL: none are kept; else ws_store_block.slots come with every block */
     uint64_t window_bytes;     /* held by a rank before it is written; 0: 48 MiB */
     uint64_t id_bytes; /* that numbering sessions may take of a rank's memory, and hosts the same; 0: no bound */
+    /* NULL: written as NAME.partial, a file. Else segments in this folder, put together by finish. */
+    const char *folder;
+    uint64_t segment; /* that is written first; those before it are there already */
 } ws_store_writer_options;
 
 /* A rank's block of rows of one batch. */
@@ -45,6 +48,12 @@ typedef struct ws_store_block {
 WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm,
                                           const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block);
+
+/* Ends the segment: what was appended so far is in a file of its own, on the disk. Then either continue, with another file,
+ * or destroy. Session and host numbers go on. */
+WS_MUST ws_err ws_store_writer_cut_all(ws_store_writer *writer);
+WS_MUST ws_err ws_store_writer_continue_all(ws_store_writer *writer);
+char *ws_store_segment_path(const char *folder, uint64_t segment); /* malloc'ed; NULL when out of memory */
 
 double ws_store_writer_seconds(const ws_store_writer *writer); /* spent on windows: numbering, columns, HDF5 */
 

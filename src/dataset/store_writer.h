@@ -35,7 +35,10 @@ WS_MUST ws_err ws_store_spread_all(const ws_comm *comm, const ws_held *from, uin
 
 struct ws_store_writer {
     ws_comm comm;
+    ws_store_writer_options options; /* what it points to is the caller's until finish */
     char *path, *partial;
+    uint64_t segment;             /* that is being written; those before it are whole files of the same folder */
+    uint64_t earlier_rows;        /* in those that this writer wrote, or was told of */
     ws_string_list inputs;        /* borrowed from the caller until finish */
     const ws_label_level *levels; /* borrowed */
     size_t level_count;

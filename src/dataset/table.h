@@ -6,6 +6,7 @@
  *   table_header.c    what the columns of a file are, by the family's list of names
  *   table_row.c       a record to a row
  *   table_run.c       all files by all ranks, in rounds
+ *   table_state.c     what a run that goes on later needs
  *   table_account.c   classes and counters of all ranks, conservation, provenance
  *   table_cic.c, table_iscx.c, table_cesnet.c, table_ustc_tfc2016.c, table_ciciot2022.c, adapter_*.c: the families: lists
  *                     of columns, no code
@@ -240,6 +241,7 @@ typedef struct ws_table_run {
     size_t global_capacity, known;  /* names that have one */
     struct ws_table_class *classes; /* by that number; the same on all ranks */
     size_t class_count, class_capacity;
+    uint64_t carry; /* between rounds: where the next record of plain files starts */
 } ws_table_run;
 typedef struct ws_table_class {
     const char *name; /* in the extraction's arena */
@@ -248,6 +250,13 @@ typedef struct ws_table_class {
 } ws_table_class;
 /* Gives the names that the rank's rows use their numbers; used[names of the rank]. */
 WS_MUST ws_err ws_table_agree_names_all(ws_table_run *run, const bool *used);
+WS_MUST ws_err ws_table_add_class(ws_table_run *run, size_t level, const char *name, int32_t *number);
 WS_MUST ws_err ws_table_finish_all(ws_table_run *run, ws_extract_report *report);
+/* The options that determine rows; JSON appended to out. */
+WS_MUST ws_err ws_table_options_json(const extraction *x, ws_text *out);
+
+/* ---------------------------------------------------------------- table_state.c: a run that goes on later */
+WS_MUST ws_err ws_table_state_write(const ws_table_run *run, ws_text *out);
+WS_MUST ws_err ws_table_state_read(ws_table_run *run, const void *bytes, size_t count);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 /* ---------------------------------------------------------------- classes */
-static ws_err add_class(ws_table_run *run, size_t level, const char *name, int32_t *number)
+ws_err ws_table_add_class(ws_table_run *run, size_t level, const char *name, int32_t *number)
 {
     int32_t index = 0;
     for (size_t c = 0; c < run->class_count; c++) {
@@ -36,13 +36,13 @@ static ws_err merge_names(ws_table_run *run, const bool *used, const char *all, 
     int32_t number;
     for (const char *at = all; at < all + bytes; at += strlen(at) + 1) {
         size_t level = (size_t)(unsigned char)*at++;
-        WS_TRY(add_class(run, level, at, &number));
+        WS_TRY(ws_table_add_class(run, level, at, &number));
     }
     for (size_t id = 0; id < ws_table_names_count(run->maker.names); id++) {
         size_t level;
         const char *name = ws_table_names_get(run->maker.names, id, &level);
         if (used[id] && run->global[id] < 0)
-            WS_TRY(add_class(run, level, name, &run->global[id]));
+            WS_TRY(ws_table_add_class(run, level, name, &run->global[id]));
     }
     return WS_OK;
 }
@@ -211,7 +211,7 @@ static ws_err counters_json(const ws_table_run *run, ws_text *out)
     return error;
 }
 
-static ws_err options_json(const extraction *x, ws_text *out)
+ws_err ws_table_options_json(const extraction *x, ws_text *out)
 {
     const ws_extract_options *o = x->options;
     cJSON *root = cJSON_CreateObject();
@@ -288,7 +288,7 @@ ws_err ws_table_finish_all(ws_table_run *run, ws_extract_report *report)
     ws_text options = {0}, counters = {0};
     ws_err error = counters_json(run, &counters);
     if (error == WS_OK)
-        error = options_json(x, &options);
+        error = ws_table_options_json(x, &options);
     error = ws_agree_all(x->comm, error);
     if (error == WS_OK)
         error = write_provenance_all(run, ws_text_string(&options), ws_text_string(&counters), report->content_hash);

@@ -6,6 +6,7 @@
  * true boundary. So the first rank's true start proves all, and the cuts change nothing. A compressed file is one
  * stream that one rank reads. Rows are written in the order of files and records, whoever read them.
  */
+#include "dataset/extract_checkpoint.h"
 #include "dataset/table.h"
 
 #include <stdlib.h>
@@ -96,6 +97,15 @@ static ws_err plan_round(table_round *round)
 }
 
 /* ---------------------------------------------------------------- reading */
+static ws_err skip_records(ws_table_text *text, uint64_t count)
+{
+    ws_table_record record;
+    bool more = true;
+    for (uint64_t k = 0; k < count && more; k++)
+        WS_TRY(ws_table_text_next(text, &record, &more));
+    return WS_OK;
+}
+
 /* Header and text of an input, once. */
 static ws_err use_input(ws_table_run *run, size_t i)
 {
@@ -111,6 +121,8 @@ static ws_err use_input(ws_table_run *run, size_t i)
         WS_TRY(ws_table_text_open(&run->texts[i], path, run->plans[i].separator, WS_TABLE_COLUMNS_MAX));
         WS_TRY(ws_table_text_seek(run->texts[i], x->inputs[i].first_record,
                                   x->inputs[i].splittable ? x->inputs[i].bytes : UINT64_MAX));
+        if (!x->inputs[i].splittable) /* an earlier run read some */
+            WS_TRY(skip_records(run->texts[i], x->inputs[i].records));
     }
     return WS_OK;
 }
@@ -395,7 +407,7 @@ static ws_err round_all(table_round *round)
 
 static ws_err rounds_all(ws_table_run *run, table_round *round, ws_progress *progress)
 {
-    const extraction *x = run->x;
+    extraction *x = run->x;
     uint64_t step = (uint64_t)x->options->round_bytes;
     if (step == 0)
         step = (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size;
@@ -405,10 +417,13 @@ static ws_err rounds_all(ws_table_run *run, table_round *round, ws_progress *pro
     if (x->options->round_bytes == 0 && compressed)
         step /= COMPRESSION;
     step = step < ROUND_BYTES_LEAST ? ROUND_BYTES_LEAST : step;
+    *round = (table_round){.run = run,
+                           .begin = x->round_begin,
+                           .carry = run->carry,
+                           .first_input = x->first_input,
+                           .first_base = x->first_base};
     while (round->begin < x->total_bytes) {
-        bool stop;
-        WS_TRY(ws_any_all(x->comm, ws_stop_requested(), &stop));
-        WS_CHECK(!stop, INTERRUPTED, "extraction was stopped; nothing is left of %s", x->options->output);
+        WS_TRY(extract_checkpoint_pause_all(x));
         round->end = step < x->total_bytes - round->begin ? round->begin + step : x->total_bytes;
         WS_TRY(round_all(round));
         while (round->first_input < x->input_count &&
@@ -416,7 +431,10 @@ static ws_err rounds_all(ws_table_run *run, table_round *round, ws_progress *pro
             release_input(run, round->first_input);
             round->first_base += x->inputs[round->first_input++].bytes;
         }
-        round->begin = round->end;
+        round->begin = x->round_begin = round->end;
+        x->first_input = round->first_input;
+        x->first_base = round->first_base;
+        run->carry = round->carry;
         ws_progress_update(progress, (double)round->end / 1e6, NULL);
     }
     return WS_OK;
@@ -454,6 +472,7 @@ static ws_err run_all(ws_table_run *run, ws_extract_report *report)
     WS_CHECK(x->options->labels == NULL, ARGUMENT,
              "--labels speaks of captures; %s is a flow table with its own labels", x->inputs[0].path);
     WS_AGREE(x->comm, prepare(run));
+    WS_TRY(extract_folder_open_all(x));
     const ws_store_writer_options options = {.path = x->options->output,
                                              .dataset = x->options->dataset,
                                              .inputs = &x->names,
@@ -462,8 +481,11 @@ static ws_err run_all(ws_table_run *run, ws_extract_report *report)
                                              .levels = run->levels,
                                              .level_count = run->level_count,
                                              .tells_attempts = run->plans[0].attempted_level >= 0,
-                                             .features = &run->features};
+                                             .features = &run->features,
+                                             .folder = x->checkpoint->folder,
+                                             .segment = x->checkpoint->last};
     WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));
+    WS_TRY(extract_checkpoint_restore_all(x));
     ws_progress *progress = NULL;
     WS_TRY(ws_progress_start(&progress, x->comm, "extract", "MB", (double)x->total_bytes / 1e6));
     table_round round = {.run = run};
@@ -477,6 +499,7 @@ static ws_err run_all(ws_table_run *run, ws_extract_report *report)
 ws_err ws_table_extract_all(extraction *x, ws_extract_report *report)
 {
     ws_table_run run = {.x = x};
+    x->table_run = &run;
     ws_err error = run_all(&run, report);
     for (size_t i = 0; run.texts != NULL && i < x->input_count; i++)
         release_input(&run, i);

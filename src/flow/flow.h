@@ -131,10 +131,11 @@ enum { WS_CLOSING_INTERVAL = 1 << 20 }; /* packets (records) of the input betwee
 size_t ws_flow_table_bytes(const ws_flow_table *table);
 
 /* Live flows as bytes, for a table that must make room. save calls the sink for every live flow, in order of first packet,
- * with a text of its own that is valid on this machine and program only, and leaves the table empty; restore puts one back,
- * and takes flows in the order in which they were saved, before the packets that followed them. Counters go on. */
+ * with a text of its own that is valid on this machine and program only, and leaves the table empty; copy leaves it as it
+ * is; restore puts one back, also one of another table, in any order, before the packets that followed. Counters go on. */
 typedef ws_err (*ws_flow_save_sink)(void *context, const ws_flow_key *key, const void *bytes, size_t count);
 WS_MUST ws_err ws_flow_table_save(ws_flow_table *table, ws_flow_save_sink sink, void *context);
+WS_MUST ws_err ws_flow_table_copy(ws_flow_table *table, ws_flow_save_sink sink, void *context);
 WS_MUST ws_err ws_flow_table_restore(ws_flow_table *table, const void *bytes, size_t count);
 
 typedef struct ws_flow_counters {

@@ -79,6 +79,7 @@ struct ws_flow_table {
     size_t order_count, order_capacity;
     ws_slab flows, chunks, byte_slots;
     size_t slot_size;
+    bool unordered;         /* flows were put back in another order */
     ws_flow_packet *stored; /* [max_packets] of the flow being handed out */
     uint8_t *stored_slots;  /* [rules.bytes.packets] likewise */
     bool started;           /* a packet of `input` came */
@@ -573,11 +574,25 @@ static void fetch_leaving(const ws_flow_table *table, const live_flow *later, co
             __builtin_prefetch((const char *)sooner->first_chunk + line);
 }
 
+static int compare_live(const void *a, const void *b)
+{
+    const live_flow *x = *(live_flow *const *)a, *y = *(live_flow *const *)b;
+    return (x->first_ordinal > y->first_ordinal) - (x->first_ordinal < y->first_ordinal);
+}
+
+static void bring_into_order(ws_flow_table *table)
+{
+    if (table->unordered)
+        qsort(table->order, table->order_count, sizeof(live_flow *), compare_live);
+    table->unordered = false;
+}
+
 ws_err ws_flow_table_close(ws_flow_table *table, uint64_t ordinal, int64_t newest_ns, bool input_ends,
                            ws_flow_sink sink, void *context)
 {
     size_t kept = 0, i = 0;
     ws_err error = WS_OK;
+    bring_into_order(table);
     for (; i < table->order_count && error == WS_OK; i++) {
         live_flow *flow = table->order[i];
         if (i + FETCH_AHEAD < table->order_count)
@@ -611,6 +626,12 @@ typedef struct saved_flow {
     live_flow flow;
 } saved_flow;
 
+static size_t saved_most(const ws_flow_table *table)
+{
+    return sizeof(saved_flow) + table->rules.max_packets * sizeof(ws_flow_packet) +
+           table->rules.bytes.packets * table->slot_size;
+}
+
 static size_t write_saved(const ws_flow_table *table, const live_flow *flow, uint8_t *out)
 {
     saved_flow saved = {.input = table->input, .flow = *flow};
@@ -629,13 +650,24 @@ static size_t write_saved(const ws_flow_table *table, const live_flow *flow, uin
     return at;
 }
 
+ws_err ws_flow_table_copy(ws_flow_table *table, ws_flow_save_sink sink, void *context)
+{
+    uint8_t *bytes = NULL;
+    ws_err error = WS_OK;
+    WS_TRY(ws_alloc(&bytes, 1, saved_most(table)));
+    bring_into_order(table);
+    for (size_t i = 0; i < table->order_count && error == WS_OK; i++)
+        error = sink(context, &table->order[i]->key, bytes, write_saved(table, table->order[i], bytes));
+    free(bytes);
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
 ws_err ws_flow_table_save(ws_flow_table *table, ws_flow_save_sink sink, void *context)
 {
     uint8_t *bytes = NULL;
     ws_err error = WS_OK;
-    WS_TRY(ws_alloc(&bytes, 1,
-                    sizeof(saved_flow) + table->rules.max_packets * sizeof(ws_flow_packet) +
-                        table->rules.bytes.packets * table->slot_size));
+    WS_TRY(ws_alloc(&bytes, 1, saved_most(table)));
+    bring_into_order(table);
     size_t i = 0;
     for (; i < table->order_count && error == WS_OK; i++) {
         live_flow *flow = table->order[i];
@@ -686,6 +718,8 @@ ws_err ws_flow_table_restore(ws_flow_table *table, const void *bytes, size_t cou
     live_flow *flow = NULL;
     WS_TRY(ws_slab_take(&table->flows, &flow));
     *flow = saved.flow;
+    if (table->order_count > 0 && table->order[table->order_count - 1]->first_ordinal > flow->first_ordinal)
+        table->unordered = true;
     table->order[table->order_count++] = flow;
     table->counters.live++;
     table->started = true;

@@ -1,6 +1,6 @@
 #!/bin/bash
-# An extraction that is told to stop, or whose input shrinks under it, ends with the right status and message, on all ranks,
-# and leaves nothing behind.
+# An extraction that is told to stop ends with status 75 on all ranks, leaves no store but what --resume goes on from, to the
+# same store; one whose input shrinks under it says so and leaves nothing behind.
 # ctest: labels=mpi,slow timeout=120
 set -euo pipefail
 folder=$(mktemp -d)
@@ -26,18 +26,40 @@ expect_end() {
     wait "$process" || status=$?
     [ "$status" -eq "$1" ] || { echo "status $status instead of $1"; cat messages; exit 1; }
     grep -q "$2" messages || { echo "no word of '$2'"; cat messages; exit 1; }
+    [ ! -e store.h5 ] || { echo "a store under its final name:"; ls; exit 1; }
+}
+
+# expect_stopped RANKS: goes on where the run was stopped, where it had read anything
+expect_stopped() {
+    expect_end 75 'stopped'
+    grep -q '^hint: ' messages || { echo "no word of how to go on"; cat messages; exit 1; }
+    if [ -e store.h5.partial ]; then
+        grep -q -- '--resume' messages || { echo "no word of --resume"; cat messages; exit 1; }
+        status=0
+        "$WIRESWEEP" extract -q -o store.h5 large.pcap 2>messages || status=$?
+        [ $status -eq 2 ] && grep -q 'interrupted' messages && grep -q -- '--resume' messages ||
+            { echo "what was interrupted was not refused: $status"; cat messages; exit 1; }
+    fi
+    mpirun -n "$1" "$WIRESWEEP" extract -q --resume -o store.h5 large.pcap
+    [ "$("$WIRESWEEP" inspect --hash store.h5)" = "$whole" ] || { echo "another store after --resume"; exit 1; }
+    rm store.h5
     [ -z "$(ls | grep '^store')" ] || { echo "left behind:"; ls; exit 1; }
 }
 
+"$WIRESWEEP" extract -q -o store.h5 large.pcap
+whole=$("$WIRESWEEP" inspect --hash store.h5)
+rm store.h5
 for signal in TERM INT USR1 USR2; do
     start_extraction "$WIRESWEEP"
+    sleep 0.1
     kill -"$signal" "$process"
-    expect_end 75 'stopped'
+    expect_stopped 2
 done
 start_extraction mpirun -n 3 "$WIRESWEEP"
 kill -USR2 "$process"
-expect_end 75 'stopped'
+expect_stopped 1
 
 start_extraction mpirun -n 3 "$WIRESWEEP"
 truncate -s 2000000 large.pcap
 expect_end 1 'large.pcap: ends at byte 2000000, but had'
+[ -z "$(ls | grep '^store')" ] || { echo "left behind:"; ls; exit 1; }

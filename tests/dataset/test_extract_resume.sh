@@ -1,0 +1,55 @@
+#!/bin/bash
+# An extraction that is killed, again and again and on any number of ranks, goes on from its last checkpoint to the store that
+# it would have made: captures of all kinds, with bounded memory, reservoirs, windows and labels.
+# ctest: labels=mpi timeout=240
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+. "$WIRESWEEP_SOURCE/tests/dataset/interrupt.sh"
+make="$WIRESWEEP_TOOLS/make_capture"
+
+mkdir inputs
+"$make" --flows 100 --seed 1 --labels labels.csv -o inputs/a.pcap >/dev/null
+"$make" --flows 60 --seed 2 --format pcapng -o b.pcapng >/dev/null
+"$make" --flows 40 --seed 3 --format pcapng --swapped --link raw -o c.pcapng >/dev/null
+cat b.pcapng c.pcapng b.pcapng >inputs/b.pcapng # blocks in the middle that packets behind them need
+"$make" --flows 80 --seed 4 -o inputs/c.pcap >/dev/null
+gzip inputs/c.pcap
+"$make" --flows 40 --seed 5 --format pcapng -o inputs/d.pcapng >/dev/null
+gzip inputs/d.pcapng
+"$make" --flows 100 --seed 6 -o inputs/e.pcap >/dev/null
+head -c 70000 /dev/zero | tr '\0' '\377' | dd of=inputs/e.pcap bs=1 seek=200000 conv=notrunc status=none # damage
+
+# kill_often NAME LEAST ARGUMENT...: at least that often
+kill_often() {
+    local name=$1 least=$2 kills=0 ranks
+    shift 2
+    whole "$@"
+    for checkpoint in 1 3 5; do
+        ranks=$((RANDOM % 3 + 1))
+        interrupt $ranks $checkpoint KILL "$@" --resume
+        [ ! -e store.h5 ] || break
+        [ $status -ne 0 ] || fail "$name: the killed run ended well"
+        kills=$((kills + 1))
+    done
+    [ $kills -ge $least ] || fail "$name: only $kills runs could be killed"
+    finish $((RANDOM % 3 + 1)) "$@"
+    "$WIRESWEEP" inspect --json store.h5 | grep -v '"path"\|"store"\|boundary_repairs' >resumed.json
+    cmp whole.json resumed.json || fail "$name: other counters: $(diff whole.json resumed.json | head -5)"
+    same "$name"
+}
+
+kill_often plain 2 inputs
+kill_often labels 2 --dataset synthetic --labels labels.csv --endpoints plain inputs
+kill_often reservoir 2 --set reservoir=60 --set reservoir_kind=balanced inputs
+kill_often windows 2 --set window=5 inputs
+kill_often mawi 2 --dataset mawi --set window_rule=alone inputs
+kill_often memory 1 --memory 1M inputs
+kill_often bytes 2 --bytes header:40,payload:32,packets:3 --filter 'tcp or udp port 53' inputs
+
+# A run on one rank, in one piece of each, comes to the same as well.
+settings="--set checkpoint_bytes=400000"
+whole inputs
+"$WIRESWEEP" extract -q $settings -o store.h5 inputs
+same segments
