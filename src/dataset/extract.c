@@ -179,7 +179,9 @@ static ws_err prepare_all(extraction *x)
 
 static ws_err prepare_captures_all(extraction *x)
 {
+    const ws_feature_table **tables = NULL;
     WS_AGREE(x->comm, open_labels(x));
+    WS_AGREE(x->comm, ws_arena_alloc(x->arena, &tables, x->feature_count, sizeof *tables));
     WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,
@@ -189,7 +191,6 @@ static ws_err prepare_captures_all(extraction *x)
                                        .folder = x->checkpoint->folder,
                                        .segment = x->checkpoint->last};
     options.bytes = x->slot_size > 0 ? &x->rules.bytes : NULL;
-    const ws_feature_table *tables[WS_FEATURE_TABLES_MAX];
     for (size_t t = 0; t < x->feature_count; t++)
         tables[t] = &x->features[t]->table;
     options.more_features = tables;

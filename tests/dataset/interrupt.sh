@@ -2,17 +2,21 @@
 export OMPI_MCA_odls_base_sigkill_timeout=0
 settings="--set round_bytes=30000 --set checkpoint_bytes=150000"
 
-# interrupt RANKS CHECKPOINT SIGNAL ARGUMENT...: starts, waits for that checkpoint (or the end), signals one rank, of all those
-# that there are, waits for the end; its status is in $status. KILL takes down a rank, other signals go to mpirun.
+newest_checkpoint() {
+    { ls store.h5.partial 2>/dev/null || true; } | sed -n 's/^checkpoint-0*//p' | sort -n | tail -1
+}
+
+# interrupt RANKS CHECKPOINTS SIGNAL ARGUMENT...: starts, waits for so many checkpoints more (or the end), signals one rank, waits
+# for the end; its status is in $status. KILL takes down a rank, other signals go to mpirun.
 interrupt() {
-    local ranks=$1 checkpoint=$2 signal=$3 manifest
+    local ranks=$1 wanted=$2 signal=$3 rank
     shift 3
-    manifest=store.h5.partial/checkpoint-$(printf %04d "$checkpoint")/manifest.json
+    wanted=$((wanted + $(newest_checkpoint) + 0))
     rm -f pid.*
     mpirun -n "$ranks" bash -c 'echo $$ >pid.$OMPI_COMM_WORLD_RANK; exec "$@"' rank \
         "$WIRESWEEP" extract -q $settings -o store.h5 "$@" >output 2>messages &
     local launcher=$!
-    until [ -e "$manifest" ] || ! kill -0 $launcher 2>/dev/null; do sleep 0.01; done
+    until [ $(($(newest_checkpoint) + 0)) -ge $wanted ] || ! kill -0 $launcher 2>/dev/null; do sleep 0.01; done
     sleep 0.0$((RANDOM % 6))
     if [ "$signal" = KILL ]; then
         kill -KILL "$(cat pid.$((RANDOM % ranks)))" 2>/dev/null || true
