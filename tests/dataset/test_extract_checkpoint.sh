@@ -110,6 +110,8 @@ same tables
 # A disk that fills up: one line, no store, and with room again the run goes on.
 mkdir small
 mount -t tmpfs -o size=5m tmpfs small 2>/dev/null || { echo "no right to mount a small file system: a full disk is left out"; exit 0; }
+"$WIRESWEEP_TOOLS/make_capture" --flows 1500 --seed 2 -o a.pcap >/dev/null # a store of 8 MB
+settings="--set round_bytes=200000 --set checkpoint_bytes=600000"
 whole a.pcap
 cd small
 status=0
