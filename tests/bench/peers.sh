@@ -1,5 +1,5 @@
 #!/bin/bash
-# peers.sh [-o FILE] [FOLDER]: extraction beside the flow exporters that Debian 12 and PyPI have, on the same captures in the
+# peers.sh [-o FILE] [-p speed|kept] [FOLDER]: extraction beside the flow exporters that Debian 12 and PyPI have, on the same captures in the
 # page cache, in one run; a Markdown table. Captures, and a Python environment with NFStream and CICFlowMeter, are made in FOLDER
 # where they are not there yet (default: a new folder below TMPDIR). A program that is absent, hangs or fails is a row that
 # says so. As root, `apt-get install nfdump softflowd argus-server argus-client tshark tcpdump` comes first where any is absent.
@@ -7,7 +7,15 @@
 set -u
 source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 output=/dev/stdout
-[ "${1:-}" != -o ] || { output=$2; shift 2; }
+parts="speed kept"
+while getopts o:p: option; do
+    case $option in
+    o) output=$OPTARG ;;
+    p) parts=$OPTARG ;;
+    *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
 folder=${1:-$(mktemp -d)}
 program=${WIRESWEEP:-$source_folder/build/release/bin/wiresweep}
 tools=${WIRESWEEP_TOOLS:-$source_folder/build/release/bin}
@@ -42,8 +50,8 @@ open(sys.argv[1] + '_damaged.pcap', 'wb').write(data)
 PY
     cp "$1.packets" "$1_damaged.packets"
 }
-make large 120000
-make large_headers 120000 --snap-length 128
+make large 60000
+make large_headers 60000 --snap-length 128
 for name in short:4000 tiny:300; do
     make "${name%:*}" "${name#*:}"
     make "${name%:*}_headers" "${name#*:}" --snap-length 128
@@ -51,7 +59,7 @@ for name in short:4000 tiny:300; do
 done
 
 # ---------------------------------------------------------------- one run of each: prints "packets flows bytes identity"
-ours() {
+ours_() {
     rm -f ours.h5
     if [ "$2" -gt 1 ]; then
         mpirun -n "$2" "$program" extract -q --json -o ours.h5 "$1" >ours.json || return 1
@@ -115,21 +123,18 @@ cicflowmeter_counts() {
         END { print p + 0, (NR > 0 ? NR - 1 : 0), b + 0, "-" }' cic.csv
 }
 
-# run TOOL FILE WORKERS LIMIT: sets seconds and counts; false where the program is absent, runs into the limit or writes
-# nothing. One that complains of the file, but writes what it read, is counted.
+# run TOOL FILE WORKERS LIMIT: sets seconds; false where the program runs into the limit. Then count TOOL FILE: sets counts;
+# false where it wrote nothing. One that complains of the file, but writes what it read, is counted.
 run() {
-    local begin end status=0
     export -f "${1}_" 2>/dev/null
-    begin=$(date +%s.%N)
-    if [ "$1" = ours ]; then
-        ours "$2.pcap" "$3" || return 1
-    else
-        timeout -k 2 "$4" bash -c "${1}_ '$2.pcap' $3"
-        status=$?
-        [ $status -lt 124 ] || { reason="not done in $4 s"; return 1; }
-    fi
-    end=$(date +%s.%N)
-    seconds=$(echo "$end - $begin" | bc)
+    { time timeout -k 2 "$4" bash -c "program='$program'; ${1}_ '$2.pcap' $3" 2>/dev/null; } 2>time.out
+    status=$?
+    [ $status -lt 124 ] || { reason="not done in $4 s"; return 1; }
+    read -r seconds processor <time.out
+    processor=$(echo "$processor" | tr ' ' + | bc)
+}
+# What the last run wrote.
+count() {
     counts=$("${1}_counts" "$2.pcap")
     [[ ${counts%% *} =~ ^[1-9] ]] || { reason="ends with status $status and no flow"; return 1; }
 }
@@ -138,17 +143,18 @@ ratio() { echo "scale=4; $1 / $2" | bc; }
 percent() { printf '%.3f %%' "$(echo "scale=6; 100 * $1 / $2" | bc)"; }
 
 # ---------------------------------------------------------------- speed
-export TIMEFORMAT=%R
+TIMEFORMAT='%R %U %S'
 declare -A our_rate
 speed_row() { # TOOL NAME FILE WORKERS ROUNDS KIND
     local best="" k rate
     for ((k = 0; k < $5; k++)); do
-        run "$1" "$3" "$4" 40 || { echo "| $2 | $3 | - | - | - | $reason | - |"; return; }
+        run "$1" "$3" "$4" 40 || { echo "| $2 | $3 | - | - | - | - | $reason | - |"; return; }
         [ -n "$best" ] && [ "$(echo "$seconds >= $best" | bc)" = 1 ] || best=$seconds
     done
+    count "$1" "$3" || { echo "| $2 | $3 | - | - | - | - | $reason | - |"; return; }
     rate=$(ratio "$(cat "$3.packets")" "$best")
     [ "$1$4" != ours1 ] || our_rate[$6]=$rate
-    printf '| %s | %s | %.2f | %.4f | %.1f | %s | %s |\n' "$2" "$3" "$best" "$(ratio "$rate" 1000000)" \
+    printf '| %s | %s | %.2f | %.2f | %.4f | %.1f | %s | %s |\n' "$2" "$3" "$best" "$processor" "$(ratio "$rate" 1000000)" \
         "$(ratio "${our_rate[$6]}" "$rate")" "$(percent "$(word 1)" "$(cat "$3.packets")")" "$(word 2)"
 }
 version() { "$@" 2>&1 | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)*' | head -n 1; }
@@ -174,30 +180,33 @@ speed_rows() {
 }
 
 # ---------------------------------------------------------------- what is kept
-quality_row() { # TOOL NAME FILE
+kept_row() { # TOOL NAME FILE
     local packets bytes kept headers sizes again=- identity
-    run "$1" "$3" 1 40 || { echo "| $2 | $reason | - | - | - |"; return; }
+    run "$1" "$3" 1 40 && count "$1" "$3" || { echo "| $2 | $reason | - | - | - |"; return; }
     packets=$(word 1) bytes=$(word 3) identity=$(word 4)
     kept="0.0 %"
-    run "$1" "$3_damaged" 1 40 && kept=$(percent "$(word 1)" "$packets")
+    run "$1" "$3_damaged" 1 40 && count "$1" "$3_damaged" && kept=$(percent "$(word 1)" "$packets")
     headers="0.0 %" sizes=-
-    run "$1" "$3_headers" 1 40 && headers=$(percent "$(word 1)" "$packets") && sizes=$(percent "$(word 3)" "$bytes")
+    run "$1" "$3_headers" 1 40 && count "$1" "$3_headers" && headers=$(percent "$(word 1)" "$packets") && sizes=$(percent "$(word 3)" "$bytes")
     if [ "$identity" != - ]; then
-        run "$1" "$3" 2 40 && again=$([ "$(word 4)" = "$identity" ] && echo "the same" || echo "another order or content")
+        run "$1" "$3" 2 40 && count "$1" "$3" && again=$([ "$(word 4)" = "$identity" ] && echo "the same" || echo "another order or content")
     fi
     echo "| $2 | $kept | $headers | $sizes | $again |"
 }
-quality_rows() {
-    quality_row ours wiresweep short
-    quality_row nfpcapd "$nfdump_name" short
-    quality_row softflowd "$softflowd_name" short
-    quality_row argus "$argus_name" short
-    quality_row tshark "$tshark_name" short
-    quality_row nfstream "$nfstream_name" short
-    quality_row cicflowmeter "$cic_name" tiny
+kept_rows() {
+    kept_row ours wiresweep short
+    kept_row nfpcapd "$nfdump_name" short
+    kept_row softflowd "$softflowd_name" short
+    kept_row argus "$argus_name" short
+    kept_row tshark "$tshark_name" short
+    kept_row nfstream "$nfstream_name" short
+    kept_row cicflowmeter "$cic_name" tiny
 }
 
 cat large.pcap large_headers.pcap >/dev/null
+for part in $parts; do # with -p one of them; rows of the other are in the folder from the time before
+    "${part}_rows" >"$part.rows"
+done
 {
     cat <<TEXT
 # Extraction beside other flow exporters
@@ -209,10 +218,10 @@ their rate is compared with ours on large. Whole processes, the better of two ru
 features, packet sequences, provenance and content hash to HDF5 (to the disk); the others write their own records; tshark nine
 fields a packet.
 
-| program | capture | s | million packets/s | wiresweep is faster by | TCP and UDP packets accounted for | flow records |
-|---|---|---|---|---|---|---|
+| program | capture | s | CPU s | million packets/s | wiresweep is faster by | TCP and UDP packets accounted for | flow records |
+|---|---|---|---|---|---|---|---|
 TEXT
-    speed_rows
+    cat speed.rows
     cat <<TEXT
 
 What is kept, of $(cat short.packets) packets (CICFlowMeter: of $(cat tiny.packets)); all against the program's own figures for the sound, whole capture:
@@ -220,7 +229,7 @@ What is kept, of $(cat short.packets) packets (CICFlowMeter: of $(cat tiny.packe
 | program | packets kept with one damaged record in the middle | packets of the header-only capture | bytes of the header-only capture | with two workers |
 |---|---|---|---|---|
 TEXT
-    quality_rows
+    cat kept.rows
     cat <<TEXT
 
 Packets accounted for may be fewer than all where a program passes over fragments, tags or link types of the capture, and more
