@@ -215,7 +215,7 @@ done
 Captures by make_capture, in the page cache: large ($(cat large.packets) TCP and UDP packets, $(stat -c %s large.pcap) bytes), large_headers
 (the same, 128 bytes captured a packet, $(stat -c %s large_headers.pcap) bytes); slow programs get short ($(cat short.packets) packets) or tiny ($(cat tiny.packets)), and
 their rate is compared with ours on large. Whole processes, the better of two runs where the file is large. wiresweep writes flows, 20
-features, packet sequences, provenance and content hash to HDF5 (to the disk); the others write their own records; tshark nine
+features, packet sequences, provenance and content hash to HDF5; the others write their own records; tshark nine
 fields a packet.
 
 | program | capture | s | CPU s | million packets/s | wiresweep is faster by | TCP and UDP packets accounted for | flow records |
