@@ -366,6 +366,8 @@ static ws_err run_all(const ws_comm *comm, const char *capture, ws_bench_report 
         WS_TRY(bench_samples_all(&b, folder));
     if (capture == NULL)
         WS_TRY(bench_small_files_all(comm, folder, report));
+    if (capture == NULL)
+        WS_TRY(bench_tables_all(comm, folder, report));
     if (comm->size == 1 && capture == NULL)
         WS_TRY(ws_bench_flow(report));
     return WS_OK;

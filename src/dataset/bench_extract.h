@@ -21,4 +21,7 @@ WS_MUST ws_err bench_ceiling_run(const char *path, bool with_features, bench_cei
 /* Many small captures, in the folder. */
 WS_MUST ws_err bench_small_files_all(const ws_comm *comm, const char *folder, ws_bench_report *report);
 
+/* Flow tables, plain and as .gz, in the folder. */
+WS_MUST ws_err bench_tables_all(const ws_comm *comm, const char *folder, ws_bench_report *report);
+
 #endif

@@ -5,6 +5,9 @@
  */
 #include "dataset/table.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -210,6 +213,24 @@ static bool take_quoted(cursor *c, ws_table_cell *cell)
     }
 }
 
+/* The first separator or line end, or the end. */
+static inline char *find_end(char *at, const char *end, char separator)
+{
+#ifdef __SSE2__
+    const __m128i separators = _mm_set1_epi8(separator), line_ends = _mm_set1_epi8('\n');
+    for (; end - at >= 16; at += 16) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        const int found =
+            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(bytes, separators), _mm_cmpeq_epi8(bytes, line_ends)));
+        if (found != 0)
+            return at + __builtin_ctz((unsigned)found);
+    }
+#endif
+    while (at < end && *at != separator && *at != '\n')
+        at++;
+    return at;
+}
+
 static void put_cell(const ws_table_text *text, ws_table_record *record, ws_table_cell cell)
 {
     if (record->count < text->capacity)
@@ -228,11 +249,9 @@ static bool split_record(const ws_table_text *text, cursor *c, ws_table_record *
             c->at++;
             if (!take_quoted(c, &cell))
                 return false;
-            while (c->at < c->end && *c->at != separator && *c->at != '\n')
-                c->at++;
+            c->at = find_end(c->at, c->end, separator);
         } else {
-            while (c->at < c->end && *c->at != separator && *c->at != '\n')
-                c->at++;
+            c->at = find_end(c->at, c->end, separator);
             cell.length = (uint32_t)(c->at - cell.text);
         }
         if (c->at == c->end && !c->last)

@@ -121,10 +121,12 @@ static bool take_int(time_reader *r, int64_t *out)
 
 static bool take_one(time_reader *r, const char *choices)
 {
-    if (r->at >= r->end || strchr(choices, *r->at) == NULL || *r->at == '\0')
-        return false;
-    r->at++;
-    return true;
+    for (; r->at < r->end && *choices != '\0'; choices++)
+        if (*r->at == *choices) {
+            r->at++;
+            return true;
+        }
+    return false;
 }
 
 /* "HH:MM[:SS[.fraction]]" (or with dashes) to ns of the day. */
@@ -202,22 +204,38 @@ bool ws_table_parse_time(const char *text, size_t length, const ws_table_clock *
 }
 
 /* ---------------------------------------------------------------- names of things */
+/* "192.0.2.1" as nearly all write it; what else inet_pton takes, it is asked for. */
+static bool take_dotted(const char *at, const char *end, uint8_t out[4])
+{
+    for (int part = 0; part < 4; part++) {
+        unsigned value = 0;
+        const char *start = at;
+        if (part > 0 && (at == end || *at++ != '.'))
+            return false;
+        for (start = at; at < end && *at >= '0' && *at <= '9' && at - start < 3; at++)
+            value = value * 10 + (unsigned)(*at - '0');
+        if (at == start || value > 255 || (*start == '0' && at - start > 1))
+            return false;
+        out[part] = (uint8_t)value;
+    }
+    return at == end;
+}
+
 bool ws_table_parse_address(const char *text, size_t length, uint8_t out[16])
 {
     char copy[64];
     ws_table_trim(&text, &length);
     memset(out, 0, 16);
+    if (take_dotted(text, text + length, out + 12)) {
+        out[10] = out[11] = 0xFF;
+        return true;
+    }
+    memset(out, 0, 16);
     if (length == 0 || length >= sizeof copy)
         return false;
     memcpy(copy, text, length);
     copy[length] = '\0';
-    if (memchr(copy, ':', length) != NULL && inet_pton(AF_INET6, copy, out) == 1)
-        return true;
-    memset(out, 0, 16);
-    if (inet_pton(AF_INET, copy, out + 12) != 1)
-        return false;
-    out[10] = out[11] = 0xFF;
-    return true;
+    return inet_pton(AF_INET6, copy, out) == 1;
 }
 
 uint8_t ws_table_parse_protocol(const char *text, size_t length)
@@ -277,7 +295,12 @@ void ws_table_clean_label(const ws_table_cell *cell, ws_text *out)
     const char *at = cell->text, *end = at + cell->length;
     bool gap = false;
     ws_text_clear(out);
-    while (at < end) {
+    /* What has nothing to be cleaned, as most. */
+    const char *plain = at;
+    while (plain<end && * plain> ' ' && *plain < 0x7F && *plain != '"')
+        plain++;
+    ws_text_append_bytes(out, at, (size_t)(plain - at));
+    for (at = plain; at < end;) {
         unsigned char byte = (unsigned char)*at;
         if (byte <= ' ' || byte == 0x7F) {
             gap = out->length > 0;
