@@ -1,19 +1,7 @@
 /* flowconx_csv: the canonical flow records of FlowCon-X: 20 columns, packet sequences joined by semicolons.
  */
-#include "dataset/table.h"
+#include "dataset/table_columns.h"
 
-#define V(names, unit, role)                                                                                           \
-    {                                                                                                                  \
-        names, unit, WS_TABLE_##role, NULL                                                                             \
-    }
-#define U(names, role)                                                                                                 \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_##role, NULL                                                                             \
-    }
-#define L(names, level)                                                                                                \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_LABEL, level                                                                             \
-    }
 static const ws_table_column columns[] = {L("app", "app"),
                                           L("service", "service"),
                                           L("condition", "condition"),
@@ -34,7 +22,7 @@ static const ws_table_column columns[] = {L("app", "app"),
                                           V("flow bytes/s", "bytes/s", VALUE),
                                           V("flow packets/s", "1/s", VALUE),
                                           U("protocol", PROTOCOL),
-                                          {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+                                          COLUMNS_END};
 
 static const ws_table_family family = {
     .columns = columns, .feature_table = "flowconx", .least_features = 10, .duration_ns = 1e6};

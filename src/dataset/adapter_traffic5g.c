@@ -1,20 +1,8 @@
 /* traffic5g: 5G traffic: packets a line, a file a capture of an application (read as captures, labelled by file name), bit
  * rates a second, a file an application (zoom_dataset.csv), and traces of the MAC and physical layer with their traffic type.
  */
-#include "dataset/table.h"
+#include "dataset/table_columns.h"
 
-#define V(names, unit, role)                                                                                           \
-    {                                                                                                                  \
-        names, unit, WS_TABLE_##role, NULL                                                                             \
-    }
-#define U(names, role)                                                                                                 \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_##role, NULL                                                                             \
-    }
-#define L(names, level)                                                                                                \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_LABEL, level                                                                             \
-    }
 static const ws_table_column columns[] = {V("DL_bitrate", "bit/s", VALUE),
                                           V("UL_bitrate", "bit/s", VALUE),
                                           U("timestamp", FIRST_TIME),
@@ -33,7 +21,7 @@ static const ws_table_column columns[] = {V("DL_bitrate", "bit/s", VALUE),
                                           V("mcs", "1", VALUE),
                                           V("format", "1", VALUE),
                                           V("total_len", "bytes", VALUE),
-                                          {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+                                          COLUMNS_END};
 
 static const ws_table_family family = {.columns = columns,
                                        .feature_table = "radio",

@@ -3,20 +3,8 @@
  * Sequences become packets: times, directions and payload lengths, and PSH where there is a fourth row; their other
  * columns are 0.
  */
-#include "dataset/table.h"
+#include "dataset/table_columns.h"
 
-#define V(names, unit, role)                                                                                           \
-    {                                                                                                                  \
-        names, unit, WS_TABLE_##role, NULL                                                                             \
-    }
-#define U(names, role)                                                                                                 \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_##role, NULL                                                                             \
-    }
-#define L(names, level)                                                                                                \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_LABEL, level                                                                             \
-    }
 const ws_table_column ws_table_cesnet_columns[] = {U("ID", UNUSED),
                                                    U("SRC_IP", SOURCE),
                                                    U("DST_IP", DESTINATION),
@@ -66,4 +54,4 @@ const ws_table_column ws_table_cesnet_columns[] = {U("ID", UNUSED),
                                                    V("FLOW_ENDREASON_OTHER", "1", VALUE),
                                                    L("APP", "app"),
                                                    L("CATEGORY", "category"),
-                                                   {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+                                                   COLUMNS_END};

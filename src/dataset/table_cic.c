@@ -2,20 +2,8 @@
  * a row number and two more (88), corrected (91, "CICIDS2017_improved", CNS 2022), and the short names of its later
  * versions. Addresses, ports, protocol and time identify a flow and are no features; CWE is the original's word for CWR.
  */
-#include "dataset/table.h"
+#include "dataset/table_columns.h"
 
-#define V(names, unit, role)                                                                                           \
-    {                                                                                                                  \
-        names, unit, WS_TABLE_##role, NULL                                                                             \
-    }
-#define U(names, role)                                                                                                 \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_##role, NULL                                                                             \
-    }
-#define L(names, level)                                                                                                \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_LABEL, level                                                                             \
-    }
 static const ws_table_column columns[] = {
     U("id|Unnamed: 0", UNUSED),
     U("Flow ID", UNUSED),
@@ -111,7 +99,7 @@ static const ws_table_column columns[] = {
     V("Inbound", "1", VALUE),
     L("Label", "label"),
     U("Attempted Category", ATTEMPTED),
-    {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+    COLUMNS_END};
 
 /* CICIDS2017. Times of the original are of Canada's Atlantic coast in July (UTC-3), on a 12-hour clock without AM and PM
  * while the capture ran from 9 to 17; the corrected release writes UTC, year first. */

@@ -1,16 +1,8 @@
 /* table_ciciot2022: packet windows of CICIoT2022, a file an experiment in a folder a device. Addresses and ports, which name the
  * device and its cloud, are no features.
  */
-#include "dataset/table.h"
+#include "dataset/table_columns.h"
 
-#define V(names, unit, role)                                                                                           \
-    {                                                                                                                  \
-        names, unit, WS_TABLE_##role, NULL                                                                             \
-    }
-#define U(names, role)                                                                                                 \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_##role, NULL                                                                             \
-    }
 static const ws_table_column columns[] = {U("Unnamed: 0", UNUSED),
                                           V("L4_tcp", "1", VALUE),
                                           V("L4_udp", "1", VALUE),
@@ -60,7 +52,7 @@ static const ws_table_column columns[] = {U("Unnamed: 0", UNUSED),
                                           U("epoch_timestamp", FIRST_TIME),
                                           V("inter_arrival_time", "s", VALUE),
                                           V("time_since_previously_displayed_frame", "s", VALUE),
-                                          {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+                                          COLUMNS_END};
 
 const ws_table_family ws_table_ciciot2022 = {
     .columns = columns,

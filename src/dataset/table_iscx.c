@@ -2,20 +2,8 @@
  * files; CSV files have names of their own for the same. -1 says that a flow was never active or idle. Files differ in
  * which of them they have: a store takes files that have the same.
  */
-#include "dataset/table.h"
+#include "dataset/table_columns.h"
 
-#define V(names, unit, role)                                                                                           \
-    {                                                                                                                  \
-        names, unit, WS_TABLE_##role, NULL                                                                             \
-    }
-#define U(names, role)                                                                                                 \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_##role, NULL                                                                             \
-    }
-#define L(names, level)                                                                                                \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_LABEL, level                                                                             \
-    }
 static const ws_table_column columns[] = {U("Source IP", SOURCE),
                                           U("Source Port", SOURCE_PORT),
                                           U("Destination IP", DESTINATION),
@@ -47,7 +35,7 @@ static const ws_table_column columns[] = {U("Source IP", SOURCE),
                                           V("max_idle|Idle Max", "us", VALUE),
                                           V("std_idle|Idle Std", "us", VALUE),
                                           L("class1|label|class", "label"),
-                                          {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+                                          COLUMNS_END};
 
 /* The length at which flows were cut (10 to 120 s) is part of a file's name and of its rows' meaning, so files of
  * different lengths do not belong into one store, though they look alike. */

@@ -1,16 +1,8 @@
 /* table_ustc_tfc2016: conversations of USTC-TFC2016 as Wireshark exports them, a file a class (Gmail_TCP.csv in Benign/ or
  * Malware/). Times are seconds since the start of the capture.
  */
-#include "dataset/table.h"
+#include "dataset/table_columns.h"
 
-#define V(names, unit, role)                                                                                           \
-    {                                                                                                                  \
-        names, unit, WS_TABLE_##role, NULL                                                                             \
-    }
-#define U(names, role)                                                                                                 \
-    {                                                                                                                  \
-        names, NULL, WS_TABLE_##role, NULL                                                                             \
-    }
 static const ws_table_column columns[] = {U("Address A", SOURCE),
                                           U("Port A", SOURCE_PORT),
                                           U("Address B", DESTINATION),
@@ -25,7 +17,7 @@ static const ws_table_column columns[] = {U("Address A", SOURCE),
                                           V("Duration", "s", DURATION),
                                           V("Bits/s A B", "bit/s", VALUE),
                                           V("Bits/s B A", "bit/s", VALUE),
-                                          {NULL, NULL, WS_TABLE_UNUSED, NULL}};
+                                          COLUMNS_END};
 
 const ws_table_family ws_table_ustc_tfc2016 = {
     .columns = columns,
