@@ -12,6 +12,7 @@
  *   extract_file.c     such files
  *   extract_account.c  counters, the conservation check, the summary
  *   extract_checkpoint.h  the folder NAME.partial, states from which an interrupted run goes on, and their files
+ *   extract_books.c    what that has in common with the account of flow tables
  *
  * The result depends on the inputs only. Everything decided here about who does what (stripes, readers, owners,
  * batches) is decided from values that are the same on every rank, and changes no row.
@@ -247,6 +248,17 @@ WS_MUST ws_err extract_rows_add(extraction *x, const ws_flow *flow);
 void extract_rows_destroy(extract_rows *rows);
 /* Writes what waits, when it is enough on all ranks together or `all`. */
 WS_MUST ws_err extract_rows_write_all(extraction *x, bool all);
+
+/* extract_books.c */
+WS_MUST ws_err extract_check_equal(const char *input, const char *what, uint64_t left, uint64_t right);
+void extract_put_number(cJSON *object, const char *key, uint64_t value);
+/* Counters that are not 0, from the second on, by name. */
+void extract_put_reasons(cJSON *object, const char *key, const char *const *names, const uint64_t *counts, int reasons);
+/* Counters of every input, and those that were skipped. */
+void extract_put_inputs(cJSON *root, const extraction *x, cJSON *(*counts_json)(const void *run, size_t input),
+                        const void *run);
+/* Fills in what is known of the inputs, and finishes the store. */
+WS_MUST ws_err extract_finish_store_all(extraction *x, ws_store_provenance *provenance, char content_hash[65]);
 
 /* extract_account.c: the options that determine rows, for provenance and for runs that go on; JSON appended to out. */
 WS_MUST ws_err extract_options_json(const extraction *x, ws_text *out);

@@ -8,7 +8,6 @@
 #include "dataset/extract.h"
 #include "dataset/store_summary.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 static ws_err sum_counts_all(extraction *x)
@@ -36,15 +35,6 @@ static extract_counts total_counts(const extraction *x)
     return total;
 }
 
-static ws_err check_equal(const char *input, const char *what, uint64_t left, uint64_t right)
-{
-    if (left == right)
-        return WS_OK;
-    ws_err error = WS_ERROR(INTERNAL, "%s: %s do not add up: %" PRIu64 " and %" PRIu64, input, what, left, right);
-    WS_HINT("the store was not written; this is a fault of the program, please report it with the input");
-    return error;
-}
-
 static ws_err check_conservation(const extraction *x)
 {
     for (size_t i = 0; i < x->input_count; i++) {
@@ -55,18 +45,18 @@ static ws_err check_conservation(const extraction *x)
             skipped += c->skipped[reason];
             skipped_captured += c->skipped_captured[reason];
         }
-        WS_TRY(
-            check_equal(input->path, "records, and packets with skipped records,", c->records, c->packets + skipped));
-        WS_TRY(check_equal(input->path, "captured bytes, and those of packets and skipped records,", c->captured,
-                           c->packets_captured + skipped_captured));
-        WS_TRY(check_equal(input->path, "numbered and counted records", input->records, c->records));
+        WS_TRY(extract_check_equal(input->path, "records, and packets with skipped records,", c->records,
+                                   c->packets + skipped));
+        WS_TRY(extract_check_equal(input->path, "captured bytes, and those of packets and skipped records,",
+                                   c->captured, c->packets_captured + skipped_captured));
+        WS_TRY(extract_check_equal(input->path, "numbered and counted records", input->records, c->records));
         if (input->record_header > 0)
-            WS_TRY(
-                check_equal(input->path, "bytes of the file, and of header, records and damage,",
-                            input->compressed ? input->next_offset : input->bytes,
-                            input->first_record + c->records * input->record_header + c->captured + c->damage_bytes));
-        WS_TRY(check_equal(input->path, "packets, and packets in flows,", c->packets, c->flow_packets));
-        WS_TRY(check_equal(input->path, "bytes of packets, and bytes in flows,", c->packets_ip, c->flow_ip));
+            WS_TRY(extract_check_equal(input->path, "bytes of the file, and of header, records and damage,",
+                                       input->compressed ? input->next_offset : input->bytes,
+                                       input->first_record + c->records * input->record_header + c->captured +
+                                           c->damage_bytes));
+        WS_TRY(extract_check_equal(input->path, "packets, and packets in flows,", c->packets, c->flow_packets));
+        WS_TRY(extract_check_equal(input->path, "bytes of packets, and bytes in flows,", c->packets_ip, c->flow_ip));
     }
     return WS_OK;
 }
@@ -93,34 +83,26 @@ static ws_err gather_damage_all(extraction *x)
 }
 
 /* ---------------------------------------------------------------- counters and options as JSON */
-static void put_number(cJSON *object, const char *key, uint64_t value)
-{
-    cJSON_AddNumberToObject(object, key, (double)value);
-}
-
-static void put_skipped(cJSON *object, const char *key, const uint64_t *skipped)
-{
-    cJSON *reasons = cJSON_AddObjectToObject(object, key);
-    for (int reason = 1; reason < WS_SKIP_COUNT; reason++)
-        if (skipped[reason] > 0)
-            put_number(reasons, ws_skip_names[reason], skipped[reason]);
-}
-
 static cJSON *counts_json(const extract_counts *c)
 {
     cJSON *object = cJSON_CreateObject();
-    put_number(object, "records", c->records);
-    put_number(object, "captured_bytes", c->captured);
-    put_number(object, "packets_in_flows", c->flow_packets);
-    put_number(object, "packets_in_flows_captured_bytes", c->packets_captured);
-    put_number(object, "packets_in_flows_ip_bytes", c->flow_ip);
-    put_skipped(object, "skipped", c->skipped);
-    put_skipped(object, "skipped_captured_bytes", c->skipped_captured);
-    put_number(object, "damage_runs", c->damage_runs);
-    put_number(object, "damage_bytes", c->damage_bytes);
-    put_number(object, "flows", c->flows);
-    put_number(object, "stored_packets", c->stored_packets);
+    extract_put_number(object, "records", c->records);
+    extract_put_number(object, "captured_bytes", c->captured);
+    extract_put_number(object, "packets_in_flows", c->flow_packets);
+    extract_put_number(object, "packets_in_flows_captured_bytes", c->packets_captured);
+    extract_put_number(object, "packets_in_flows_ip_bytes", c->flow_ip);
+    extract_put_reasons(object, "skipped", ws_skip_names, c->skipped, WS_SKIP_COUNT);
+    extract_put_reasons(object, "skipped_captured_bytes", ws_skip_names, c->skipped_captured, WS_SKIP_COUNT);
+    extract_put_number(object, "damage_runs", c->damage_runs);
+    extract_put_number(object, "damage_bytes", c->damage_bytes);
+    extract_put_number(object, "flows", c->flows);
+    extract_put_number(object, "stored_packets", c->stored_packets);
     return object;
+}
+
+static cJSON *input_counts_json(const void *x, size_t input)
+{
+    return counts_json(&((const extraction *)x)->inputs[input].counts);
 }
 
 typedef struct table_totals {
@@ -139,26 +121,14 @@ static ws_err counters_json_all(const extraction *x, const table_totals *totals,
     cJSON *root = cJSON_CreateObject();
     extract_counts total = total_counts(x);
     cJSON_AddItemToObject(root, "sum", counts_json(&total));
-    cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
-    for (size_t i = 0; i < x->input_count; i++) {
-        cJSON *one = counts_json(&x->inputs[i].counts);
-        cJSON_AddStringToObject(one, "name", x->names.items[i]);
-        cJSON_AddItemToArray(inputs, one);
-    }
-    cJSON *skipped = cJSON_AddArrayToObject(root, "inputs_skipped");
-    for (size_t i = 0; i < x->skipped_count; i++) {
-        cJSON *one = cJSON_CreateObject();
-        cJSON_AddStringToObject(one, "name", ws_path_base(x->skipped[i].path));
-        cJSON_AddStringToObject(one, "reason", x->skipped[i].reason);
-        cJSON_AddItemToArray(skipped, one);
-    }
+    extract_put_inputs(root, x, input_counts_json, x);
     cJSON *ended = cJSON_AddObjectToObject(root, "flows_ended");
     for (int e = 0; e < WS_STORE_ENDS; e++)
-        put_number(ended, ws_store_end_names[e], totals->ended[e]);
-    put_number(root, "negative_gaps", totals->negative_gaps);
-    put_number(root, "boundary_repairs", x->boundary_repairs);
+        extract_put_number(ended, ws_store_end_names[e], totals->ended[e]);
+    extract_put_number(root, "negative_gaps", totals->negative_gaps);
+    extract_put_number(root, "boundary_repairs", x->boundary_repairs);
     if (x->options->reservoir > 0)
-        put_number(root, "rows", totals->rows);
+        extract_put_number(root, "rows", totals->rows);
     cJSON_AddStringToObject(root, "conservation",
                             "checked: every record and byte is in a flow or counted as skipped or damaged");
     cJSON_AddItemToObject(root, "labels", cJSON_Parse(ws_text_string(&label_text)));
@@ -173,7 +143,7 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
     const ws_extract_options *o = x->options;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "dataset", o->dataset);
-    put_number(root, "packets", x->rules.max_packets);
+    extract_put_number(root, "packets", x->rules.max_packets);
     cJSON_AddNumberToObject(root, "idle_timeout", (double)x->rules.idle_timeout_ns / 1e9);
     cJSON_AddNumberToObject(root, "active_timeout", (double)x->rules.active_timeout_ns / 1e9);
     cJSON_AddNumberToObject(root, "linger", (double)x->rules.linger_ns / 1e9);
@@ -217,30 +187,6 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
 }
 
 /* ---------------------------------------------------------------- the end of the run */
-static ws_err write_provenance_all(extraction *x, const char *options, const char *counters, char content_hash[65])
-{
-    ws_string_list hashes;
-    uint64_t *bytes = NULL, *records = NULL;
-    WS_TRY(extract_hasher_finish_all(x->hasher, x->arena, &hashes));
-    ws_err local = ws_arena_alloc(x->arena, &bytes, x->input_count, sizeof *bytes);
-    if (local == WS_OK)
-        local = ws_arena_alloc(x->arena, &records, x->input_count, sizeof *records);
-    WS_AGREE(x->comm, local);
-    for (size_t i = 0; i < x->input_count; i++) {
-        bytes[i] = x->inputs[i].bytes;
-        records[i] = x->inputs[i].records;
-    }
-    const ws_store_provenance provenance = {.options_json = options,
-                                            .counters_json = counters,
-                                            .input_sha256 = &hashes,
-                                            .input_bytes = bytes,
-                                            .input_records = records,
-                                            .damage = x->damage,
-                                            .damage_count = x->damage_count};
-    WS_TRY(ws_store_writer_finish_all(x->writer, &provenance, content_hash));
-    return WS_OK;
-}
-
 static void fill_report(const extraction *x, const table_totals *totals, ws_extract_report *report)
 {
     extract_counts total = total_counts(x);
@@ -279,8 +225,12 @@ ws_err extract_finish_all(extraction *x, ws_extract_report *report)
     if (error == WS_OK)
         error = extract_options_json(x, &options);
     error = ws_agree_all(x->comm, error);
+    ws_store_provenance provenance = {.options_json = ws_text_string(&options),
+                                      .counters_json = ws_text_string(&counters),
+                                      .damage = x->damage,
+                                      .damage_count = x->damage_count};
     if (error == WS_OK)
-        error = write_provenance_all(x, ws_text_string(&options), ws_text_string(&counters), report->content_hash);
+        error = extract_finish_store_all(x, &provenance, report->content_hash);
     ws_text_destroy(&options);
     ws_text_destroy(&counters);
     fill_report(x, &totals, report);

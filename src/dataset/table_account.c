@@ -6,7 +6,6 @@
  */
 #include "dataset/table.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* ---------------------------------------------------------------- classes */
@@ -124,15 +123,6 @@ static ws_table_counts total_counts(const ws_table_run *run)
     return total;
 }
 
-static ws_err check_equal(const char *input, const char *what, uint64_t left, uint64_t right)
-{
-    if (left == right)
-        return WS_OK;
-    ws_err error = WS_ERROR(INTERNAL, "%s: %s do not add up: %" PRIu64 " and %" PRIu64, input, what, left, right);
-    WS_HINT("the store was not written; this is a fault of the program, please report it with the input");
-    return error;
-}
-
 static ws_err check_conservation(const ws_table_run *run)
 {
     const extraction *x = run->x;
@@ -143,67 +133,46 @@ static ws_err check_conservation(const ws_table_run *run)
             skipped += c->skipped[reason];
             bytes += c->skipped_bytes[reason];
         }
-        WS_TRY(
-            check_equal(x->inputs[i].path, "records, and rows with skipped records,", c->records, c->rows + skipped));
-        WS_TRY(check_equal(x->inputs[i].path, "bytes of records, and of rows and skipped records,", c->bytes,
-                           c->row_bytes + bytes));
+        WS_TRY(extract_check_equal(x->inputs[i].path, "records, and rows with skipped records,", c->records,
+                                   c->rows + skipped));
+        WS_TRY(extract_check_equal(x->inputs[i].path, "bytes of records, and of rows and skipped records,", c->bytes,
+                                   c->row_bytes + bytes));
         if (x->inputs[i].splittable)
-            WS_TRY(check_equal(x->inputs[i].path, "bytes of the file, and of header and records,", x->inputs[i].bytes,
-                               x->inputs[i].first_record + c->bytes));
+            WS_TRY(extract_check_equal(x->inputs[i].path, "bytes of the file, and of header and records,",
+                                       x->inputs[i].bytes, x->inputs[i].first_record + c->bytes));
     }
     return WS_OK;
-}
-
-static void put_number(cJSON *object, const char *key, uint64_t value)
-{
-    cJSON_AddNumberToObject(object, key, (double)value);
-}
-
-static void put_skipped(cJSON *object, const char *key, const uint64_t *skipped)
-{
-    cJSON *reasons = cJSON_AddObjectToObject(object, key);
-    for (int reason = 1; reason < WS_TABLE_SKIP_COUNT; reason++)
-        if (skipped[reason] > 0)
-            put_number(reasons, ws_table_skip_names[reason], skipped[reason]);
 }
 
 static cJSON *counts_json(const ws_table_counts *c)
 {
     cJSON *object = cJSON_CreateObject();
-    put_number(object, "records", c->records);
-    put_number(object, "record_bytes", c->bytes);
-    put_number(object, "rows", c->rows);
-    put_skipped(object, "skipped", c->skipped);
-    put_skipped(object, "skipped_bytes", c->skipped_bytes);
-    put_number(object, "cells_empty", c->empty_cells);
-    put_number(object, "cells_infinite", c->infinite_cells);
-    put_number(object, "cells_nan", c->nan_cells);
-    put_number(object, "times_unreadable", c->bad_times);
-    put_number(object, "addresses_unreadable", c->bad_addresses);
-    put_number(object, "rows_without_label", c->unlabelled);
-    put_number(object, "stored_packets", c->packets);
+    extract_put_number(object, "records", c->records);
+    extract_put_number(object, "record_bytes", c->bytes);
+    extract_put_number(object, "rows", c->rows);
+    extract_put_reasons(object, "skipped", ws_table_skip_names, c->skipped, WS_TABLE_SKIP_COUNT);
+    extract_put_reasons(object, "skipped_bytes", ws_table_skip_names, c->skipped_bytes, WS_TABLE_SKIP_COUNT);
+    extract_put_number(object, "cells_empty", c->empty_cells);
+    extract_put_number(object, "cells_infinite", c->infinite_cells);
+    extract_put_number(object, "cells_nan", c->nan_cells);
+    extract_put_number(object, "times_unreadable", c->bad_times);
+    extract_put_number(object, "addresses_unreadable", c->bad_addresses);
+    extract_put_number(object, "rows_without_label", c->unlabelled);
+    extract_put_number(object, "stored_packets", c->packets);
     return object;
+}
+
+static cJSON *input_counts_json(const void *run, size_t input)
+{
+    return counts_json(&((const ws_table_run *)run)->counts[input]);
 }
 
 static ws_err counters_json(const ws_table_run *run, ws_text *out)
 {
-    const extraction *x = run->x;
     cJSON *root = cJSON_CreateObject();
     ws_table_counts total = total_counts(run);
     cJSON_AddItemToObject(root, "sum", counts_json(&total));
-    cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
-    for (size_t i = 0; i < x->input_count; i++) {
-        cJSON *one = counts_json(&run->counts[i]);
-        cJSON_AddStringToObject(one, "name", x->names.items[i]);
-        cJSON_AddItemToArray(inputs, one);
-    }
-    cJSON *skipped = cJSON_AddArrayToObject(root, "inputs_skipped");
-    for (size_t i = 0; i < x->skipped_count; i++) {
-        cJSON *one = cJSON_CreateObject();
-        cJSON_AddStringToObject(one, "name", ws_path_base(x->skipped[i].path));
-        cJSON_AddStringToObject(one, "reason", x->skipped[i].reason);
-        cJSON_AddItemToArray(skipped, one);
-    }
+    extract_put_inputs(root, run->x, input_counts_json, run);
     cJSON_AddStringToObject(root, "columns_left_out", run->plans[0].unknown);
     cJSON_AddStringToObject(root, "conservation", "checked: every record and byte is a row or counted as skipped");
     ws_err error = ws_json_canonical(root, out);
@@ -216,11 +185,11 @@ ws_err ws_table_options_json(const extraction *x, ws_text *out)
     const ws_extract_options *o = x->options;
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "dataset", o->dataset);
-    put_number(root, "packets", (uint64_t)o->packets);
+    extract_put_number(root, "packets", (uint64_t)o->packets);
     cJSON_AddStringToObject(root, "endpoints", o->endpoints == NULL ? "drop" : o->endpoints);
     cJSON_AddStringToObject(root, "non_finite", o->skip_not_finite ? "skip" : "zero");
     if (o->input_hash_tree)
-        put_number(root, "input_hash_block", WS_INPUT_HASH_BLOCK);
+        extract_put_number(root, "input_hash_block", WS_INPUT_HASH_BLOCK);
     if (o->config != NULL)
         cJSON_AddStringToObject(root, "config", ws_path_base(o->config));
     ws_err error = ws_json_canonical(root, out);
@@ -231,31 +200,16 @@ ws_err ws_table_options_json(const extraction *x, ws_text *out)
 /* ---------------------------------------------------------------- the end of the run */
 static ws_err write_provenance_all(ws_table_run *run, const char *options, const char *counters, char content_hash[65])
 {
-    extraction *x = run->x;
-    ws_string_list hashes;
-    uint64_t *bytes = NULL, *records = NULL;
     int32_t **renumber = NULL;
-    WS_TRY(extract_hasher_finish_all(x->hasher, x->arena, &hashes));
-    ws_err local = ws_arena_alloc(x->arena, &bytes, x->input_count, sizeof *bytes);
-    if (local == WS_OK)
-        local = ws_arena_alloc(x->arena, &records, x->input_count, sizeof *records);
-    if (local == WS_OK)
-        local = ws_arena_alloc(x->arena, &renumber, run->level_count, sizeof *renumber);
+    ws_err local = ws_arena_alloc(run->x->arena, &renumber, run->level_count, sizeof *renumber);
     for (size_t l = 0; local == WS_OK && l < run->level_count; l++)
         local = sort_level(run, l, &renumber[l]);
-    WS_AGREE(x->comm, local);
-    for (size_t i = 0; i < x->input_count; i++) {
-        bytes[i] = x->inputs[i].bytes;
-        records[i] = x->inputs[i].records;
-    }
-    const ws_store_provenance provenance = {.options_json = options,
-                                            .counters_json = counters,
-                                            .input_sha256 = &hashes,
-                                            .input_bytes = bytes,
-                                            .input_records = records,
-                                            .levels = run->levels,
-                                            .renumber = (const int32_t *const *)renumber};
-    return ws_store_writer_finish_all(x->writer, &provenance, content_hash);
+    WS_AGREE(run->x->comm, local);
+    ws_store_provenance provenance = {.options_json = options,
+                                      .counters_json = counters,
+                                      .levels = run->levels,
+                                      .renumber = (const int32_t *const *)renumber};
+    return extract_finish_store_all(run->x, &provenance, content_hash);
 }
 
 static void fill_report(const ws_table_run *run, ws_extract_report *report)
