@@ -13,7 +13,7 @@
 #include "dataset/bench_extract.h"
 #include "dataset/dataset.h"
 
-enum { ROWS = 120000, PACKETS_MOST = 30, ROUNDS = 3, ROW_BYTES = 2048, BLOCK_BYTES = 1 << 20 };
+enum { ROWS = 60000, PACKETS_MOST = 30, ROUNDS = 3, ROW_BYTES = 2048, BLOCK_BYTES = 1 << 20 };
 
 /* ---------------------------------------------------------------- the table */
 static const char columns[] =
