@@ -46,7 +46,7 @@ static const ws_option_table table = {"", sizeof(extract_job), fields, "extracti
 typedef struct extract_settings {
     double idle_timeout, active_timeout, window;
     int64_t round_bytes, reservoir, reservoir_seed;
-    int bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
+    int stamps, bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
     double checkpoint;
     int64_t checkpoint_bytes;
     bool has_rules; /* no key: --config has label rules */
@@ -69,6 +69,9 @@ static const ws_option setting_fields[] = {
     WS_OPTION_ENUM(extract_settings, reservoir_kind, "uniform", "uniform|balanced",
                    "balanced: as many of each size (1, 2-3, 4-15, 16 and more packets) of TCP and UDP"),
     WS_OPTION_INT(extract_settings, reservoir_seed, 0, 0, 9e15, "another seed, another draw"),
+    WS_OPTION_ENUM(
+        extract_settings, stamps, "auto", "auto|standard|split",
+        "pcapng stamps without a stated unit: microseconds, or seconds and microseconds; auto: the data set's way"),
     WS_OPTION_ENUM(
         extract_settings, bytes_stripped, "endpoints", "nothing|addresses|endpoints|identity",
         "what --bytes keeps as zeros; endpoints: addresses, ports; identity: also checksums, IP id, TTL, TCP numbers"),
@@ -255,6 +258,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .direction_by_syn = settings.direction == 1,
                                         .filter = job->filter,
                                         .protocols = job->protocols,
+                                        .stamps = settings.stamps,
                                         .bytes = job->bytes,
                                         .bytes_stripped = (ws_strip)settings.bytes_stripped,
                                         .inner_packets = settings.tunnels == 1,

@@ -129,6 +129,17 @@ extern const char *const ws_capture_format_names[WS_CAPTURE_FORMAT_COUNT];
  * (2.3: the smaller one is the captured length). */
 typedef enum ws_pcap_lengths { WS_LENGTHS_USUAL, WS_LENGTHS_EXCHANGED, WS_LENGTHS_EITHER } ws_pcap_lengths;
 
+/* What the two words of a pcapng time stamp mean, where the interface states no time unit. Some writers of pcapML give seconds
+ * and microseconds, which no pcapng is. */
+typedef enum ws_stamps {
+    WS_STAMPS_STANDARD, /* one number of 64 bits: microseconds */
+    WS_STAMPS_SPLIT,    /* seconds, then microseconds within the second */
+    WS_STAMPS_DETECT    /* each stamp tells, see ws_stamps_tell */
+} ws_stamps;
+/* Standard with a high word of 0 (both readings agree) or of 200,000 to 600,000 (1997 to 2051); split with a high word from
+ * 100,000,000 on (1973) and a low one below 1,000,000; WS_STAMPS_DETECT where it tells neither. */
+ws_stamps ws_stamps_tell(uint32_t high, uint32_t low);
+
 /* The size of a compressed capture, until it was read to its end. */
 #define WS_CAPTURE_BYTES_UNKNOWN ((uint64_t)INT64_MAX)
 
@@ -147,6 +158,7 @@ typedef struct ws_capture {
     bool swapped;             /* byte order differs from this machine's */
     bool nanoseconds;         /* pcap: resolution of the record stamps */
     bool tabs;                /* lines: the form without a header */
+    ws_stamps stamps;         /* pcapng; to be set after opening, standard at first */
     int link_type;            /* pcap, snoop; others: -1, each interface, record or line has its own */
     uint32_t snap_length;
     uint64_t first_record; /* offset of the first record (pcap 24, of the Ixia variant 28; pcapng 0) */
@@ -173,6 +185,7 @@ typedef struct ws_record {
     /* pcapng: the packet's first comment, NULL without one; borrowed likewise, no NUL behind it. */
     const char *comment;
     uint16_t comment_length;
+    ws_stamps stamps; /* pcapng: how its stamp was read; WS_STAMPS_DETECT: as standard, though it tells neither */
 } ws_record;
 
 /* A walk over the records of the byte range [begin, end) of a capture: it yields every record that starts in the range,

@@ -175,10 +175,12 @@ static void read_options(const uint8_t *at, size_t left, bool swapped, ws_interf
         const size_t padded = 4 + ((size_t)length + 3) / 4 * 4;
         if (code == 0 || padded > left)
             return;
-        if (code == OPTION_TIME_RESOLUTION && length == 1)
+        if (code == OPTION_TIME_RESOLUTION && length == 1) {
+            interface->states_resolution = true;
             interface->resolution = at[4];
-        else if (code == OPTION_TIME_OFFSET && length == 8)
+        } else if (code == OPTION_TIME_OFFSET && length == 8) {
             interface->offset_seconds = (int64_t)ws_file64(at + 4, swapped);
+        }
         at += padded;
         left -= padded;
     }
@@ -210,6 +212,23 @@ static int64_t time_of(const ws_interface *interface, uint64_t ticks)
     }
     ns += (int128)interface->offset_seconds * 1000000000;
     return ns > INT64_MAX ? INT64_MAX : ns < INT64_MIN ? INT64_MIN : (int64_t)ns;
+}
+
+ws_stamps ws_stamps_tell(uint32_t high, uint32_t low)
+{
+    if (high == 0 || (high >= 200000 && high <= 600000))
+        return WS_STAMPS_STANDARD;
+    return high >= 100000000 && low < 1000000 ? WS_STAMPS_SPLIT : WS_STAMPS_DETECT;
+}
+
+/* The packet's time, by what the capture's stamps mean. */
+static int64_t packet_time(const ws_capture *capture, const ws_interface *interface, uint64_t ticks, ws_stamps *stamps)
+{
+    const uint32_t high = (uint32_t)(ticks >> 32), low = (uint32_t)ticks;
+    *stamps = interface->states_resolution ? WS_STAMPS_STANDARD : capture->stamps;
+    if (*stamps == WS_STAMPS_DETECT)
+        *stamps = ws_stamps_tell(high, low);
+    return time_of(interface, *stamps == WS_STAMPS_SPLIT ? (uint64_t)high * 1000000 + low : ticks);
 }
 
 typedef struct packet_fields {
@@ -274,12 +293,15 @@ static ws_err take_packet(ws_walk *walk, const uint8_t *block, uint32_t type, ui
     if (packet.interface >= walk->interface_count)
         return ws_walk_add_damage(walk, WS_DAMAGE_interface_unknown, walk->offset, total);
     const ws_interface *interface = &walk->interfaces[packet.interface];
-    *record = (ws_record){.offset = walk->offset,
-                          .time_ns = type == BLOCK_SIMPLE_PACKET ? 0 : time_of(interface, packet.ticks),
-                          .captured_length = packet.captured,
-                          .wire_length = packet.wire,
-                          .link_type = interface->link_type,
-                          .frame = packet.frame};
+    ws_stamps stamps = WS_STAMPS_STANDARD;
+    *record = (ws_record){
+        .offset = walk->offset,
+        .time_ns = type == BLOCK_SIMPLE_PACKET ? 0 : packet_time(walk->capture, interface, packet.ticks, &stamps),
+        .captured_length = packet.captured,
+        .wire_length = packet.wire,
+        .link_type = interface->link_type,
+        .frame = packet.frame};
+    record->stamps = stamps;
     if (type != BLOCK_SIMPLE_PACKET)
         find_comment(&packet, walk->section_swapped, record);
     *taken = true;

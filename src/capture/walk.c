@@ -218,6 +218,7 @@ static ws_err pcap_next(ws_walk *walk, ws_record *record, bool *more)
 
 ws_err ws_walk_next(ws_walk *walk, ws_record *record, bool *more)
 {
+    record->stamps = WS_STAMPS_STANDARD;
     if (walk->capture->format == WS_CAPTURE_PCAP)
         return pcap_next(walk, record, more);
     if (walk->capture->format == WS_CAPTURE_PCAPNG)

@@ -82,6 +82,7 @@ static inline uint64_t ws_pcap_next(const ws_capture *capture, uint64_t offset, 
 typedef struct ws_interface {
     int link_type;
     uint32_t snap_length;
+    bool states_resolution;
     uint8_t resolution;     /* if_tsresol: high bit clear 10^-n, set 2^-n seconds */
     int64_t offset_seconds; /* if_tsoffset */
 } ws_interface;

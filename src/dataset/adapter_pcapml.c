@@ -7,6 +7,10 @@
  * proc, or key label, or the second positional field. A flow takes the label of the sample that begins within it; one that
  * no sample begins in, such as the rest of a long connection, that of its 5-tuple, where all samples of it have the same.
  * Packets without comment belong to no sample.
+ *
+ * Time stamps of several writers are no pcapng's; where an interface states no unit, each stamp tells which it is, and one
+ * that does not ends the run. Sorted files have their samples, and the packets in them, from the last to the first, so
+ * the packets of a file are taken in the order of their times.
  */
 #include "dataset/labels.h"
 
@@ -137,7 +141,19 @@ static ws_err add_packet(sample_list *list, const ws_packet *packet, uint64_t sa
     return WS_OK;
 }
 
-static ws_err collect(const char *path, sample_list *list)
+/* A stamp that could be either: the user must say. */
+static ws_err unclear_stamp(const char *path, const ws_record *record)
+{
+    ws_err error = WS_ERROR(FORMAT,
+                            "%s: byte %llu: a time stamp that is neither microseconds since 1970 nor seconds and "
+                            "microseconds, and no time unit is stated",
+                            path, (unsigned long long)record->offset);
+    WS_HINT("say which it is: --set stamps=standard (64 bits of microseconds) or --set stamps=split (seconds, "
+            "microseconds)");
+    return error;
+}
+
+static ws_err collect(const char *path, ws_stamps stamps, sample_list *list)
 {
     ws_capture capture;
     ws_walk *walk = NULL;
@@ -147,11 +163,14 @@ static ws_err collect(const char *path, sample_list *list)
     char label[LABEL_BYTES];
     bool more = true;
     WS_TRY(ws_capture_open(&capture, path));
+    capture.stamps = stamps;
     ws_err error = ws_walk_create(&walk, &capture, 0);
     if (error == WS_OK)
         error = ws_walk_range(walk, capture.first_record, capture.bytes);
     while (error == WS_OK && more) {
         error = ws_walk_next(walk, &record, &more);
+        if (error == WS_OK && more && record.stamps == WS_STAMPS_DETECT)
+            error = unclear_stamp(path, &record);
         if (error != WS_OK || !more || record.comment == NULL ||
             !read_comment(record.comment, record.comment_length, &sample, label))
             continue;
@@ -206,7 +225,7 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
         uint32_t scope;
         sample_list list = {0};
         WS_TRY(ws_label_source_set_scope(source, i, inputs->items[i], &scope));
-        ws_err error = collect(inputs->items[i], &list);
+        ws_err error = collect(inputs->items[i], ws_label_source_stamps(source), &list);
         if (error == WS_OK)
             error = add_rows(source, scope, &list);
         found += list.count;
@@ -225,4 +244,6 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
 const ws_dataset_adapter ws_dataset_pcapml = {.name = "pcapml",
                                               .help = "pcapng captures with their labels as packet comments (pcapML)",
                                               .open_labels = open_labels,
-                                              .labels_inside = true};
+                                              .labels_inside = true,
+                                              .stamps = WS_STAMPS_DETECT,
+                                              .by_time = true};

@@ -84,6 +84,7 @@ typedef struct ws_extract_options {
     bool direction_by_syn;    /* or the data set's rules say so */
     const char *filter;       /* pcap-filter(7) expression; NULL: none */
     ws_string_list protocols; /* kept as flows besides TCP and UDP; ws_ip_protocols_read */
+    int stamps;               /* of pcapng captures: 1 + ws_stamps; 0: the data set's */
     const char *bytes;        /* kept of packets, ws_byte_view_read; NULL: none */
     ws_strip bytes_stripped;  /* before they are kept */
     bool inner_packets;       /* packets inside of tunnels stand for their frames */
@@ -184,6 +185,10 @@ typedef struct ws_dataset_adapter {
     const ws_table_family *table;
     bool tables_only;     /* captures are refused */
     bool protocol_untold; /* packets of WS_PROTOCOL_UNTOLD are kept as flows */
+    /* Captures: how time stamps of pcapng are read where a user does not say; and whether the packets of an input are taken in
+     * the order of their times, since writers do not keep it. */
+    ws_stamps stamps;
+    bool by_time;
 } ws_dataset_adapter;
 extern const ws_dataset_adapter *const ws_dataset_adapters[]; /* NULL-terminated */
 const ws_dataset_adapter *ws_dataset_find(const char *name);

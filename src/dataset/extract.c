@@ -83,6 +83,8 @@ static ws_err choose_rules(extraction *x)
     if (x->adapter->protocol_untold)
         x->protocols.kept[WS_PROTOCOL_UNTOLD] = true;
     x->rules.max_packets = (uint32_t)options->packets;
+    x->rules.by_time = x->adapter->by_time;
+    x->stamps = options->stamps > 0 ? (ws_stamps)(options->stamps - 1) : x->adapter->stamps;
     WS_TRY(choose_bytes(x));
     x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;
     return WS_OK;
@@ -117,8 +119,8 @@ static ws_err open_labels(extraction *x)
 {
     if (x->label_rules != NULL && x->options->labels == NULL)
         return ws_labels_open_rules(&x->labels, &x->label_rules, &x->plain_paths);
-    return ws_labels_open(&x->labels, x->adapter, x->options->labels,
-                          x->adapter->labels_inside ? &x->paths : &x->plain_paths);
+    return ws_labels_open_stamped(&x->labels, x->adapter, x->options->labels,
+                                  x->adapter->labels_inside ? &x->paths : &x->plain_paths, x->stamps);
 }
 
 enum { FIXED_BYTES = 96 << 20 }; /* the program, its libraries, buffers of a round; estimated */
@@ -292,6 +294,7 @@ static void extraction_destroy(extraction *x, ws_err outcome)
     free(x->slots);
     free(x->outgoing);
     free(x->incoming);
+    packet_buffer_destroy(&x->ordered);
     free(x->outgoing_slots);
     free(x->incoming_slots);
     free(x->owners);

@@ -8,6 +8,7 @@
  *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
  *   extract_reservoir.c  of all flows, those that are stored, where only some are
  *   extract_rows.c     rows of all ranks into one order, to the store
+ *   extract_order.c    packets of an input into the order of their times, where the data set asks for it
  *   extract_spill.c    live flows that do not fit the memory, through files
  *   extract_file.c     such files
  *   extract_account.c  counters, the conservation check, the summary
@@ -43,6 +44,7 @@ typedef struct extract_input {
     uint64_t form;                /* of a table's columns; 0: a capture */
     uint32_t record_header;
     bool splittable, compressed;
+    ws_stamps stamps;
     int reader; /* the rank that reads all of an input that cannot be split */
     int hasher; /* the rank that takes its SHA-256 */
     /* How far it is read; the same on all ranks. */
@@ -73,6 +75,13 @@ typedef struct extract_rows {
     uint8_t *slots; /* of all flows, ws_flow.slot_bytes each */
     size_t slot_bytes, slot_capacity;
 } extract_rows;
+
+/* Packets of an input that wait to be brought into the order of their times. */
+typedef struct packet_buffer {
+    ws_packet *packets;
+    uint8_t *slots;
+    size_t count, capacity, slot_capacity;
+} packet_buffer;
 
 /* A point of an input where flows leave: before its record `ordinal`, or at its end. */
 typedef struct closing_point {
@@ -130,6 +139,7 @@ typedef struct extraction {
     skipped_input *skipped;
     size_t skipped_count;
     uint64_t total_bytes;
+    ws_stamps stamps;          /* how pcapng captures are read */
     ws_packet_filter *filter;  /* NULL without --filter */
     ws_ip_protocols protocols; /* flows besides those of TCP and UDP */
 
@@ -144,7 +154,8 @@ typedef struct extraction {
     size_t packet_count, packet_capacity;
     uint8_t *slots; /* their bytes, slot_size each, where bytes are kept */
     size_t slot_size, slot_capacity;
-    ws_packet *outgoing; /* the same, by the rank that owns their flows; kept from round to round, as is `owners` */
+    ws_packet *outgoing;   /* the same, by the rank that owns their flows; kept from round to round, as is `owners` */
+    packet_buffer ordered; /* of the current input, where packets are taken by time */
     uint8_t *outgoing_slots;
     size_t outgoing_capacity, outgoing_slot_capacity;
     ws_packet *incoming; /* of other ranks; kept too */
@@ -227,8 +238,15 @@ WS_MUST ws_err extract_round_route_all(extraction *x);
 /* extract_spill.c: packets of the current input to the flow table, and its closing points; with files behind the table where
  * its flows take more than x->table_bytes. The sink gets x. */
 WS_MUST ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count);
+/* To the flow table itself. */
+WS_MUST ws_err extract_add(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count);
 WS_MUST ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink);
 void extract_spill_destroy(extract_spill **spill);
+
+/* extract_order.c: packets wait in x->ordered; then all go to the flow table. */
+WS_MUST ws_err extract_order_add(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count);
+WS_MUST ws_err extract_order_feed(extraction *x);
+void packet_buffer_destroy(packet_buffer *buffer);
 
 /* extract_file.c: room of a row in a file, in packets: for the most packets of a flow, and its slots. */
 size_t extract_row_room(const extraction *x);

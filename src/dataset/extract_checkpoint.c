@@ -173,7 +173,7 @@ ws_err extract_checkpoint_pause_all(extraction *x)
     const bool due =
         (options->checkpoint_seconds > 0 && ws_clock_seconds() - own->last_seconds >= options->checkpoint_seconds) ||
         (options->checkpoint_bytes > 0 && since >= (uint64_t)options->checkpoint_bytes);
-    const bool in_files = x->spill != NULL || ws_store_writer_remember(x->writer).late;
+    const bool in_files = x->spill != NULL || x->ordered.count > 0 || ws_store_writer_remember(x->writer).late;
     int64_t wish[3] = {ws_stop_requested(), due, in_files};
     WS_TRY(ws_max_i64_all(x->comm, wish, 3));
     const bool stop = wish[0] != 0, wanted = stop || wish[1] != 0, can = wish[2] == 0 && since > 0;

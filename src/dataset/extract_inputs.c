@@ -269,6 +269,7 @@ static ws_err take_news(extraction *x, const char *const *by_index)
                                  .record_header = one.record_header,
                                  .splittable = one.splittable,
                                  .compressed = one.compressed,
+                                 .stamps = x->stamps,
                                  .next_offset = one.first_record,
                                  .next_position = one.compressed ? 0 : one.first_record,
                                  .newest_ns = INT64_MIN,
@@ -385,6 +386,7 @@ ws_err extract_input_use(extract_input *input, uint32_t index)
         return WS_OK;
     if (input->capture.file < 0)
         WS_TRY(ws_capture_open(&input->capture, input->path));
+    input->capture.stamps = input->stamps;
     WS_CHECK(input->capture.stored_bytes >= input->bytes, IO,
              "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes before", input->path, input->capture.stored_bytes,
              input->bytes);

@@ -120,7 +120,7 @@ static ws_err pass_point(extraction *x, size_t point)
 
 static bool is_full(const extraction *x, int depth)
 {
-    return depth < MOST_DEPTH && ws_flow_table_bytes(x->table) > x->table_bytes;
+    return depth < MOST_DEPTH && !x->rules.by_time && ws_flow_table_bytes(x->table) > x->table_bytes;
 }
 
 static ws_err restore_flows(extraction *x, extract_reader *reader)
@@ -170,7 +170,7 @@ static ws_err read_packet(const extraction *x, extract_reader *reader, packet_bl
     return WS_OK;
 }
 
-static ws_err add_packets(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count)
+ws_err extract_add(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count)
 {
     if (slots == NULL)
         return ws_flow_table_add(x->table, packets, count);
@@ -185,7 +185,7 @@ static ws_err feed_block(extraction *x, const packet_block *block, size_t count,
         if (i < count && packets[i].ordinal < x->spill->points[*point].ordinal)
             continue;
         WS_TRY(
-            add_packets(x, packets + from, block->slots == NULL ? NULL : block->slots + from * x->slot_size, i - from));
+            extract_add(x, packets + from, block->slots == NULL ? NULL : block->slots + from * x->slot_size, i - from));
         from = i;
         for (; i < count && packets[i].ordinal >= x->spill->points[*point].ordinal; ++*point)
             WS_TRY(pass_point(x, *point));
@@ -211,10 +211,23 @@ static ws_err deal_again(extraction *x, extract_reader *reader, int depth, size_
     return error;
 }
 
+/* A part whose packets are taken by their times: all of them at once. */
+static ws_err read_ordered(extraction *x, extract_reader *reader, packet_block *block)
+{
+    while (extract_reader_more(reader)) {
+        WS_TRY(read_packet(x, reader, block, 0));
+        WS_TRY(extract_order_add(x, block->packets, block->slots, 1));
+    }
+    WS_TRY(extract_order_feed(x));
+    return WS_OK;
+}
+
 static ws_err feed_part(extraction *x, const spill_level *level, extract_reader *reader, packet_block *block)
 {
     size_t point = level->first_point, held = 0;
     const row_run begun = {.begin = x->spill->rows.bytes};
+    if (x->rules.by_time)
+        WS_TRY(read_ordered(x, reader, block));
     while (extract_reader_more(reader) && !is_full(x, level->depth)) {
         for (held = 0; held < BLOCK_PACKETS && extract_reader_more(reader); held++)
             WS_TRY(read_packet(x, reader, block, held));
@@ -323,9 +336,13 @@ static ws_err spill_begin(extraction *x)
 
 ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count)
 {
+    if (x->rules.by_time && x->table_bytes == 0)
+        return extract_order_add(x, packets, slots, count);
+    if (x->rules.by_time && x->spill == NULL && count > 0)
+        WS_TRY(spill_begin(x));
     while (x->spill == NULL && count > 0) {
         size_t here = x->table_bytes == 0 || count < BLOCK_PACKETS ? count : BLOCK_PACKETS;
-        WS_TRY(add_packets(x, packets, slots, here));
+        WS_TRY(extract_add(x, packets, slots, here));
         packets += here;
         slots = slots == NULL ? NULL : slots + here * x->slot_size;
         count -= here;
@@ -340,7 +357,10 @@ ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8_t *slot
 ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink)
 {
     extract_spill *spill = x->spill;
+    if (x->rules.by_time && !point->input_ends)
+        return WS_OK;
     if (spill == NULL) {
+        WS_TRY(extract_order_feed(x));
         WS_TRY(ws_flow_table_close(x->table, point->ordinal, point->newest_ns, point->input_ends, sink, x));
         return WS_OK;
     }

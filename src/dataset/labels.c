@@ -41,6 +41,7 @@ struct ws_label_source {
     uint64_t malformed;
     char *first_malformed;
     ws_label_rules *rules; /* NULL: labels come from rows */
+    ws_stamps stamps;
 };
 
 /* ---------------------------------------------------------------- scopes */
@@ -299,11 +300,23 @@ ws_err ws_labels_open_rules(ws_label_source **out, ws_label_rules **rules, const
     return ws_label_rules_bind((*out)->rules, inputs);
 }
 
+ws_stamps ws_label_source_stamps(const ws_label_source *source)
+{
+    return source->stamps;
+}
+
 ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
                       const ws_string_list *inputs)
 {
+    return ws_labels_open_stamped(out, adapter, labels, inputs, adapter->stamps);
+}
+
+ws_err ws_labels_open_stamped(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
+                              const ws_string_list *inputs, ws_stamps stamps)
+{
     WS_TRY(create_source(out, inputs));
     ws_label_source *source = *out;
+    source->stamps = stamps;
     WS_CHECK(adapter->open_labels != NULL || labels == NULL, ARGUMENT, "data set %s takes no --labels", adapter->name);
     if (adapter->open_labels != NULL)
         WS_TRY(adapter->open_labels(source, labels, inputs));

@@ -44,6 +44,7 @@ typedef struct ws_flow_rules {
     int64_t window_ns;         /* a flow lies in one window of this length; 0: no windows */
     bool windows_alone;        /* nothing but windows ends a flow: one flow a key and window; no time-out, RST, FIN */
     bool direction_by_syn;     /* forward = sender of the SYN where one is seen; default: sender of the first packet */
+    bool by_time;              /* packets of an input come in the order of their times, not of their ordinals */
     ws_byte_view bytes;        /* at most max_packets of a flow */
     bool direction_by_private; /* forward = the endpoint with a private address where one of the two has one */
 } ws_flow_rules;

@@ -378,8 +378,9 @@ static ws_err check_order(ws_flow_table *table, const ws_packet *packet)
         table->input = packet->input;
         table->next_ordinal = 0;
     }
-    WS_CHECK(packet->ordinal >= table->next_ordinal, INTERNAL, "packet %llu of input %u came after packet %llu",
-             (unsigned long long)packet->ordinal, packet->input, (unsigned long long)table->next_ordinal - 1);
+    WS_CHECK(packet->ordinal >= table->next_ordinal || table->rules.by_time, INTERNAL,
+             "packet %llu of input %u came after packet %llu", (unsigned long long)packet->ordinal, packet->input,
+             (unsigned long long)table->next_ordinal - 1);
     table->next_ordinal = packet->ordinal + 1;
     return WS_OK;
 }
@@ -582,7 +583,7 @@ static int compare_live(const void *a, const void *b)
 
 static void bring_into_order(ws_flow_table *table)
 {
-    if (table->unordered)
+    if ((table->unordered || table->rules.by_time) && table->order_count > 0)
         qsort(table->order, table->order_count, sizeof(live_flow *), compare_live);
     table->unordered = false;
 }
