@@ -90,6 +90,7 @@ typedef struct ws_extract_options {
     bool inner_packets;       /* packets inside of tunnels stand for their frames */
     double window;            /* seconds; 0: the data set's; ws_flow_rules.window_ns */
     bool windows_alone;       /* ws_flow_rules.windows_alone */
+    bool window_captures;     /* a row is all that an input has in a window */
     bool windows_from_epoch;  /* counted from 1970, not from the input's first packet */
     int64_t reservoir;        /* rows stored of all flows; 0: all (extract_reservoir.c) */
     bool reservoir_balanced;

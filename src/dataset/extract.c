@@ -79,6 +79,9 @@ static ws_err choose_rules(extraction *x)
     if (options->window > 0)
         x->rules.window_ns = (int64_t)(options->window * 1e9 + 0.5);
     x->rules.windows_alone = options->windows_alone;
+    x->rules.direction_by_private = x->rules.direction_by_private || options->window_captures;
+    WS_CHECK(!options->window_captures || x->rules.window_ns > 0, CONFIG,
+             "window_rule capture makes a row of each window; the setting window says how long one is");
     WS_TRY(ws_ip_protocols_read(&options->protocols, &x->protocols));
     if (x->adapter->protocol_untold)
         x->protocols.kept[WS_PROTOCOL_UNTOLD] = true;

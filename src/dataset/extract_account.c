@@ -169,7 +169,10 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
     for (size_t t = 0; t < x->feature_count; t++)
         cJSON_AddItemToArray(features, cJSON_CreateString(x->features[t]->table.name));
     if (x->rules.window_ns > 0) {
-        cJSON_AddStringToObject(root, "window_rule", x->rules.windows_alone ? "alone" : "flows");
+        cJSON_AddStringToObject(root, "window_rule",
+                                x->options->window_captures ? "capture"
+                                : x->rules.windows_alone    ? "alone"
+                                                            : "flows");
         cJSON_AddStringToObject(root, "window_origin", x->options->windows_from_epoch ? "epoch" : "first");
     }
     if (o->reservoir > 0) {

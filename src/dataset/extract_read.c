@@ -168,6 +168,8 @@ static ws_err count_record(extraction *x, extract_piece *piece, const ws_record 
         ws_byte_view_take(&x->rules.bytes, record->frame, packet, x->slots + x->packet_count * x->slot_size);
     }
     packet->input = piece->input;
+    if (x->options->window_captures)
+        ws_packet_join_capture(packet);
     packet->ordinal = piece->records_before + counts->records - 1; /* until the pieces before it are counted */
     if (packet->time_ns > piece->newest_ns)
         piece->newest_ns = packet->time_ns;

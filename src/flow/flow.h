@@ -73,6 +73,11 @@ typedef struct ws_flow_packet {
     uint8_t reserved[6];
 } ws_flow_packet;
 
+bool ws_address_is_private(const uint8_t address[16]); /* RFC 1918, RFC 6598, RFC 4193, loopback and link-local */
+/* For rows of whole captures: all packets of an input go between the same two endpoints, fd00::INPUT and 100::INPUT, without
+ * ports and protocol. From the former, a private one, but for those from elsewhere to a private address. */
+void ws_packet_join_capture(ws_packet *packet);
+
 enum { WS_FLOW20_COLUMNS = 20, WS_PACKET9_COLUMNS = 9 };
 extern const char *const ws_flow20_names[WS_FLOW20_COLUMNS];
 extern const char *const ws_flow20_units[WS_FLOW20_COLUMNS];

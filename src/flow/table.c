@@ -488,26 +488,14 @@ static uint32_t gather_slots(const ws_flow_table *table, const live_flow *flow, 
     return total;
 }
 
-/* RFC 1918, RFC 6598, RFC 4193, loopback and link-local. */
-static bool is_private(const uint8_t address[16])
-{
-    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF}, loopback[16] = {[15] = 1};
-    if (memcmp(address, mapped, 12) != 0)
-        return (address[0] & 0xFE) == 0xFC || (address[0] == 0xFE && (address[1] & 0xC0) == 0x80) ||
-               memcmp(address, loopback, 16) == 0;
-    const uint8_t a = address[12], b = address[13];
-    return a == 10 || a == 127 || (a == 172 && (b & 0xF0) == 16) || (a == 192 && b == 168) || (a == 169 && b == 254) ||
-           (a == 100 && (b & 0xC0) == 64);
-}
-
 static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_t ordinal, ws_flow_sink sink,
                             void *context)
 {
     int forward = live->first_sender;
     if (table->rules.direction_by_syn && live->syn_sender != UNDECIDED)
         forward = live->syn_sender;
-    const bool low_private = table->rules.direction_by_private && is_private(live->key.low_address);
-    if (table->rules.direction_by_private && low_private != is_private(live->key.high_address))
+    const bool low_private = table->rules.direction_by_private && ws_address_is_private(live->key.low_address);
+    if (table->rules.direction_by_private && low_private != ws_address_is_private(live->key.high_address))
         forward = low_private ? 0 : 1;
     uint32_t filled = 0;
     for (const packet_chunk *chunk = live->first_chunk; chunk != NULL; chunk = chunk->next) {

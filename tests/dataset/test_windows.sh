@@ -11,23 +11,27 @@ cd "$folder"
 fail() { echo "FAIL: $*"; exit 1; }
 reference="$WIRESWEEP_SOURCE/tests/reference"
 
-# compare SECONDS ORIGIN CAPTURE
+# compare SECONDS ORIGIN CAPTURE [RULE]
 compare() {
     "$WIRESWEEP" extract -q --endpoints plain --features flowconx_v2,flowconx --packets 8 --set window="$1" \
-        --set window_origin="$2" -o windows.h5 "$3"
-    python3 -B "$reference/windows.py" windows.h5 "$3" "$1" "$2"
+        --set window_origin="$2" --set window_rule="${4:-alone}" -o windows.h5 "$3"
+    python3 -B "$reference/windows.py" windows.h5 "$3" "$1" "$2" "${4:-alone}"
 }
 "$WIRESWEEP_TOOLS/make_capture" --flows 300 --seed 5 -o a.pcap --labels labels.csv >/dev/null
 compare 1 first a.pcap
 compare 10 epoch a.pcap
+compare 0.5 first a.pcap capture
 python3 -B "$reference/make_odd.py" --seed 11 --link ethernet --packets 1500 -o odd.pcap
 compare 0.25 first odd.pcap
 compare 30 first odd.pcap
+compare 3 epoch odd.pcap capture
 python3 -B "$reference/make_odd.py" --seed 12 --format pcapng --swapped --packets 1500 -o odd.pcap
 compare 2 first odd.pcap
 
 "$WIRESWEEP_TOOLS/make_capture" --flows 200 --seed 6 --format pcapng -o b.pcapng >/dev/null
 same_everywhere "windows with tables" "2:30000 3:1000000000 4:4096" --set window=1 --features first20,flowconx a.pcap b.pcapng
+same_everywhere "windows of captures" "2:30000 3:1000000000" --set window=1 --set window_rule=capture --features flowconx \
+    a.pcap b.pcapng
 
 # a table's place in the list changes nothing, its presence does
 plain=$(extract_hash 1 1000000000 a.pcap)
@@ -39,6 +43,9 @@ pattern='signed_length_\|log_dur'
 [ "$(columns compared.h5)" = 1 ] || fail "export does not show flow20 unless told"
 [ "$(columns compared.h5 --features first20)" = 20 ] || fail "export shows another table"
 
+status=0
+"$WIRESWEEP" extract -q --set window_rule=capture -o none.h5 a.pcap 2>message || status=$?
+[ $status = 2 ] && grep -q 'how long' message || fail "status $status: $(cat message)"
 status=0
 "$WIRESWEEP" extract -q --features flow21 -o none.h5 a.pcap 2>message || status=$?
 [ $status = 2 ] && grep -q 'no table "flow21"' message && [ ! -e none.h5 ] || fail "status $status: $(cat message)"

@@ -2,7 +2,7 @@
 --features flowconx,flowconx_v2`. Written from the description of FlowCon-X's background loader and of its canonical record;
 shares no code with src/. One thing is ours: forward is the sender of a row's first packet.
 
-windows.py STORE CAPTURE SECONDS [first|epoch]
+windows.py STORE CAPTURE SECONDS first|epoch alone|capture     capture: what the whole capture has in every window
 """
 import csv
 import io
@@ -47,7 +47,20 @@ def statistics(rows):
     return first, second
 
 
-def windows_of(capture, length_ns, origin):
+NEAR, FAR = (b"\xfd" + b"\0" * 15, 0), (b"\x01" + b"\0" * 15, 0)
+
+
+def is_private(address):
+    ip = ipaddress.ip_address(address)
+    ip = ip.ipv4_mapped or ip
+    if ip.version == 6:
+        networks = "fc00::/7", "fe80::/10", "::1/128"
+    else:
+        networks = "10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"
+    return any(ip in ipaddress.ip_network(network) for network in networks)
+
+
+def windows_of(capture, length_ns, origin, rule):
     """{(protocol, source, destination, first_ns): (first table, second table)}, and where windows begin."""
     found, begin = {}, None if origin == "first" else 0
     for record in packets.records(packets.content(capture)):
@@ -58,9 +71,12 @@ def windows_of(capture, length_ns, origin):
         if begin is None:
             begin = packet.time_ns
         source, destination = (packet.source, packet.source_port), (packet.destination, packet.destination_port)
-        key = (packet.protocol, min(source, destination), max(source, destination),
-               (packet.time_ns - begin) // length_ns)
-        rows = found.setdefault(key, (source, destination, []))[2]
+        protocol = packet.protocol
+        if rule == "capture":
+            back = is_private(destination[0]) and not is_private(source[0])
+            protocol, source, destination = 0, FAR if back else NEAR, NEAR if back else FAR
+        key = (protocol, min(source, destination), max(source, destination), (packet.time_ns - begin) // length_ns)
+        rows = found.setdefault(key, (NEAR, FAR, []) if rule == "capture" else (source, destination, []))[2]
         rows.append((packet.time_ns, source == found[key][0], packet.wire))
     result = {}
     for key, (source, destination, rows) in found.items():
@@ -82,8 +98,7 @@ def table(store, name):
 
 def main():
     store, capture, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    origin = sys.argv[4] if len(sys.argv) > 4 else "first"
-    expected = windows_of(capture, round(seconds * 1e9), origin)
+    expected = windows_of(capture, round(seconds * 1e9), *sys.argv[4:6])
     first, second = table(store, "flowconx"), table(store, "flowconx_v2")
     if len(first) != len(expected) or len(second) != len(expected):
         sys.exit("%d rows, expected %d" % (len(first), len(expected)))
