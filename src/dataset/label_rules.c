@@ -78,7 +78,9 @@ static oriented_flow orient(const ws_flow *flow, bool reversed)
                      [WS_RULE_FORWARD_PACKETS] = (int64_t)flow->packets[f],
                      [WS_RULE_BACKWARD_PACKETS] = (int64_t)flow->packets[b],
                      [WS_RULE_FORWARD_PAYLOAD] = (int64_t)flow->payload_bytes[f],
-                     [WS_RULE_BACKWARD_PAYLOAD] = (int64_t)flow->payload_bytes[b]}};
+                     [WS_RULE_BACKWARD_PAYLOAD] = (int64_t)flow->payload_bytes[b],
+                     [WS_RULE_FORWARD_LONGEST] = (int64_t)flow->longest_payload[f],
+                     [WS_RULE_BACKWARD_LONGEST] = (int64_t)flow->longest_payload[b]}};
 }
 
 static bool in_prefix(const uint8_t address[16], const ws_rule_prefix *prefix)

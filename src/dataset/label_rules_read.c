@@ -14,7 +14,8 @@
 typedef struct rule_text {
     const char *name, *from, *to;
     ws_string_list input, directory, protocol, source, destination, host;
-    ws_string_list source_port, destination_port, forward_packets, backward_packets, forward_payload, backward_payload;
+    ws_string_list source_port, destination_port, forward_packets, backward_packets, forward_payload, backward_payload,
+        forward_longest_payload, backward_longest_payload;
     int64_t attempted;
     bool attempted_without_payload;
     int direction;
@@ -36,6 +37,8 @@ static const ws_option rule_fields[] = {
     WS_OPTION_LIST(rule_text, backward_packets, NULL, "packets to source"),
     WS_OPTION_LIST(rule_text, forward_payload, NULL, "bytes of payload from source"),
     WS_OPTION_LIST(rule_text, backward_payload, NULL, "bytes of payload to source"),
+    WS_OPTION_LIST(rule_text, forward_longest_payload, NULL, "bytes of payload in the longest packet from source"),
+    WS_OPTION_LIST(rule_text, backward_longest_payload, NULL, "bytes of payload in the longest packet to source"),
     WS_OPTION_INT(rule_text, attempted, -1, -1, 6, "category, where the rule's flows are attempts"),
     WS_OPTION_BOOL(rule_text, attempted_without_payload, false, "flows without payload from source are attempts (0)"),
     WS_OPTION_ENUM(rule_text, direction, "any", "any|forward", "forward: source sent the flow's first packet"),
@@ -266,13 +269,20 @@ static ws_err read_rule(reader *r, const cJSON *object, const char *path, const 
     WS_TRY(read_prefixes(r, object, "source", &text.source, &out->source));
     WS_TRY(read_prefixes(r, object, "destination", &text.destination, &out->destination));
     WS_TRY(read_prefixes(r, object, "host", &text.host, &out->host));
-    const char *const keys[WS_RULE_MEASURES] = {"source_port",      "destination_port", "forward_packets",
-                                                "backward_packets", "forward_payload",  "backward_payload"};
-    const ws_string_list *const lists[WS_RULE_MEASURES] = {&text.source_port,     &text.destination_port,
-                                                           &text.forward_packets, &text.backward_packets,
-                                                           &text.forward_payload, &text.backward_payload};
+    const struct {
+        const char *key;
+        const ws_string_list *list;
+    } measures[WS_RULE_MEASURES] = {
+        [WS_RULE_SOURCE_PORT] = {"source_port", &text.source_port},
+        [WS_RULE_DESTINATION_PORT] = {"destination_port", &text.destination_port},
+        [WS_RULE_FORWARD_PACKETS] = {"forward_packets", &text.forward_packets},
+        [WS_RULE_BACKWARD_PACKETS] = {"backward_packets", &text.backward_packets},
+        [WS_RULE_FORWARD_PAYLOAD] = {"forward_payload", &text.forward_payload},
+        [WS_RULE_BACKWARD_PAYLOAD] = {"backward_payload", &text.backward_payload},
+        [WS_RULE_FORWARD_LONGEST] = {"forward_longest_payload", &text.forward_longest_payload},
+        [WS_RULE_BACKWARD_LONGEST] = {"backward_longest_payload", &text.backward_longest_payload}};
     for (int m = 0; m < WS_RULE_MEASURES; m++)
-        WS_TRY(read_ranges(r, object, keys[m], lists[m], &out->measures[m]));
+        WS_TRY(read_ranges(r, object, measures[m].key, measures[m].list, &out->measures[m]));
     check_classes(r, object, file);
     return WS_OK;
 }

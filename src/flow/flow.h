@@ -102,6 +102,7 @@ typedef struct ws_flow {
     int64_t first_ns, last_ns;     /* time of the first packet; newest time seen */
     uint64_t packets[2], bytes[2]; /* [0] forward, [1] backward; bytes = sum of IP lengths */
     uint64_t payload_bytes[2];
+    uint64_t longest_payload[2];       /* of a packet */
     uint64_t wire_bytes, wire_squares; /* sums of wire lengths, at most 65,535 each, and of their squares */
     ws_uint128 gap_squares;            /* sum of squared gaps in ns; the gaps add up to last_ns - first_ns */
     float features[WS_FLOW20_COLUMNS];

@@ -14,7 +14,7 @@ typedef struct ws_sender_sums {
     ws_uint128 length_squares; /* of IP lengths */
     uint64_t packets, lengths, payloads;
     int64_t first, newest; /* meaningful where packets > 0 */
-    uint64_t reserved;
+    uint64_t longest_payload;
 } ws_sender_sums;
 
 /* A packet touches the line of its sender and the next one; what rarely changes comes behind. */
@@ -51,6 +51,7 @@ static inline bool ws_flow_sums_add(ws_flow_sums *sums, int sender, int64_t offs
     own->packets++;
     own->lengths += ip_length;
     own->payloads += payload_length;
+    own->longest_payload = payload_length > own->longest_payload ? payload_length : own->longest_payload;
     own->length_squares += (uint64_t)ip_length * ip_length;
     if (ip_length > sums->longest_length)
         sums->longest_length = ip_length;

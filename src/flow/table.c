@@ -526,6 +526,7 @@ static ws_err flow_hand_out(ws_flow_table *table, const live_flow *live, uint64_
         flow.packets[i] = live->sums.of[sender].packets;
         flow.bytes[i] = live->sums.of[sender].lengths;
         flow.payload_bytes[i] = live->sums.of[sender].payloads;
+        flow.longest_payload[i] = live->sums.of[sender].longest_payload;
     }
     ws_flow_sums_features(&live->sums, forward, flow.features);
     table->counters.flows++;

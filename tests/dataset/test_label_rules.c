@@ -273,6 +273,13 @@ static void test_cicids2017_attempts(void **state)
     LABEL(flow_of("192.168.10.15", 5, "205.174.165.73", 8080, 1499436122903736000), "Botnet");
     LABEL(flow_of("192.168.10.15", 5, "205.174.165.73", 8080, 1499436122903736001), "-+2");
     LABEL(flow_of("192.168.10.15", 5, "205.174.165.73", 8080, 1499457684606663001), "BENIGN");
+    /* the third port scan: of the flows to the web server those of a size are left out */
+    flow = flow_of("192.168.10.8", 5, WEB, 80, 1499364314425162000);
+    LABEL(flow, "Infiltration - Portscan");
+    flow.longest_payload[1] = 408;
+    LABEL(flow, "Infiltration - Portscan");
+    flow.longest_payload[0] = 408;
+    LABEL(flow, "BENIGN");
     /* another year is none of this data set's */
     assert_null(label_at(source, "label", flow_of(KALI, 5, WEB, 80, 1599436122903736000)));
     ws_labels_destroy(&source);

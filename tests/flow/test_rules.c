@@ -113,6 +113,23 @@ static void active_age_of_exactly_the_time_out_ends_the_flow(void **state)
     bench_end(&b);
 }
 
+static void longest_payload_is_told_by_direction(void **state)
+{
+    (void)state;
+    static const uint16_t payloads[][2] = {{7, 1}, {300, 1}, {500, 0}, {299, 1}, {20, 0}}; /* bytes, from the client */
+    bench b;
+    bench_start(&b, &ws_flow_rules_default);
+    for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++) {
+        ws_packet packet = packet_make(b.ordinal++, SECONDS(i), payloads[i][1] != 0, UDP, 0, payloads[i][0]);
+        put(&b, &packet);
+    }
+    close_at(&b, 5, true);
+    assert_int_equal(b.kept.flows[0].payload_bytes[0], 606);
+    assert_int_equal(b.kept.flows[0].longest_payload[0], 300);
+    assert_int_equal(b.kept.flows[0].longest_payload[1], 500);
+    bench_end(&b);
+}
+
 static void rst_ends_and_late_packets_linger_five_seconds(void **state)
 {
     (void)state;
@@ -371,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_gap_of_exactly_the_time_out_ends_the_flow),
         cmocka_unit_test(active_age_of_exactly_the_time_out_ends_the_flow),
+        cmocka_unit_test(longest_payload_is_told_by_direction),
         cmocka_unit_test(rst_ends_and_late_packets_linger_five_seconds),
         cmocka_unit_test(syn_after_rst_starts_a_new_flow_at_once),
         cmocka_unit_test(syn_without_an_end_before_it_stays_in_the_flow),
