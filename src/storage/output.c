@@ -59,5 +59,10 @@ ws_err ws_output_check(const char *path, ws_output output)
     WS_TRY(check_folder_of(path));
     if (there)
         WS_TRY(check_replaceable(path, output));
+    if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode)) { /* the rename would replace the link, not the file */
+        ws_err error = WS_ERROR(ARGUMENT, "the output %s is a symbolic link; it is not replaced", path);
+        WS_HINT("name the file that it leads to; for stdout, where a subcommand writes there, leave -o out");
+        return error;
+    }
     return WS_OK;
 }

@@ -68,7 +68,8 @@ WS_MUST ws_err ws_file_append_line(const char *path, const char *line); /* one w
 bool ws_file_exists(const char *path);
 
 /* Whether a result may go to `path`, for the start of a run: its folder is there and can be written, and what has that
- * name already, if anything, is a file of the kind to be written (any HDF5 file for a store; no binary file for text). */
+ * name already, if anything, is a file of the kind to be written (any HDF5 file for a store; no binary file for text),
+ * and no symbolic link (/dev/stdout is one). */
 typedef enum ws_output { WS_OUTPUT_TEXT, WS_OUTPUT_STORE } ws_output;
 WS_MUST ws_err ws_output_check(const char *path, ws_output output);
 

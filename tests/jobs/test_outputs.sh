@@ -33,6 +33,10 @@ sed 's/^one.pcap/three.pcap/' labels.csv >other.csv
 mkdir taken
 ln -s two.pcap link.pcap
 ln -s /dev/null device
+ln -s store.h5 to_store.h5
+ln -s labels.csv to_text.csv
+ln -s nothing to_nothing
+ln -s /proc/self/fd/1 to_stdout
 
 # The name of the store forgotten: the first capture of a glob must not be lost.
 refuse 2 'one.pcap is there and is no store' extract -o one.pcap one.pcap
@@ -49,6 +53,18 @@ for output in device /dev/full; do
     refuse 2 'is no regular file' export store.h5 -o $output
     refuse 2 'is no regular file' split store.h5 -o $output
 done
+# A link would be replaced, not the file it leads to; /dev/stdout is such a link where stdout is a file.
+for output in to_store.h5 to_nothing; do
+    refuse 2 'is a symbolic link' extract -o $output two.pcap
+done
+for output in to_text.csv to_nothing to_stdout; do
+    refuse 2 'is a symbolic link' export store.h5 -o $output
+    refuse 2 'is a symbolic link' split store.h5 -o $output
+done
+for link in to_store.h5 to_text.csv to_nothing to_stdout; do
+    [ -L $link ] || fail "the link $link was replaced"
+done
+rm -f to_store.h5 to_text.csv to_nothing to_stdout
 [ -c /dev/full ] || fail "a device was replaced"
 refuse 1 'there is no folder nowhere' extract -o nowhere/store.h5 one.pcap
 refuse 1 'there is no folder nowhere' export store.h5 -o nowhere/flows.csv
