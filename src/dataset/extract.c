@@ -29,6 +29,16 @@ ws_extract_phase extract_enter(extraction *x, ws_extract_phase phase)
     return before;
 }
 
+/* A setting of 0 leaves what is there. One of less than a nanosecond would be 0 as well, and say nothing. */
+static ws_err nanoseconds(const char *name, double seconds, int64_t *out)
+{
+    const int64_t rounded = (int64_t)(seconds * 1e9 + 0.5);
+    WS_CHECK(seconds <= 0 || rounded > 0, CONFIG, "%s: %g seconds are less than a nanosecond", name, seconds);
+    if (seconds > 0)
+        *out = rounded;
+    return WS_OK;
+}
+
 static ws_err choose_bytes(extraction *x)
 {
     ws_byte_view *view = &x->rules.bytes;
@@ -72,12 +82,9 @@ static ws_err choose_rules(extraction *x)
         WS_TRY(ws_label_rules_read(&x->label_rules, x->adapter->name, options->label_rules));
         ws_label_rules_flow(x->label_rules, &x->rules);
     }
-    if (options->idle_timeout > 0)
-        x->rules.idle_timeout_ns = (int64_t)(options->idle_timeout * 1e9 + 0.5);
-    if (options->active_timeout > 0)
-        x->rules.active_timeout_ns = (int64_t)(options->active_timeout * 1e9 + 0.5);
-    if (options->window > 0)
-        x->rules.window_ns = (int64_t)(options->window * 1e9 + 0.5);
+    WS_TRY(nanoseconds("idle_timeout", options->idle_timeout, &x->rules.idle_timeout_ns));
+    WS_TRY(nanoseconds("active_timeout", options->active_timeout, &x->rules.active_timeout_ns));
+    WS_TRY(nanoseconds("window", options->window, &x->rules.window_ns));
     x->rules.windows_alone = options->windows_alone;
     x->rules.direction_by_private = x->rules.direction_by_private || options->window_captures;
     WS_CHECK(!options->window_captures || x->rules.window_ns > 0, CONFIG,

@@ -66,6 +66,10 @@ for link in to_store.h5 to_text.csv to_nothing to_stdout; do
 done
 rm -f to_store.h5 to_text.csv to_nothing to_stdout
 [ -c /dev/full ] || fail "a device was replaced"
+# So short a time would count as none, and a store without windows be made.
+for name in idle_timeout active_timeout window; do
+    refuse 2 "$name.*less than a nanosecond" extract --set $name=1e-10 -o short.h5 one.pcap
+done
 refuse 1 'there is no folder nowhere' extract -o nowhere/store.h5 one.pcap
 refuse 1 'there is no folder nowhere' export store.h5 -o nowhere/flows.csv
 refuse 1 'there is no folder nowhere' split store.h5 -o nowhere/split.json
