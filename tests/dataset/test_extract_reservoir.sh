@@ -54,7 +54,7 @@ sum() { "$WIRESWEEP" export "$1" | awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) 
 extract alone.h5 --set window=10
 [ "$(sum all.h5)" = "$(sum alone.h5)" ]
 "$WIRESWEEP" extract -q --packets 2 -o a.h5 --set window=10 in/a.pcap
-start_a=$(column a.h5 first_ns | sort -n | head -n 1)
+start_a=$(column a.h5 first_ns | sort -n | sed -n 1p)
 "$WIRESWEEP" export a.h5 | awk -F, -v origin="$start_a" '
     # differences of nanoseconds since 1970 do not fit a double: whole seconds and the rest apart
     function seconds(t) { return substr(t, 1, length(t) - 9) - substr(origin, 1, length(origin) - 9) + (substr(t, length(t) - 8) - substr(origin, length(origin) - 8)) / 1e9 }
