@@ -21,7 +21,8 @@ typedef struct text {
 
 static void put(text *t, const void *data, size_t bytes)
 {
-    memcpy(t->bytes + t->count, data, bytes);
+    if (bytes > 0) /* a key that is not there has no address either */
+        memcpy(t->bytes + t->count, data, bytes);
     t->count += bytes;
 }
 
