@@ -1,7 +1,7 @@
 #!/bin/bash
 # Decoded packets of all captures at hand agree with tshark, record by record: which are TCP or UDP, time, ports, lengths, flags
 # and window. What differs must have a known reason (tests/reference/against_tshark.py names them).
-# ctest: timeout=400
+# ctest: labels=compare timeout=400
 set -eu -o pipefail
 for program in tshark mergecap capinfos python3; do
     command -v $program >/dev/null || { echo "skipped: $program is not installed"; exit 77; }

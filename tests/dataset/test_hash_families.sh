@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every family's store has the same content hash with other ranks and rounds, from compressed inputs, and with the inputs in
 # another order.
-# ctest: labels=mpi timeout=400
+# ctest: labels=mpi,compare timeout=400
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Flows of random captures agree, one by one and in their order, with a second implementation that shares no code with ours
 # (tests/reference): keys, times, counts, ends, features, stored packets, reasons of skipped records.
-# ctest: timeout=240
+# ctest: labels=compare timeout=240
 set -euo pipefail
 for program in python3 h5dump; do
     command -v $program >/dev/null || { echo "skipped: $program is not installed"; exit 77; }
