@@ -55,8 +55,9 @@ static bool read_snoop(const ws_capture *capture, const uint8_t *header, framed 
                     .wire = ws_be32(header),
                     .time_ns = (int64_t)ws_be32(header + 16) * 1000000000 + (int64_t)microseconds * 1000,
                     .link_type = capture->link_type};
-    return out->total <= RECORD_MOST && out->captured <= out->wire && out->total >= SNOOP_HEADER + out->captured &&
-           out->total - SNOOP_HEADER - out->captured < PADDING_MOST && microseconds < 2000000;
+    return out->total <= RECORD_MOST && out->captured <= out->wire && out->captured <= RECORD_MOST &&
+           out->total >= SNOOP_HEADER + out->captured && out->total - SNOOP_HEADER - out->captured < PADDING_MOST &&
+           microseconds < 2000000;
 }
 
 /* What a type's frames begin with: the link type behind `skipped` bytes. */
@@ -140,6 +141,13 @@ static bool complete(const ws_capture *capture, const uint8_t *record, framed *o
     return true;
 }
 
+/* Neighbours in a capture are less than a day apart. An ERF header says little else that noise does not say too. */
+static bool is_near(int64_t before_ns, int64_t time_ns)
+{
+    const int64_t day = INT64_C(86400) * 1000000000;
+    return time_ns - before_ns <= day && before_ns - time_ns <= day;
+}
+
 /* ---------------------------------------------------------------- opening */
 ws_err ws_snoop_check(ws_capture *capture)
 {
@@ -164,7 +172,6 @@ ws_err ws_snoop_check(ws_capture *capture)
 
 ws_err ws_erf_check(ws_capture *capture, bool *is)
 {
-    const int64_t day = INT64_C(86400) * 1000000000;
     uint8_t header[ERF_HEADER];
     uint64_t at = 0, there;
     int64_t before = 0;
@@ -178,7 +185,7 @@ ws_err ws_erf_check(ws_capture *capture, bool *is)
         WS_TRY(ws_capture_read(capture, at, header, sizeof header));
         if (!read_erf(header, &record) || (record.wire == 0 && !record.filler))
             return WS_OK;
-        if (records > 0 && !record.filler && (record.time_ns - before > day || before - record.time_ns > day))
+        if (records > 0 && !record.filler && !is_near(before, record.time_ns))
             return WS_OK;
         before = record.filler && records > 0 ? before : record.time_ns;
         at += record.total;
@@ -217,18 +224,29 @@ static ws_err look_at(ws_walk *walk, uint64_t offset, framed *record, const uint
     return WS_OK;
 }
 
+/* Records that only fill have no time to be told by: none is the first, others are passed over. A single record of ERF up to
+ * the file's end may be any noise. */
 static ws_err sound_from(ws_walk *walk, uint64_t offset, bool *sound)
 {
-    *sound = true;
-    for (int i = 0; i < SOUND_RECORDS && *sound; i++) {
+    int64_t before_ns = 0;
+    int packets = 0;
+    while (packets < SOUND_RECORDS) {
         framed record;
         const uint8_t *at;
         bool cut, more;
+        *sound = walk->capture->format == WS_CAPTURE_SNOOP || packets > 1;
         WS_TRY(ws_walk_has(walk, offset + 1, &more));
         if (!more)
             break;
         WS_TRY(look_at(walk, offset, &record, &at, sound, &cut));
-        *sound = *sound && !cut;
+        *sound =
+            *sound && !cut && (packets == 0 ? !record.filler : record.filler || is_near(before_ns, record.time_ns));
+        if (!*sound)
+            break;
+        if (!record.filler) {
+            before_ns = record.time_ns;
+            packets++;
+        }
         offset += record.total;
     }
     return WS_OK;

@@ -82,6 +82,7 @@ static size_t walk_all(const bytes *content, bool exact, size_t *damage)
         assert_int_equal(ws_walk_next(walk, &record, &more), WS_OK);
         if (!more)
             break;
+        assert_true(record.captured_length <= content->count); /* before anything is read of the frame */
         const ws_skip skip = ws_packet_decode(record.frame, record.captured_length, record.wire_length,
                                               record.link_type, record.time_ns, &packet);
         if (!exact)
@@ -146,8 +147,48 @@ static void erf_files(void **state)
     check_format(put_erf);
 }
 
+/* Lengths of nearly 2^32 that add up to a small one: no record. */
+static void snoop_lengths_that_wrap(void **state)
+{
+    (void)state;
+    bytes file = {0};
+    size_t damage;
+    put_snoop(&file);
+    const size_t first = 16;
+    bytes forged = {0};
+    put_number(&forged, UINT32_MAX, 4, true);
+    put_number(&forged, UINT32_MAX - 15, 4, true);
+    put_number(&forged, 24 + 8, 4, true);
+    memcpy(file.data + first, forged.data, forged.count);
+    assert_int_equal(walk_all(&file, false, &damage), RECORDS - 1);
+    assert_int_equal(damage, 1);
+    bytes_free(&forged);
+    bytes_free(&file);
+}
+
+/* An ERF header says little that cannot be true by chance: a long stretch of noise must cost no more than the records that
+ * it lies over, and give none. */
+static void erf_noise(void **state)
+{
+    (void)state;
+    uint64_t random = 11;
+    for (int k = 0; k < 50; k++) {
+        bytes file = {0};
+        size_t damage;
+        put_erf(&file);
+        put_fill(&file, 0, 16); /* a record of no type */
+        for (int i = 0; i < 20000; i++)
+            put_number(&file, next_random(&random), 1, true);
+        put_erf(&file);
+        assert_int_equal(walk_all(&file, false, &damage), 2 * RECORDS);
+        assert_int_equal(damage, 1);
+        bytes_free(&file);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(snoop_files), cmocka_unit_test(erf_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(snoop_files), cmocka_unit_test(erf_files),
+                                       cmocka_unit_test(snoop_lengths_that_wrap), cmocka_unit_test(erf_noise)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
