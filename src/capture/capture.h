@@ -83,7 +83,7 @@ enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_AC
 
 /* Decodes one captured frame. Fills everything but ordinal and input (0). Pure, bounds-checked.
  * Link types: Ethernet 1 (802.1Q/802.1ad/0x9100 tags and MPLS labels to any depth, PPPoE, LLC/SNAP, and by EtherType
- * FabricPath, 802.1ah, VN-Tag, E-Tag, TRILL, NSH, MACsec in clear), raw IP 12 14 101 228 229, Linux cooked 113 276, null and
+ * FabricPath, 802.1ah, VN-Tag, E-Tag, HSR, R-TAG, TRILL, NSH, MACsec in clear), raw IP 12 14 101 228 229, Linux cooked 113 276, null and
  * loop 0 108 (family in either byte order), PPP 9 50 51 166 204, Cisco HDLC 104 205, frame relay 107 206, SLIP 8, token ring 6,
  * ARCNET 7 129, FDDI 10, ATM 100 106 123, IP over Fibre Channel 122, IEEE 1394 138, InfiniBand 242, Solaris 226, ENC 109,
  * PFLOG 117, NFLOG 239, PKTAP 258, taps 240 241, switch tags 281 282 284 285, 802.11 data frames that are not encrypted 105,

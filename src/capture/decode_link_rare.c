@@ -379,6 +379,8 @@ ws_skip ws_decode_ethertype_rare(frame_cursor *cursor, unsigned type)
     case 0x8909: /* Cisco's security group */
         return typed(cursor, 8, 6);
     case 0x8926: /* VN-Tag */
+    case 0x892f: /* redundant rings, IEC 62439-3 */
+    case 0xf1c1: /* frame replication, 802.1CB */
         return typed(cursor, 6, 4);
     case 0x893f: /* E-Tag */
         return typed(cursor, 8, 6);

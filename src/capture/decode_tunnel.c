@@ -14,6 +14,15 @@ enum {
     PORT_GTP_U = 2152,
 };
 
+/* A mirrored Ethernet frame behind so many bytes. */
+static bool decode_mirrored(frame_cursor *cursor, uint32_t header)
+{
+    if (ws_cursor_left(cursor) < header)
+        return false;
+    cursor->at += header;
+    return ws_decode_ethernet(cursor) == WS_SKIP_NONE;
+}
+
 static bool decode_gre(frame_cursor *cursor)
 {
     if (ws_cursor_left(cursor) < 4)
@@ -33,20 +42,18 @@ static bool decode_gre(frame_cursor *cursor)
     case 0x880b:
         return ws_decode_ppp(cursor) == WS_SKIP_NONE;
     case 0x88be: /* ERSPAN: with a sequence number comes a header of its own */
-        if (flags & 0x1000) {
-            if (ws_cursor_left(cursor) < 8)
-                return false;
-            cursor->at += 8;
-        }
-        return ws_decode_ethernet(cursor) == WS_SKIP_NONE;
+        return decode_mirrored(cursor, flags & 0x1000 ? 8 : 0);
+    case 0x22eb: /* its third version: the last bit says that there are 8 bytes more */
+        return ws_cursor_left(cursor) >= 12 && decode_mirrored(cursor, cursor->frame[cursor->at + 11] & 1 ? 20 : 12);
     default:
         return type >= 0x0600 && ws_decode_ethertype(cursor, type) == WS_SKIP_NONE;
     }
 }
 
+/* The highest flag says that a group policy stands where zeros would; the low ones are of other encapsulations. */
 static bool decode_vxlan(frame_cursor *cursor)
 {
-    if (ws_cursor_left(cursor) < 8 || cursor->frame[cursor->at] != 0x08)
+    if (ws_cursor_left(cursor) < 8 || (cursor->frame[cursor->at] & 0x0f) != 0x08)
         return false;
     cursor->at += 8;
     return ws_decode_ethernet(cursor) == WS_SKIP_NONE;

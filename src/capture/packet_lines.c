@@ -139,8 +139,9 @@ static bool time_of(const field *f, int64_t *ns)
 {
     const char *at = f->text, *end = at + f->length;
     int64_t days, hour, minute, second, fraction, zone;
+    const bool before = take_char(&at, end, '-'); /* packets may be older than the first, which such times count from */
     if (take_number(&at, end, &second) && take_fraction(&at, end, &fraction) && at == end) {
-        *ns = second * 1000000000 + fraction;
+        *ns = (second * 1000000000 + fraction) * (before ? -1 : 1);
         return second < 9000000000;
     }
     at = f->text;
@@ -168,15 +169,25 @@ static bool length_of(const field *f, uint32_t *out)
 /* The IP protocol under the topmost one that Wireshark names. */
 static uint8_t protocol_of(const field *name)
 {
-    static const char *const over_tcp[] = {"TCP",    "TLSv1",         "TLSv1.1", "TLSv1.2",   "TLSv1.3",  "SSL",
-                                           "SSLv2",  "SSLv3",         "HTTP",    "HTTP/JSON", "HTTP/XML", "HTTP2",
-                                           "THRIFT", "ELASTICSEARCH", "FMTP",    "H1"};
+    static const char *const over_tcp[] = {
+        "TCP",   "TLSv1",  "TLSv1.1", "TLSv1.2",       "TLSv1.3",  "SSL",  "SSLv2", "SSLv3",     "HTTP", "HTTP/JSON",
+        "HTTP2", "THRIFT", "H1",      "ELASTICSEARCH", "HTTP/XML", "FMTP", "OCSP",  "WebSocket", "SSH",  "SSHv2",
+        "FTP",   "SMTP",   "POP",     "IMAP",          "FTP-DATA", "MQTT", "RTMP",  "RTMPT",     "SMB",  "SMB2",
+        "NBSS",  "BGP",    "TELNET",  "XMPP/XML",      "PKIX-CRL", "IRC",  "MySQL", "PGSQL"};
     if (name->length == 0)
         return WS_PROTOCOL_UNTOLD;
     for (size_t i = 0; i < sizeof over_tcp / sizeof *over_tcp; i++)
         if (is_word(name, over_tcp[i]))
             return 6;
-    return is_word(name, "ICMP") ? 1 : is_word(name, "ICMPv6") ? 58 : is_word(name, "IGMP") ? 2 : 17;
+    static const struct {
+        const char *name;
+        uint8_t number;
+    } others[] = {{"ICMP", 1}, {"ICMPv6", 58}, {"IGMP", 2},  {"IGMPv1", 2},  {"IGMPv2", 2}, {"IGMPv3", 2}, {"GRE", 47},
+                  {"ESP", 50}, {"AH", 51},     {"OSPF", 89}, {"PIMv2", 103}, {"VRRP", 112}, {"SCTP", 132}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (is_word(name, others[i].name))
+            return others[i].number;
+    return 17;
 }
 
 /* ---------------------------------------------------------------- a line to a packet */

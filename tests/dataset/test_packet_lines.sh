@@ -37,7 +37,7 @@ def packets(n, start):
         k = random.randrange(6)
         phone, server = ('10.215.173.1', '203.0.113.%d' % k) if k else ('fd00::1', '2001:db8::7')
         a, b = (phone, server) if random.random() < .4 else (server, phone)
-        name, protocol = random.choice([('TCP', 6), ('TLSv1.2', 6), ('QUIC', 17), ('UDP', 17), ('RakNet', 17)])
+        name, protocol = random.choice([('TCP', 6), ('TLSv1.2', 6), ('OCSP', 6), ('WebSocket', 6), ('QUIC', 17), ('UDP', 17), ('RakNet', 17)])
         out.append((t, a, b, protocol, random.choice([74, 86, 1292, 1514] if ':' in a else [54, 60, 66, 1292, 1514]), name))
     return out
 start = int((datetime.datetime(2022, 6, 3, 9, 0) - epoch).total_seconds()) * 10**6
@@ -51,7 +51,7 @@ for name, n in (('Zoom_1', 6000), ('YouTube_Live_2', 3000)):
             f.write('"%d","%s","%s","%s","%s","%d","443  >  50000 [ACK] ""x"", y %s"\r\n' % (i + 1, wall(t).strftime('%F %T.%f'), a, b, layer, length, 'z' * random.randrange(90)))
             if i % 1000 == 500:
                 f.write('"0","%s","Xiaomi_00:01","Broadcast","ARP","42","Who has"\r\n' % wall(t).strftime('%F %T.%f'))
-                f.write('"0","%s","10.215.173.1","203.0.113.9","ICMP","98","Echo"\r\n' % wall(t).strftime('%F %T.%f'))
+                f.write('"0","%s","10.215.173.1","203.0.113.9","%s","98","Echo"\r\n' % (wall(t).strftime('%F %T.%f'), ('ICMP', 'IGMPv3')[i % 2000 < 1000]))
             if n == 3000 and i % 1500 == 700:
                 f.write('"cut off","2022-06\r\nand more of it\r\n')
     expected.append((name, flows([q[:5] for q in p])))
@@ -90,6 +90,11 @@ cmp got wanted || { diff got wanted | head; exit 1; }
 [ "$(jq '.. | objects | select(has("sum")) | .sum.damage_runs' told | head -1)" = 2 ]
 [ "$(jq .labelled report)" = "$(jq .flows report)" ]
 h5dump -a /labels/app/names flows.h5 | grep -q '"youtube_live"'
+# Times since the first packet: one that was written behind it may be older.
+printf '%s\n' '"No.","Time","Source","Destination","Protocol","Length","Info"' '"1","0.000000","10.0.0.1","10.0.0.2","TCP","60","a"' \
+    '"2","-0.000012","10.0.0.1","10.0.0.2","TCP","60","b"' '"3","1.5","10.0.0.2","10.0.0.1","TCP","60","c"' >relative.csv
+"$WIRESWEEP" extract -q --json -o relative.h5 relative.csv >relative
+[ "$(jq -c '[.flows, .packets, .damage_runs]' relative)" = '[1,3,0]' ] || { cat relative; exit 1; }
 # The same lines as an ordinary capture: no data set's time-outs and labels.
 "$WIRESWEEP" extract -q -o generic.h5 plain/Zoom_1.csv
 "$WIRESWEEP" inspect --json plain/Zoom_1.csv | grep -q '"packet lines"'

@@ -157,8 +157,8 @@ def ethernet(frame, at):
     return ethertype(frame, at + 14, u16(frame, at + 12))
 
 
-# Tags with an EtherType behind them: VN-Tag, E-Tag, Cisco's security group.
-TAGS = {0x8926: 4, 0x893F: 6, 0x8909: 6}
+# Tags with an EtherType behind them: VN-Tag, E-Tag, Cisco's security group, redundant rings, replicated frames.
+TAGS = {0x8926: 4, 0x893F: 6, 0x8909: 6, 0x892F: 4, 0xF1C1: 4}
 
 
 def ethertype(frame, at, kind):
