@@ -93,15 +93,19 @@ static bool looks_like_table(const char *path)
 
 static ws_err add_directory(input_list *list, const char *path);
 
-/* An entry of a directory. Hidden names, links to directories and what is no capture are left out. */
+/* An entry of a directory. Hidden names, links to directories and what is no capture are left out. A link that leads nowhere,
+ * as of data that were not fetched, counts by its name: opening it says so. */
 static ws_err add_entry(input_list *list, const char *path)
 {
     struct stat link, target;
-    if (lstat(path, &link) != 0 || stat(path, &target) != 0)
+    if (lstat(path, &link) != 0)
         return WS_OK;
+    const bool leads_nowhere = stat(path, &target) != 0;
+    if (leads_nowhere)
+        target = link;
     if (S_ISDIR(link.st_mode))
         return add_directory(list, path);
-    if (S_ISREG(target.st_mode) && (looks_like_capture(path) || (list->tables && looks_like_table(path))))
+    if ((S_ISREG(target.st_mode) || leads_nowhere) && (looks_like_capture(path) || (list->tables && looks_like_table(path))))
         return add_file(list, path, &target);
     return WS_OK;
 }

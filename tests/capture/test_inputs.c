@@ -107,6 +107,21 @@ static void globs_and_lists(void **state)
     unlink("data/odd[name]*.pcap");
 }
 
+/* Data that were not fetched are links to nowhere; leaving them out would shorten the result without a word. */
+static void links_to_nowhere_are_inputs(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("links", 0700) | symlink("../annex/x", "links/a.pcap.gz"), 0);
+    assert_int_equal(symlink("../annex/y", "links/notes") | symlink("../data/b.pcap", "links/b.pcap"), 0);
+    const char *folder_name = "links";
+    static const char *const paths[] = {"links/a.pcap.gz", "links/b.pcap"};
+    expect(&folder_name, 1, paths, COUNT(paths));
+    ws_capture capture;
+    assert_int_equal(ws_capture_open(&capture, paths[0]), WS_E_IO);
+    assert_non_null(strstr(ws_error_message(), "links/a.pcap.gz: cannot open: No such file"));
+    ws_error_clear();
+}
+
 static void named_files_need_not_look_like_captures(void **state)
 {
     (void)state;
@@ -142,7 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(directory_is_searched), cmocka_unit_test(order_of_arguments_does_not_matter),
         cmocka_unit_test(globs_and_lists),       cmocka_unit_test(named_files_need_not_look_like_captures),
-        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(mistakes_are_named),    cmocka_unit_test(links_to_nowhere_are_inputs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
