@@ -19,7 +19,8 @@ typedef struct extract_job {
 static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(extract_job),
     WS_OPTION_STRING(extract_job, dataset, "generic", "data set family (wiresweep list datasets)"),
-    WS_OPTION_PATH(extract_job, config, NULL, "JSON file: the settings below, label rules (as in configs/datasets)"),
+    WS_OPTION_PATH(extract_job, config, NULL,
+                   "JSON file: the settings below, columns of a table, label rules (as in configs/datasets)"),
     WS_OPTION_PATH(extract_job, labels, NULL, "label file or directory of the data set"),
     WS_OPTION_LIST(extract_job, set, NULL, "KEY=VALUE: one of the settings below; may be repeated"),
     WS_OPTION_LIST(extract_job, features, NULL,

@@ -281,8 +281,10 @@ static void tell_text(ws_table_maker *maker, const ws_table_plan *plan, const ws
                       const ws_table_cell *cell)
 {
     if (maker->warns && field->feature >= 0)
-        ws_warn("column \"%s\": \"%.*s\" is no number; such rows are skipped and counted", plan->names[field->feature],
-                (int)(cell->length < 40 ? cell->length : 40), cell->text);
+        ws_warn("column \"%s\": \"%.*s\" is no number; such rows are skipped and counted "
+                "({\"table\": {\"unused\": [\"%s\"]}} in the file of --config leaves the column out)",
+                plan->names[field->feature], (int)(cell->length < 40 ? cell->length : 40), cell->text,
+                plan->names[field->feature]);
     maker->warns = false;
 }
 

@@ -181,6 +181,11 @@ expect 1 "empty.csv" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 empty.cs
 expect 1 "nul.csv" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 nul.csv
 expect 1 "are needed" "$WIRESWEEP" extract -q --dataset cicids2017 -o x.h5 quoted.csv
 expect 3 "" "$WIRESWEEP" extract -q --dataset cicids2017 --on-error skip -o x.h5 odd.csv quoted.csv
+# A column of texts among the features: the word that leaves it out works as it is.
+printf 'n,note,label\n1,seen,a\n2,unseen,b\n' >texts.csv
+expect 0 '{"table": {"unused": ["note"]}}' "$WIRESWEEP" extract --dataset flow_csv -o x.h5 texts.csv
+grep -o '{"table".*}}' err >texts.json
+expect 0 "2 rows of 2 records" "$WIRESWEEP" extract --dataset flow_csv --config texts.json -o x.h5 texts.csv
 echo '{"table": {"sauce": "a", "duration_unit": "h"}}' >wrong.json
 expect 2 "table.sauce" "$WIRESWEEP" extract -q --dataset flow_csv --config wrong.json -o x.h5 quoted.csv
 echo '{"table": ["a"]}' > wrong.json
