@@ -141,8 +141,10 @@ static bool time_of(const field *f, int64_t *ns)
     int64_t days, hour, minute, second, fraction, zone;
     const bool before = take_char(&at, end, '-'); /* packets may be older than the first, which such times count from */
     if (take_number(&at, end, &second) && take_fraction(&at, end, &fraction) && at == end) {
+        if (second >= 9000000000)
+            return false;
         *ns = (second * 1000000000 + fraction) * (before ? -1 : 1);
-        return second < 9000000000;
+        return true;
     }
     at = f->text;
     if (!take_date(&at, end, &days) || !(take_char(&at, end, ' ') || take_char(&at, end, 'T')) ||

@@ -2,7 +2,8 @@
 # run.sh FUZZERS SECONDS [NAME...]: runs the fuzzers of the folder FUZZERS (all, or fuzz_NAME), one after another, each for so
 # many seconds. Seeds come from make_capture (of the folder WIRESWEEP_TOOLS, else build/bin), the configurations and some small
 # tables; where WIRESWEEP_SHARED_DATA has tables, their first lines too. A line a fuzzer with its executions; ends with 1 where
-# one of them has found something, and leaves the input in the folder FUZZERS/found.
+# one of them has found something, and leaves the input in the folder FUZZERS/found. An input that takes longer than FUZZ_TIMEOUT
+# seconds (300) is a finding; on a machine that stops processes for some time, say more.
 set -eu
 cd "$(dirname "$0")/../.."
 fuzzers=$1 seconds=$2
@@ -10,7 +11,11 @@ shift 2
 tools=${WIRESWEEP_TOOLS:-build/bin} data=${WIRESWEEP_SHARED_DATA:-../shared/data}
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT
-mkdir -p "$seeds"/{pcap,pcapng,stream,decode,stripe,csv,arff,cell,json,label_rules,labels} "$fuzzers/found"
+all="pcap pcapng framed lines stream decode stripe csv arff cell json options label_rules labels ndpi pcapml"
+for name in $all; do
+    mkdir -p "$seeds/$name"
+done
+mkdir -p "$fuzzers/found"
 
 # seed NAME: standard input as a new seed of a fuzzer
 seed() { cat >"$(mktemp "$seeds/$1/XXXXXXXX")"; }
@@ -20,7 +25,7 @@ for options in "--seed 1" "--seed 2 --swapped" "--seed 3 --nanoseconds" "--seed 
     "--seed 6 --link raw"; do
     make $options
     { printf '\0\200\0'; tail -c +5 "$seeds/capture"; } | head -c 30000 | seed pcap
-    { printf '\0\0\1\0'; tail -c +41 "$seeds/capture" | head -c 200; } | seed decode
+    { printf '\0\1\1\0'; tail -c +41 "$seeds/capture" | head -c 200; } | seed decode
     { printf '\7'; head -c 9000 "$seeds/capture"; } | seed stripe
     head -c 4000 "$seeds/capture" | seed stream
     make --format pcapng $options
@@ -66,15 +71,45 @@ done
 "$tools/make_capture" --flows 5 -o "$seeds/capture" --labels "$seeds/truth" >/dev/null
 sed '2,$s/^[^,]*/monday.pcap/' "$seeds/truth" | seed labels
 printf 'capture,protocol,source,source_port,destination,destination_port,first_ns,label,kind\nmonday.pcap,tcp,192.168.10.50,40000,172.16.0.1,80,,"a ""b""",c\n' | seed labels
-rm -f "$seeds/capture" "$seeds/truth"
+rm -f "$seeds/truth"
+make --seed 1
+{
+    printf '\0'
+    for record in {0..8}; do # of snoop: 64 bytes of a frame, at second $record
+        printf '\0\0\0\100\0\0\0\100\0\0\0\130\0\0\0\0\131\0\0\0\0\0\0'"\\$record"
+        tail -c +41 "$seeds/capture" | head -c 64
+    done
+} | seed framed
+{
+    printf '\1'
+    for record in {0..8}; do # of ERF: the same
+        printf '\0\0\0'"\\$record"'\0\0\0\137\2\4\0\122\0\0\0\100\0\0'
+        tail -c +41 "$seeds/capture" | head -c 64
+    done
+} | seed framed
+rm -f "$seeds/capture"
+printf '%b' '\0\0\01"1","0.5","10.0.0.1","10.0.0.2","TLSv1.2","60","a, ""b"""\n"2","Jun  3, 2022 10:00:00.25 KST","2001:db8::1","2001:db8::2","QUIC","1292",""\n' | seed lines
+printf '%b' '\01\0200\01' '1,2022-06-03 10:00:00.5 UTC,10.0.0.1,10.0.0.2,TCP,1514\r\n2,2022-06-03T10:00:01Z,aa:bb,Broadcast,ARP,42\r\n' | seed lines
+printf '%b' '\02\0100\0' '1654250000.123456\t10.0.0.2\t10.0.0.1\t1500\n2022-06-03 10:00:01 UTC\t10.0.0.1\t10.0.0.2\t40\n' | seed lines
+for words in '--packets 5 -o x.h5 a.pcap' '--window=0.5 --resume --endpoints keyed' '--protocols icmp,89,all --set a=1 --set b=2 --' \
+    'header:80,payload:240,packets:5' 'packets:1024' 'flow20 first20 -1.5e-3' '--dataset generic @list -q'; do
+    printf '%s' "$words" | tr ' ' '\0' | seed options
+done
+printf '\0%s\n' $'18205618432581910911,windows-10\ns=0,proc=curl,dir=lan2wan\n7,a,b\ns=18446744073709551616,label=x' | seed pcapml
+printf '\2%s\n' $'1,tor\n2,tor\n1,other\nlabel=a,proc=b,s=3\n' | seed pcapml
+{
+    printf '\t1\tTCP 192.168.10.50:40000 <-> 172.16.0.1:80 [proto: 91.126/TLS.Google][cat: Web/5][1 pkts/2 bytes]\n'
+    printf '\t2\tUDP 10.0.0.1:40001 -> 10.0.0.2:53 [VLAN: 7][proto: 5/DNS][cat: Network/14]\n'
+    printf '\t3\tTCP [2001:db8::1]:40002 <-> [2001:db8::2]:80 [proto: 0/Unknown][cat: Unspecified/0]\n\t4\tICMP 10.0.0.1:0 -> 10.0.0.2:0 [proto: 81/ICMP]\n'
+} | seed ndpi
 
-[ $# -gt 0 ] || set -- pcap pcapng stream decode stripe csv arff cell json label_rules labels
+[ $# -gt 0 ] || set -- $all
 status=0
 for name in "$@"; do
     mkdir -p "$seeds/corpus_$name"
     longest=16384
     case $name in pcap | pcapng | stream) longest=65536 ;; decode | cell) longest=2048 ;; esac
-    if "$fuzzers/fuzz_$name" -max_total_time="$seconds" -max_len=$longest -print_final_stats=1 -timeout=300 -rss_limit_mb=4096 \
+    if "$fuzzers/fuzz_$name" -max_total_time="$seconds" -max_len=$longest -print_final_stats=1 -timeout="${FUZZ_TIMEOUT:-300}" -rss_limit_mb=4096 \
         -artifact_prefix="$fuzzers/found/$name-" "$seeds/corpus_$name" "$seeds/$name" >"$seeds/log" 2>&1; then
         echo "fuzz_$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$seeds/log") executions in $seconds s," \
             "$(grep -o 'cov: [0-9]*' "$seeds/log" | tail -n 1)"
