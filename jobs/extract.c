@@ -13,7 +13,7 @@ typedef struct extract_job {
     ws_string_list set, protocols, features;
     int64_t packets;
     int endpoints, on_error;
-    bool resume;
+    bool join, resume;
 } extract_job;
 
 static const ws_option fields[] = {
@@ -22,7 +22,7 @@ static const ws_option fields[] = {
     WS_OPTION_PATH(extract_job, config, NULL,
                    "JSON file: the settings below, columns of a table, label rules (as in configs/datasets)"),
     WS_OPTION_PATH(extract_job, labels, NULL, "label file or directory of the data set"),
-    WS_OPTION_LIST(extract_job, set, NULL, "KEY=VALUE: one of the settings below; may be repeated"),
+    WS_OPTION_REPEATED(extract_job, set, "KEY=VALUE: one of the settings below; may be repeated"),
     WS_OPTION_LIST(extract_job, features, NULL,
                    "tables stored beside flow20, e.g. flowconx,first20 (wiresweep list features)"),
     WS_OPTION_STRING(extract_job, filter, NULL, "only packets that match (pcap-filter(7)), e.g. 'tcp port 443'"),
@@ -36,6 +36,9 @@ static const ws_option fields[] = {
     WS_OPTION_PATH(extract_job, key, NULL, "file with the secret for --endpoints keyed and prefix (32 bytes)"),
     WS_OPTION_STRING(extract_job, memory, NULL,
                      "bytes a rank may take, e.g. 4G: live flows beyond it go through files beside the store"),
+    WS_OPTION_BOOL(extract_job, join, false,
+                   "rotated captures: all inputs are one, by the times of their first records; flows span the files "
+                   "(several such: settings join and groups)"),
     WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that cannot be read"),
     WS_OPTION_BOOL(extract_job, resume, false,
                    "go on with an extraction that was stopped or killed, on any number of ranks"),
@@ -50,6 +53,8 @@ typedef struct extract_settings {
     int stamps, bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
     double checkpoint;
     int64_t checkpoint_bytes;
+    int join;
+    ws_string_list groups;
     bool has_rules; /* no key: --config has label rules */
 } extract_settings;
 
@@ -81,6 +86,11 @@ static const ws_option setting_fields[] = {
                    "forward: sender of the first packet, or of the SYN"),
     WS_OPTION_ENUM(extract_settings, tunnels, "outer", "outer|inner",
                    "inner: packets carried by IP in IP, GRE, VXLAN and GTP-U count instead of the outer ones"),
+    WS_OPTION_ENUM(extract_settings, join, "none", "none|all|directory",
+                   "captures that are one input, flows spanning them: all (--join), or those of a directory"),
+    WS_OPTION_LIST(extract_settings, groups, NULL,
+                   "patterns; the captures that match one are one input: [\"mon*.pcap\", \"tap2/*.pcap\", "
+                   "\"@(wed|thu)*.pcap\"]"),
     WS_OPTION_ENUM(extract_settings, non_finite, "zero", "zero|skip",
                    "flow tables: a cell with Infinity or NaN is 0, or its row is left out; both are counted"),
     WS_OPTION_ENUM(
@@ -115,6 +125,8 @@ static ws_err read_settings(const extract_job *job, ws_arena *arena, extract_set
         WS_TRY_GOTO(done, ws_json_set(document, job->set.items[i]));
     WS_TRY_GOTO(done,
                 ws_options_read(&settings_table, document, ws_json_root(document), "", extra, arena, out, &problems));
+    if (job->join && out->join == WS_JOIN_NONE)
+        out->join = WS_JOIN_ALL;
     out->has_rules = cJSON_GetObjectItemCaseSensitive(ws_json_root(document), "rules") != NULL;
     error = ws_problems_error(&problems);
 done:
@@ -169,6 +181,8 @@ static void print_summary(const ws_extract_report *report, const char *output, c
     ws_info("%s: %" PRIu64 " flows of %" PRIu64 " packets, %" PRIu64 " records of %" PRIu64 " inputs in %s (%.2f Mpps)",
             output, report->flows, report->packets, report->records, report->inputs, seconds,
             report->seconds > 0 ? (double)report->records / report->seconds / 1e6 : 0.0);
+    if (report->files != report->inputs)
+        ws_info("  the inputs are %" PRIu64 " files, joined by their times", report->files);
     if (report->rows != report->flows && !report->tables)
         ws_info("  the reservoir kept %" PRIu64 " of them", report->rows);
     for (int reason = 1; reason < WS_SKIP_COUNT; reason++)
@@ -200,6 +214,7 @@ static ws_err print_json(const ws_extract_report *report, const char *output)
         const char *key;
         uint64_t value;
     } numbers[] = {{"inputs", report->inputs},
+                   {"files", report->files},
                    {"inputs_skipped", report->inputs_skipped},
                    {"records", report->records},
                    {"packets", report->packets},
@@ -273,6 +288,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .reservoir_balanced = settings.reservoir_kind == 1,
                                         .reservoir_seed = settings.reservoir_seed,
                                         .input_hash_tree = settings.input_hash == 1,
+                                        .join = (ws_join)settings.join,
+                                        .groups = settings.groups,
                                         .label_rules = settings.has_rules ? job->config : NULL,
                                         .config = job->config,
                                         .resume = job->resume,
@@ -298,9 +315,11 @@ const ws_job ws_job_extract = {
     .name = "extract",
     .usage = "extract [OPTIONS] -o STORE.h5 INPUT...",
     .help = "captures or flow tables to a store: flows with their packets, features, labels",
-    .example = "  wiresweep extract -o monday.h5 monday.pcap\n"
-               "  wiresweep extract --bytes header:80,payload:240,packets:5 -o monday.h5 monday.pcap\n"
-               "  mpirun -n 4 wiresweep extract --dataset ndpi --labels results/ -o ndpi.h5 captures/",
+    .example =
+        "  wiresweep extract -o monday.h5 monday.pcap\n"
+        "  wiresweep extract --bytes header:80,payload:240,packets:5 -o monday.h5 monday.pcap\n"
+        "  wiresweep extract --join -o week.h5 rotated/   # tcpdump -C or -G, dumpcap -b: one capture in many files\n"
+        "  mpirun -n 4 wiresweep extract --dataset ndpi --labels results/ -o ndpi.h5 captures/",
     .options = &table,
     .collective = true,
     .more_help = more_help,

@@ -45,10 +45,15 @@
  *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Where
  *                         the options have input_hash_block, input_sha256 is over the SHA-256 of each so many bytes:
  *                         split -b 16M --filter='openssl sha256 -binary' FILE | sha256sum
+ *   /provenance/files/    only where an input is several files (extract --join): name, sha256 (texts), bytes, records
+ *                         (uint64), input (uint32: index into inputs), each [files], in the order in which they were read.
+ *                         Then an input has the name of its first file, and its input_sha256 is over those of its files:
+ *                         sha256sum FILE... | cut -c-64 | sha256sum
  *   /provenance/counts/   of rows, which follow from the columns: end uint64 [5] by ws_flow_end, input uint64 [inputs],
  *                         labels/<level> uint64 [classes + 1], the last without label, times int64 [2] the least
  *                         first_ns and the greatest last_ns
- *   /provenance/damage/   input uint32, reason (text), offset uint64, bytes uint64   each [runs of damage]
+ *   /provenance/damage/   input uint32, reason (text), offset uint64, bytes uint64   each [runs of damage]; with
+ *                         /provenance/files also file uint32, in which the offset is
  *
  * Row order: (input, the point at which the flow left, ordinal of its first packet). Stores of flow tables have one row
  * a record, in the order of inputs and records; first_ordinal is the number of the record in its input, from 0; what a
@@ -69,6 +74,8 @@
 enum { WS_STORE_SCHEMA = 1, WS_HASH_BLOCK_ROWS = 65536 };
 
 /* ---------------------------------------------------------------- extraction (extract*.c, store_write.c) */
+/* Which files are one input, ordered by the times of their first records (extract_join.c). */
+typedef enum ws_join { WS_JOIN_NONE, WS_JOIN_ALL, WS_JOIN_DIRECTORY } ws_join;
 typedef struct ws_extract_options {
     const char *dataset;                 /* a name of datasets.def */
     const char *labels;                  /* file or directory, meaning depends on the data set */
@@ -96,9 +103,11 @@ typedef struct ws_extract_options {
     bool reservoir_balanced;
     int64_t reservoir_seed;
     bool input_hash_tree; /* input_sha256 is SHA-256 over the SHA-256 of each WS_INPUT_HASH_BLOCK bytes of the input */
-    ws_string_list features; /* tables of features.def that are stored beside flow20 */
-    const char *label_rules; /* a file like those of configs/datasets; NULL: the data set's own, if any */
-    const char *config;      /* JSON file whose "table" object describes flow tables; NULL: none */
+    ws_string_list features;   /* tables of features.def that are stored beside flow20 */
+    ws_join join;              /* of the files that are of none of the groups */
+    ws_string_list groups;     /* patterns of file names; files that match one are one input */
+    const char *label_rules;   /* a file like those of configs/datasets; NULL: the data set's own, if any */
+    const char *config;        /* JSON file whose "table" object describes flow tables; NULL: none */
     bool resume;               /* goes on with what is in OUTPUT.partial; from the beginning where nothing is */
     double checkpoint_seconds; /* between states that a later run can go on from; 0: none but at a signal */
     int64_t checkpoint_bytes;  /* the same in bytes of input */
@@ -131,8 +140,9 @@ typedef enum ws_extract_phase {
 } ws_extract_phase;
 
 typedef struct ws_extract_report {
-    uint64_t inputs, inputs_skipped, records, packets, skipped[WS_SKIP_COUNT], flows, stored_packets, damage_runs,
-        damage_bytes, boundary_repairs, negative_gaps, labelled, rows; /* stored; fewer than flows with a reservoir */
+    uint64_t inputs, files, inputs_skipped, records, packets, skipped[WS_SKIP_COUNT], flows, stored_packets,
+        damage_runs, damage_bytes, boundary_repairs, negative_gaps, labelled,
+        rows;    /* stored; fewer than flows with a reservoir */
     bool tables; /* flow tables were read: the members below, and flows are rows */
     uint64_t rows_skipped, cells_not_finite, cells_empty;
     ws_report_reason row_reasons[WS_REPORT_REASONS];

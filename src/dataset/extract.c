@@ -165,6 +165,16 @@ static ws_err share_cores_all(const extraction *x)
     return WS_OK;
 }
 
+static ws_err check_join(const extraction *x)
+{
+    WS_CHECK(x->tables == NULL || !extract_joins(x), ARGUMENT,
+             "--join is for captures, whose flows may span files; the inputs are flow tables");
+    WS_CHECK(!x->adapter->labels_inside || !extract_joins(x), ARGUMENT,
+             "--join: the files of data set %s have labels of their own; they are inputs of their own",
+             x->adapter->name);
+    return WS_OK;
+}
+
 static ws_err prepare_all(extraction *x)
 {
     WS_TRY(share_cores_all(x));
@@ -186,6 +196,7 @@ static ws_err prepare_all(extraction *x)
     WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x));
     if (x->inputs[0].form == 0)
         x->tables = NULL;
+    WS_AGREE(x->comm, check_join(x));
     return WS_OK;
 }
 
@@ -197,7 +208,7 @@ static ws_err prepare_captures_all(extraction *x)
     WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,
-                                       .inputs = &x->names,
+                                       .inputs = &x->group_names,
                                        .endpoints = x->options->endpoints,
                                        .key_file = x->options->key_file,
                                        .folder = x->checkpoint->folder,

@@ -2,6 +2,7 @@
  *
  *   extract.c          the run from first to last
  *   extract_inputs.c   the inputs: opened and checked before anything is written, dealt out to the ranks
+ *   extract_join.c     which of them are one input of the store
  *   extract_hash.c     their SHA-256, taken meanwhile
  *   extract_read.c     a round: stripes, their proof, records to packets, ordinals, closing points
  *   extract_state.c    what stripes of a pcapng must know of the blocks before them
@@ -38,8 +39,11 @@ typedef struct extract_counts {
 } extract_counts;
 enum { EXTRACT_COUNTS = sizeof(extract_counts) / sizeof(uint64_t) };
 
+/* A file. */
 typedef struct extract_input {
     const char *path;             /* in the arena */
+    uint32_t group;               /* the input of the store that it is, or is part of */
+    int64_t first_ns;             /* where files are joined: time of its first record; INT64_MAX: it has none */
     uint64_t bytes, first_record; /* bytes: as stored */
     uint64_t form;                /* of a table's columns; 0: a capture */
     uint32_t record_header;
@@ -51,16 +55,24 @@ typedef struct extract_input {
     uint64_t next_offset;   /* a true record start, or the end */
     uint64_t next_position; /* the same in the file as it is stored: differs where it is compressed */
     uint64_t records;
-    int64_t newest_ns; /* of its packets */
-    int64_t origin_ns; /* time of its first packet; has_origin: there was one */
-    bool has_origin;
     uint64_t *blocks; /* ws_walk_stripe: of a pcapng, before next_offset */
     size_t block_count, block_capacity;
     /* Of this rank. */
-    ws_capture capture; /* open while the rank reads it */
-    ws_walk *walk;      /* NULL while closed */
-    extract_counts counts;
+    ws_capture capture;    /* open while the rank reads it */
+    ws_walk *walk;         /* NULL while closed */
+    extract_counts counts; /* flows are counted with the first file of their group */
 } extract_input;
+
+/* An input of the store: a file, or files that are joined, one behind the other. Packets and flows are numbered in it, and
+ * their `input` is its number. */
+typedef struct extract_group {
+    size_t first, count; /* x->inputs[first] and those behind it */
+    /* Of what was read; the same on all ranks. */
+    uint64_t records;
+    int64_t newest_ns; /* of its packets */
+    int64_t origin_ns; /* time of its first packet; has_origin: there was one */
+    bool has_origin;
+} extract_group;
 
 typedef struct skipped_input {
     const char *path, *reason; /* in the arena */
@@ -83,10 +95,12 @@ typedef struct packet_buffer {
     size_t count, capacity, slot_capacity;
 } packet_buffer;
 
-/* A point of an input where flows leave: before its record `ordinal`, or at its end. */
+/* A point of an input where flows leave: before its record `ordinal`, or at its end. Where the round leaves a file there is a
+ * point in any case. */
 typedef struct closing_point {
-    uint32_t input;
+    uint32_t input; /* of the store */
     bool input_ends;
+    bool closes; /* flows leave */
     uint64_t ordinal;
     int64_t newest_ns; /* of the packets before it */
 } closing_point;
@@ -95,7 +109,7 @@ typedef struct closing_point {
  * the round takes a range of the compressed bytes; what it holds may be so much that the walk stops before its end. Then
  * the round ends there. */
 typedef struct extract_piece {
-    uint32_t input;
+    uint32_t input, group;
     int rank;
     bool interior;             /* its start is a guess until the walk before it proves it */
     bool empty;                /* the record before it, or a guess, reaches over it */
@@ -104,7 +118,7 @@ typedef struct extract_piece {
     uint64_t reached, records; /* after the walk: first record start at or after end */
     uint64_t position;         /* compressed: how far the walk came in the file as it is stored */
     uint64_t first_ordinal;
-    uint64_t records_before; /* of the input in earlier rounds */
+    uint64_t records_before; /* of the group in earlier rounds */
     int64_t newest_ns;       /* on its rank: of its packets */
     int64_t first_ns;        /* of its first packet; where it has_packets */
     bool has_packets;
@@ -132,10 +146,13 @@ typedef struct extraction {
     const ws_table_family
         *tables; /* how flow tables are read; NULL: the data set has none, or the inputs are captures */
     ws_arena *arena;
-    ws_string_list paths, names; /* of the inputs: as opened; as stored, without compression suffix */
-    ws_string_list plain_paths;  /* as opened, without compression suffix: what labels are looked up by */
+    ws_string_list paths, names; /* of the files: as opened; as stored, without compression suffix */
+    ws_string_list group_names;  /* of the inputs of the store: those of their first files */
+    ws_string_list plain_paths;  /* of these as opened, without compression suffix: what labels are looked up by */
     extract_input *inputs;
     size_t input_count;
+    extract_group *groups;
+    size_t group_count;
     skipped_input *skipped;
     size_t skipped_count;
     uint64_t total_bytes;
@@ -211,6 +228,17 @@ WS_MUST ws_err extract_inputs_open_all(extraction *x);
 WS_MUST ws_err extract_input_use(extract_input *input, uint32_t index); /* opens it for walking */
 void extract_input_release(extract_input *input);
 
+const char *extract_path_tail(const char *path, int parts); /* its last parts */
+
+/* extract_join.c */
+bool extract_joins(const extraction *x); /* whether files are to be joined */
+/* Files in the order of their paths into the order in which they are read, and the groups that they are. */
+WS_MUST ws_err extract_join_inputs(extraction *x);
+/* Names of the groups, from those of the files. */
+WS_MUST ws_err extract_join_names(extraction *x, const ws_string_list *plain_paths);
+/* SHA-256 of every group, from those of its files: of one file its own; of several that of theirs in hex, a line each. */
+WS_MUST ws_err extract_join_hashes(const extraction *x, const ws_string_list *files, ws_string_list *out);
+
 /* extract_hash.c: a thread that takes the SHA-256 of this rank's share of the inputs. */
 WS_MUST ws_err extract_hasher_start(extract_hasher **out, const extraction *x);
 /* Waits for it; of every input, in hex, in the arena; the same on all ranks. */
@@ -272,7 +300,7 @@ WS_MUST ws_err extract_check_equal(const char *input, const char *what, uint64_t
 void extract_put_number(cJSON *object, const char *key, uint64_t value);
 /* Counters that are not 0, from the second on, by name. */
 void extract_put_reasons(cJSON *object, const char *key, const char *const *names, const uint64_t *counts, int reasons);
-/* Counters of every input, and those that were skipped. */
+/* Counters of every input of the store, and those that were skipped. */
 void extract_put_inputs(cJSON *root, const extraction *x, cJSON *(*counts_json)(const void *run, size_t input),
                         const void *run);
 /* Fills in what is known of the inputs, and finishes the store. */

@@ -25,13 +25,27 @@ static ws_err sum_counts_all(extraction *x)
     return error;
 }
 
+static void add_counts(extract_counts *total, const extract_counts *more)
+{
+    for (size_t c = 0; c < EXTRACT_COUNTS; c++)
+        ((uint64_t *)total)[c] += ((const uint64_t *)more)[c];
+}
+
 static extract_counts total_counts(const extraction *x)
 {
     extract_counts total = {0};
-    uint64_t *sum = (uint64_t *)&total;
     for (size_t i = 0; i < x->input_count; i++)
-        for (size_t c = 0; c < EXTRACT_COUNTS; c++)
-            sum[c] += ((const uint64_t *)&x->inputs[i].counts)[c];
+        add_counts(&total, &x->inputs[i].counts);
+    return total;
+}
+
+/* Of the files of an input of the store. */
+static extract_counts group_counts(const extraction *x, size_t group)
+{
+    extract_counts total = {0};
+    const size_t first = x->groups[group].first;
+    for (size_t i = first; i < first + x->groups[group].count; i++)
+        add_counts(&total, &x->inputs[i].counts);
     return total;
 }
 
@@ -55,8 +69,12 @@ static ws_err check_conservation(const extraction *x)
                                        input->compressed ? input->next_offset : input->bytes,
                                        input->first_record + c->records * input->record_header + c->captured +
                                            c->damage_bytes));
-        WS_TRY(extract_check_equal(input->path, "packets, and packets in flows,", c->packets, c->flow_packets));
-        WS_TRY(extract_check_equal(input->path, "bytes of packets, and bytes in flows,", c->packets_ip, c->flow_ip));
+    }
+    for (size_t g = 0; g < x->group_count; g++) {
+        const char *name = x->group_names.items[g];
+        const extract_counts c = group_counts(x, g);
+        WS_TRY(extract_check_equal(name, "packets, and packets in flows,", c.packets, c.flow_packets));
+        WS_TRY(extract_check_equal(name, "bytes of packets, and bytes in flows,", c.packets_ip, c.flow_ip));
     }
     return WS_OK;
 }
@@ -102,7 +120,25 @@ static cJSON *counts_json(const extract_counts *c)
 
 static cJSON *input_counts_json(const void *x, size_t input)
 {
-    return counts_json(&((const extraction *)x)->inputs[input].counts);
+    const extract_counts counts = group_counts(x, input);
+    return counts_json(&counts);
+}
+
+/* What can be said of a file where flows are of several. */
+static cJSON *file_counts_json(const extraction *x, size_t file)
+{
+    const extract_counts *c = &x->inputs[file].counts;
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "name", x->names.items[file]);
+    extract_put_number(object, "input", x->inputs[file].group);
+    extract_put_number(object, "records", c->records);
+    extract_put_number(object, "captured_bytes", c->captured);
+    extract_put_number(object, "packets", c->packets);
+    extract_put_number(object, "packets_ip_bytes", c->packets_ip);
+    extract_put_reasons(object, "skipped", ws_skip_names, c->skipped, WS_SKIP_COUNT);
+    extract_put_number(object, "damage_runs", c->damage_runs);
+    extract_put_number(object, "damage_bytes", c->damage_bytes);
+    return object;
 }
 
 typedef struct table_totals {
@@ -122,6 +158,9 @@ static ws_err counters_json_all(const extraction *x, const table_totals *totals,
     extract_counts total = total_counts(x);
     cJSON_AddItemToObject(root, "sum", counts_json(&total));
     extract_put_inputs(root, x, input_counts_json, x);
+    cJSON *files = x->group_count < x->input_count ? cJSON_AddArrayToObject(root, "files") : NULL;
+    for (size_t i = 0; files != NULL && i < x->input_count; i++)
+        cJSON_AddItemToArray(files, file_counts_json(x, i));
     cJSON *ended = cJSON_AddObjectToObject(root, "flows_ended");
     for (int e = 0; e < WS_STORE_ENDS; e++)
         extract_put_number(ended, ws_store_end_names[e], totals->ended[e]);
@@ -182,6 +221,11 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
     }
     if (o->input_hash_tree)
         cJSON_AddNumberToObject(root, "input_hash_block", WS_INPUT_HASH_BLOCK);
+    static const char *const joins[] = {"none", "all", "directory"};
+    if (o->join != WS_JOIN_NONE)
+        cJSON_AddStringToObject(root, "join", joins[o->join]);
+    if (o->groups.count > 0)
+        cJSON_AddItemToObject(root, "groups", cJSON_CreateStringArray(o->groups.items, (int)o->groups.count));
     if (o->labels != NULL)
         cJSON_AddStringToObject(root, "labels", ws_path_base(o->labels));
     ws_err error = ws_json_canonical(root, out);
@@ -193,7 +237,8 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
 static void fill_report(const extraction *x, const table_totals *totals, ws_extract_report *report)
 {
     extract_counts total = total_counts(x);
-    report->inputs = x->input_count;
+    report->inputs = x->group_count;
+    report->files = x->input_count;
     report->inputs_skipped = x->skipped_count;
     report->records = total.records;
     report->packets = total.packets;

@@ -31,9 +31,9 @@ void extract_put_inputs(cJSON *root, const extraction *x, cJSON *(*counts_json)(
                         const void *run)
 {
     cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
-    for (size_t i = 0; i < x->input_count; i++) {
-        cJSON *one = counts_json(run, i);
-        cJSON_AddStringToObject(one, "name", x->names.items[i]);
+    for (size_t g = 0; g < x->group_count; g++) {
+        cJSON *one = counts_json(run, g);
+        cJSON_AddStringToObject(one, "name", x->group_names.items[g]);
         cJSON_AddItemToArray(inputs, one);
     }
     cJSON *skipped = cJSON_AddArrayToObject(root, "inputs_skipped");
@@ -45,21 +45,43 @@ void extract_put_inputs(cJSON *root, const extraction *x, cJSON *(*counts_json)(
     }
 }
 
+/* What provenance says of files, and of the inputs of the store that they are. */
+typedef struct input_books {
+    ws_string_list sha256, file_sha256;
+    uint64_t *bytes, *records, *file_bytes, *file_records;
+    uint32_t *file_inputs;
+    ws_store_files files;
+} input_books;
+
+static ws_err fill_books(const extraction *x, input_books *books)
+{
+    WS_TRY(ws_arena_alloc(x->arena, &books->bytes, x->group_count, sizeof *books->bytes));
+    WS_TRY(ws_arena_alloc(x->arena, &books->records, x->group_count, sizeof *books->records));
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_bytes, x->input_count, sizeof *books->file_bytes));
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_records, x->input_count, sizeof *books->file_records));
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_inputs, x->input_count, sizeof *books->file_inputs));
+    for (size_t i = 0; i < x->input_count; i++) {
+        const extract_input *input = &x->inputs[i];
+        books->bytes[input->group] += books->file_bytes[i] = input->bytes;
+        books->records[input->group] += books->file_records[i] = input->records;
+        books->file_inputs[i] = input->group;
+    }
+    books->files = (ws_store_files){.names = &x->names,
+                                    .sha256 = &books->file_sha256,
+                                    .bytes = books->file_bytes,
+                                    .records = books->file_records,
+                                    .inputs = books->file_inputs};
+    return extract_join_hashes(x, &books->file_sha256, &books->sha256);
+}
+
 ws_err extract_finish_store_all(extraction *x, ws_store_provenance *provenance, char content_hash[65])
 {
-    ws_string_list hashes;
-    uint64_t *bytes = NULL, *records = NULL;
-    WS_TRY(extract_hasher_finish_all(x->hasher, x->arena, &hashes));
-    ws_err local = ws_arena_alloc(x->arena, &bytes, x->input_count, sizeof *bytes);
-    if (local == WS_OK)
-        local = ws_arena_alloc(x->arena, &records, x->input_count, sizeof *records);
-    WS_AGREE(x->comm, local);
-    for (size_t i = 0; i < x->input_count; i++) {
-        bytes[i] = x->inputs[i].bytes;
-        records[i] = x->inputs[i].records;
-    }
-    provenance->input_sha256 = &hashes;
-    provenance->input_bytes = bytes;
-    provenance->input_records = records;
+    input_books books = {0};
+    WS_TRY(extract_hasher_finish_all(x->hasher, x->arena, &books.file_sha256));
+    WS_AGREE(x->comm, fill_books(x, &books));
+    provenance->input_sha256 = &books.sha256;
+    provenance->input_bytes = books.bytes;
+    provenance->input_records = books.records;
+    provenance->files = x->group_count < x->input_count ? &books.files : NULL;
     return ws_store_writer_finish_all(x->writer, provenance, content_hash);
 }

@@ -65,8 +65,7 @@ typedef struct extract_run_sums {
 } extract_run_sums;
 
 typedef struct extract_input_state {
-    uint64_t next_offset, next_position, records, block_count, has_origin;
-    int64_t newest_ns, origin_ns;
+    uint64_t next_offset, next_position, records, block_count;
     extract_counts counts;
 } extract_input_state;
 

@@ -7,7 +7,7 @@
 
 typedef struct run_head {
     uint64_t ranks; /* that wrote */
-    uint64_t input_count, round_begin, first_input, first_base;
+    uint64_t input_count, group_count, round_begin, first_input, first_base;
     uint64_t sessions, hosts, rows; /* numbers given; rows in segments */
     uint64_t label_words, damage_count;
 } run_head;
@@ -54,9 +54,6 @@ static ws_err collect_inputs_all(const extraction *x, extract_run *state)
                                                  .next_position = input->next_position,
                                                  .records = input->records,
                                                  .block_count = input->block_count,
-                                                 .has_origin = input->has_origin,
-                                                 .newest_ns = input->newest_ns,
-                                                 .origin_ns = input->origin_ns,
                                                  .counts = counts[i]};
     }
     free(counts);
@@ -81,6 +78,7 @@ static ws_err write_run(const extraction *x, const extract_run *state, const ws_
     const ws_store_writer_state writer = ws_store_writer_remember(x->writer);
     const run_head head = {.ranks = (uint64_t)x->comm->size,
                            .input_count = x->input_count,
+                           .group_count = x->group_count,
                            .round_begin = x->round_begin,
                            .first_input = x->first_input,
                            .first_base = x->first_base,
@@ -91,6 +89,7 @@ static ws_err write_run(const extraction *x, const extract_run *state, const ws_
                            .damage_count = state->damage_bytes / sizeof(ws_damage)};
     WS_TRY(extract_state_write(file, &head, sizeof head));
     WS_TRY(extract_state_write(file, &state->sums, sizeof state->sums));
+    WS_TRY(extract_state_write(file, x->groups, x->group_count * sizeof *x->groups));
     for (size_t i = 0; i < x->input_count; i++) {
         WS_TRY(extract_state_write(file, &state->inputs[i], sizeof state->inputs[i]));
         WS_TRY(extract_state_write(file, x->inputs[i].blocks, x->inputs[i].block_count * sizeof *x->inputs[i].blocks));
@@ -134,9 +133,6 @@ static ws_err take_input(extraction *x, cursor *from, extract_input *input)
     input->next_offset = state.next_offset;
     input->next_position = state.next_position;
     input->records = state.records;
-    input->newest_ns = state.newest_ns;
-    input->origin_ns = state.origin_ns;
-    input->has_origin = state.has_origin != 0;
     if (x->comm->rank == 0)
         input->counts = state.counts;
     WS_CHECK(state.block_count <= (size_t)(from->end - from->at) / sizeof *input->blocks, FORMAT,
@@ -187,8 +183,9 @@ ws_err extract_run_take(extraction *x, const void *bytes, size_t count, uint64_t
     run_head head;
     extract_run_sums sums;
     WS_TRY(take(from, &head, sizeof head));
-    WS_CHECK(head.input_count == x->input_count && head.round_begin <= x->total_bytes && head.ranks > 0, FORMAT,
-             "%s: the state of another run", x->checkpoint->folder);
+    WS_CHECK(head.input_count == x->input_count && head.group_count == x->group_count &&
+                 head.round_begin <= x->total_bytes && head.ranks > 0,
+             FORMAT, "%s: the state of another run", x->checkpoint->folder);
     *ranks = head.ranks;
     x->round_begin = x->checkpoint->last_begin = head.round_begin;
     x->first_input = head.first_input;
@@ -199,6 +196,7 @@ ws_err extract_run_take(extraction *x, const void *bytes, size_t count, uint64_t
     *writer.rows = head.rows;
     WS_TRY(take(from, &sums, sizeof sums));
     take_sums(x, &sums);
+    WS_TRY(take(from, x->groups, x->group_count * sizeof *x->groups));
     for (size_t i = 0; i < x->input_count; i++)
         WS_TRY(take_input(x, from, &x->inputs[i]));
     WS_TRY(take_labels(x, from, head.label_words));

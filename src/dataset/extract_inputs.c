@@ -49,6 +49,7 @@ static ws_err list_paths_all(extraction *x)
 /* What the rank that looked at a file tells the others; followed by message and hint, each with its NUL. */
 typedef struct header_news {
     uint64_t bytes, first_record, form;
+    int64_t first_ns;
     uint32_t index, message_bytes, hint_bytes, record_header;
     uint16_t error; /* ws_err */
     bool splittable, compressed;
@@ -85,6 +86,26 @@ static void warn_of_link_type(const ws_capture *capture)
             name != NULL ? name : "unknown to libpcap");
 }
 
+/* Time of the first record; INT64_MAX: there is none. */
+static ws_err find_first_time(ws_capture *capture, ws_stamps stamps, int64_t *out)
+{
+    ws_walk *walk = NULL;
+    ws_record record;
+    bool more = false;
+    *out = INT64_MAX;
+    capture->stamps = stamps;
+    ws_err error = ws_walk_create(&walk, capture, 0);
+    if (error == WS_OK)
+        error = ws_walk_range(walk, capture->first_record, capture->bytes);
+    if (error == WS_OK)
+        error = ws_walk_next(walk, &record, &more);
+    if (error == WS_OK && more)
+        *out = record.time_ns;
+    ws_walk_destroy(&walk);
+    WS_TRY(error);
+    return WS_OK;
+}
+
 static ws_err look_at_capture(const extraction *x, const char *path, header_news *news)
 {
     ws_capture capture;
@@ -101,7 +122,9 @@ static ws_err look_at_capture(const extraction *x, const char *path, header_news
     news->splittable = capture.splittable;
     news->compressed = capture.stream != NULL;
     warn_of_link_type(&capture);
+    ws_err error = extract_joins(x) ? find_first_time(&capture, x->stamps, &news->first_ns) : WS_OK;
     ws_capture_close(&capture);
+    WS_TRY(error);
     return WS_OK;
 }
 
@@ -149,8 +172,7 @@ static ws_err skip_input(extraction *x, const char *path, const char *reason)
     return WS_OK;
 }
 
-/* The last `parts` parts of a path. */
-static const char *path_tail(const char *path, int parts)
+const char *extract_path_tail(const char *path, int parts)
 {
     const char *at = path + strlen(path);
     while (at > path && (at[-1] != '/' || --parts > 0))
@@ -169,7 +191,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(((const input_name *)a)->name, ((const input_name *)b)->name);
 }
 
-static ws_err strip_suffixes(extraction *x)
+static ws_err strip_suffixes(const extraction *x, ws_string_list *out)
 {
     const char **plain = NULL;
     WS_TRY(ws_arena_alloc(x->arena, &plain, x->input_count, sizeof *plain));
@@ -180,15 +202,15 @@ static ws_err strip_suffixes(extraction *x)
         memcpy(copy, x->inputs[i].path, length);
         plain[i] = copy;
     }
-    x->plain_paths = (ws_string_list){plain, x->input_count};
+    *out = (ws_string_list){plain, x->input_count};
     return WS_OK;
 }
 
 /* The name that the next round of comparing knows the input by: one folder more, and where there is none, with its
  * compression suffix ("a.pcap" and "a.pcap.gz" side by side). */
-static void lengthen_name(const extraction *x, input_name *name)
+static void lengthen_name(const extraction *x, const ws_string_list *plain_paths, input_name *name)
 {
-    const char *path = x->plain_paths.items[name->input], *longer = path_tail(path, ++name->parts);
+    const char *path = plain_paths->items[name->input], *longer = extract_path_tail(path, ++name->parts);
     name->name = longer != name->name ? longer : x->inputs[name->input].path;
 }
 
@@ -200,11 +222,12 @@ static ws_err name_inputs(extraction *x)
     const size_t count = x->input_count;
     const char **names = NULL;
     input_name *sorted = NULL;
-    WS_TRY(strip_suffixes(x));
+    ws_string_list plain_paths;
+    WS_TRY(strip_suffixes(x, &plain_paths));
     WS_TRY(ws_arena_alloc(x->arena, &names, count, sizeof *names));
     WS_TRY(ws_arena_alloc(x->arena, &sorted, count, sizeof *sorted));
     for (size_t i = 0; i < count; i++)
-        sorted[i] = (input_name){.name = ws_path_base(x->plain_paths.items[i]), .input = i, .parts = 1};
+        sorted[i] = (input_name){.name = ws_path_base(plain_paths.items[i]), .input = i, .parts = 1};
     for (bool alike = true; alike;) {
         alike = false;
         qsort(sorted, count, sizeof *sorted, compare_names);
@@ -213,13 +236,13 @@ static ws_err name_inputs(extraction *x)
                 next++;
             alike = alike || next - first > 1;
             for (size_t k = first; k < next && next - first > 1; k++)
-                lengthen_name(x, &sorted[k]);
+                lengthen_name(x, &plain_paths, &sorted[k]);
         }
     }
     for (size_t k = 0; k < count; k++)
         names[sorted[k].input] = sorted[k].name;
     x->names = (ws_string_list){names, count};
-    return WS_OK;
+    return extract_join_names(x, &plain_paths);
 }
 
 /* Of one kind: captures, or tables with the same columns as the first one. */
@@ -243,10 +266,8 @@ static ws_err check_kind(extraction *x, const extract_input *input, const char *
 static ws_err take_news(extraction *x, const char *const *by_index)
 {
     const size_t count = x->paths.count;
-    const char **paths = NULL;
     WS_TRY(ws_arena_alloc(x->arena, &x->inputs, count, sizeof *x->inputs));
     WS_TRY(ws_arena_alloc(x->arena, &x->skipped, count, sizeof *x->skipped));
-    WS_TRY(ws_arena_alloc(x->arena, &paths, count, sizeof *paths));
     for (size_t i = 0; i < count; i++) {
         header_news one;
         memcpy(&one, by_index[i], sizeof one);
@@ -272,9 +293,9 @@ static ws_err take_news(extraction *x, const char *const *by_index)
                                  .stamps = x->stamps,
                                  .next_offset = one.first_record,
                                  .next_position = one.compressed ? 0 : one.first_record,
-                                 .newest_ns = INT64_MIN,
+                                 .first_ns = one.first_ns,
                                  .capture = {.file = -1}};
-        paths[x->input_count++] = input->path;
+        x->input_count++;
         x->total_bytes += one.bytes;
     }
     if (x->input_count == 0) {
@@ -282,7 +303,7 @@ static ws_err take_news(extraction *x, const char *const *by_index)
             WS_ERROR(FORMAT, "none of the %zu inputs can be read; the first: %s", count, x->skipped[0].reason);
         return error;
     }
-    x->paths = (ws_string_list){paths, x->input_count};
+    WS_TRY(extract_join_inputs(x));
     WS_TRY(name_inputs(x));
     return WS_OK;
 }

@@ -27,8 +27,13 @@ static bool input_range(const extraction *x, const extract_input *input, uint64_
 static ws_err add_piece(extraction *x, uint32_t input, int rank, uint64_t begin, uint64_t end, bool interior)
 {
     WS_TRY(WS_GROW(x->pieces, x->piece_capacity, x->piece_count + 1));
-    x->pieces[x->piece_count++] =
-        (extract_piece){.input = input, .rank = rank, .begin = begin, .end = end, .interior = interior, .walk = true};
+    x->pieces[x->piece_count++] = (extract_piece){.input = input,
+                                                  .group = x->inputs[input].group,
+                                                  .rank = rank,
+                                                  .begin = begin,
+                                                  .end = end,
+                                                  .interior = interior,
+                                                  .walk = true};
     return WS_OK;
 }
 
@@ -167,7 +172,7 @@ static ws_err count_record(extraction *x, extract_piece *piece, const ws_record 
         WS_TRY(WS_GROW(x->slots, x->slot_capacity, (x->packet_count + 1) * x->slot_size));
         ws_byte_view_take(&x->rules.bytes, record->frame, packet, x->slots + x->packet_count * x->slot_size);
     }
-    packet->input = piece->input;
+    packet->input = piece->group;
     if (x->options->window_captures)
         ws_packet_join_capture(packet);
     packet->ordinal = piece->records_before + counts->records - 1; /* until the pieces before it are counted */
@@ -215,7 +220,7 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
         WS_TRY(ws_walk_range(input->walk, piece->begin, input->compressed ? WS_CAPTURE_BYTES_UNKNOWN : piece->end));
     memset(&piece->counts, 0, sizeof piece->counts);
     piece->first_packet = x->packet_count;
-    piece->records_before = input->records;
+    piece->records_before = x->groups[piece->group].records;
     piece->newest_ns = INT64_MIN;
     ws_record record;
     bool more = true;
@@ -333,15 +338,17 @@ static ws_err settle_pieces(extraction *x)
     for (size_t k = 0; k < x->piece_count; k++) {
         extract_piece *piece = &x->pieces[k];
         extract_input *input = &x->inputs[piece->input];
-        piece->first_ordinal = input->records;
+        extract_group *group = &x->groups[piece->group];
+        piece->first_ordinal = group->records;
         input->next_offset = piece->reached;
         input->next_position = input->compressed ? piece->position : piece->reached;
         if (piece->empty)
             continue;
         input->records += piece->records;
-        if (piece->has_packets && !input->has_origin) {
-            input->has_origin = true;
-            input->origin_ns = piece->first_ns;
+        group->records += piece->records;
+        if (piece->has_packets && !group->has_origin) {
+            group->has_origin = true;
+            group->origin_ns = piece->first_ns;
         }
         if (piece->rank != x->comm->rank)
             continue;
@@ -361,27 +368,37 @@ static ws_err settle_pieces(extraction *x)
     return WS_OK;
 }
 
-static ws_err add_point(extraction *x, size_t input, uint64_t ordinal, bool input_ends)
+static ws_err add_point(extraction *x, uint32_t input, uint64_t ordinal, bool closes, bool input_ends)
 {
     WS_TRY(WS_GROW(x->points, x->point_capacity, x->point_count + 1));
-    x->points[x->point_count++] =
-        (closing_point){.input = (uint32_t)input, .ordinal = ordinal, .input_ends = input_ends, .newest_ns = INT64_MIN};
+    x->points[x->point_count++] = (closing_point){
+        .input = input, .ordinal = ordinal, .closes = closes, .input_ends = input_ends, .newest_ns = INT64_MIN};
     return WS_OK;
 }
 
+/* What the round found of its first file and its group in earlier rounds. */
+typedef struct records_before {
+    uint64_t file, group;
+} records_before;
+
 /* The points of the round in order. A point comes due with the first record behind it, or with the end; so rounds do
- * not show. records_before: of the first input, whose earlier records came in earlier rounds. */
-static ws_err list_points(extraction *x, uint64_t records_before)
+ * not show. */
+static ws_err list_points(extraction *x, const records_before *before)
 {
     x->point_count = 0;
-    uint64_t base = x->first_base;
+    uint64_t base = x->first_base, from = before->group;
     for (size_t i = x->first_input; i <= x->last_input; base += x->inputs[i++].bytes) {
-        uint64_t from = i == x->first_input ? records_before : 0, to = x->inputs[i].records;
+        const extract_input *input = &x->inputs[i];
+        const extract_group *group = &x->groups[input->group];
+        if (i > x->first_input && i == group->first)
+            from = 0;
+        const uint64_t to = from + input->records - (i == x->first_input ? before->file : 0);
         uint64_t ordinal = (from + WS_CLOSING_INTERVAL - 1) / WS_CLOSING_INTERVAL * WS_CLOSING_INTERVAL;
         for (ordinal = ordinal > 0 ? ordinal : WS_CLOSING_INTERVAL; ordinal < to; ordinal += WS_CLOSING_INTERVAL)
-            WS_TRY(add_point(x, i, ordinal, false));
-        bool ends = base + x->inputs[i].bytes <= x->round_end;
-        WS_TRY(add_point(x, i, ends ? to : UINT64_MAX, ends)); /* also where it does not end: for the newest time */
+            WS_TRY(add_point(x, input->group, ordinal, true, false));
+        const bool ends = i + 1 == group->first + group->count && base + input->bytes <= x->round_end;
+        WS_TRY(add_point(x, input->group, to, ends, ends));
+        from = to;
     }
     return WS_OK;
 }
@@ -430,23 +447,20 @@ static ws_err settle_newest_all(extraction *x)
     ws_err error = ws_agree_all(x->comm, local);
     if (error == WS_OK)
         error = ws_max_i64_all(x->comm, newest, x->point_count);
-    size_t kept = 0;
     for (size_t p = 0; error == WS_OK && p < x->point_count; p++) {
-        extract_input *input = &x->inputs[x->points[p].input];
-        if (newest[p] > input->newest_ns)
-            input->newest_ns = newest[p];
-        x->points[p].newest_ns = input->newest_ns;
-        if (x->points[p].ordinal != UINT64_MAX)
-            x->points[kept++] = x->points[p];
+        extract_group *group = &x->groups[x->points[p].input];
+        if (newest[p] > group->newest_ns)
+            group->newest_ns = newest[p];
+        x->points[p].newest_ns = group->newest_ns;
     }
-    x->point_count = kept;
     free(newest);
     return error;
 }
 
 ws_err extract_round_read_all(extraction *x)
 {
-    const uint64_t records_before = x->inputs[x->first_input].records;
+    const extract_input *first = &x->inputs[x->first_input];
+    const records_before before = {first->records, x->groups[first->group].records};
     x->packet_count = 0;
     x->round_damage_count = x->round_block_count = x->met_count = 0;
 
@@ -461,7 +475,7 @@ ws_err extract_round_read_all(extraction *x)
     if (local == WS_OK)
         local = extract_state_settle(x);
     if (local == WS_OK)
-        local = list_points(x, records_before);
+        local = list_points(x, &before);
     WS_AGREE(x->comm, local);
     WS_TRY(settle_newest_all(x));
     return WS_OK;

@@ -1,8 +1,9 @@
 /* A round's packets on their way: to the rank that owns their flow (by the hash of the direction-free key), into its
  * flow table in the order of the input, and out of it as rows at the closing points.
  *
- * What a rank receives from another comes in input order. Of an input that is split, lower ranks hold earlier records;
- * one that is not split comes from one rank. So feeding each input rank by rank keeps the order of its packets.
+ * What a rank receives from another comes in input order. Of a file that is split, lower ranks hold earlier records;
+ * one that is not split comes from one rank. So feeding each file rank by rank, up to the point where the round leaves it,
+ * keeps the order of the packets.
  */
 #include "dataset/extract.h"
 
@@ -83,25 +84,19 @@ static const ws_packet *end_of_run(const packet_stream *stream, uint32_t input, 
 
 static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_count)
 {
-    size_t point = 0;
-    for (size_t i = x->first_input; i <= x->last_input; i++) {
+    for (const closing_point *point = x->points; point < x->points + x->point_count; point++) {
         if (!x->options->windows_from_epoch)
-            ws_flow_table_set_window_origin(x->table, x->inputs[i].origin_ns);
-        for (bool more = true; more; point++) {
-            more = point < x->point_count && x->points[point].input == i;
-            uint64_t before = more ? x->points[point].ordinal : UINT64_MAX;
-            for (size_t r = 0; r < stream_count; r++) {
-                const ws_packet *end = end_of_run(&streams[r], (uint32_t)i, before);
-                const size_t count = (size_t)(end - streams[r].next);
-                WS_TRY(extract_feed(x, streams[r].next, streams[r].slots, count));
-                streams[r].next = end;
-                if (streams[r].slots != NULL)
-                    streams[r].slots += count * x->slot_size;
-            }
-            if (!more)
-                break;
-            WS_TRY(extract_close(x, &x->points[point], to_rows));
+            ws_flow_table_set_window_origin(x->table, x->groups[point->input].origin_ns);
+        for (size_t r = 0; r < stream_count; r++) {
+            const ws_packet *end = end_of_run(&streams[r], point->input, point->ordinal);
+            const size_t count = (size_t)(end - streams[r].next);
+            WS_TRY(extract_feed(x, streams[r].next, streams[r].slots, count));
+            streams[r].next = end;
+            if (streams[r].slots != NULL)
+                streams[r].slots += count * x->slot_size;
         }
+        if (point->closes)
+            WS_TRY(extract_close(x, point, to_rows));
     }
     for (size_t r = 0; r < stream_count; r++)
         WS_CHECK(streams[r].next == streams[r].end, INTERNAL, "packets of rank %zu of an input outside the round", r);

@@ -286,7 +286,7 @@ static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out,
 
 void extract_count_flow(extraction *x, const ws_flow *flow)
 {
-    extract_counts *counts = &x->inputs[flow->input].counts;
+    extract_counts *counts = &x->inputs[x->groups[flow->input].first].counts;
     counts->flows++;
     counts->flow_packets += flow->packets[0] + flow->packets[1];
     counts->flow_ip += flow->bytes[0] + flow->bytes[1];
@@ -296,9 +296,10 @@ void extract_count_flow(extraction *x, const ws_flow *flow)
 static void count_rows(extraction *x, const extract_rows *rows)
 {
     for (size_t i = 0; i < rows->count; i++) {
+        const extract_group *group = &x->groups[rows->flows[i].input];
         if (x->options->reservoir == 0)
             extract_count_flow(x, &rows->flows[i]);
-        x->inputs[rows->flows[i].input].counts.stored_packets += rows->flows[i].packet_count;
+        x->inputs[group->first].counts.stored_packets += rows->flows[i].packet_count;
     }
     x->rows_written += rows->count;
 }

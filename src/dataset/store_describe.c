@@ -11,6 +11,9 @@ typedef struct description {
     char **inputs, **input_sha256; /* the latter NULL where the store has none */
     size_t sha256_count;
     uint64_t *input_bytes, *input_records, input_count, damage_runs;
+    char **files, **file_sha256; /* where an input is several */
+    size_t file_count;
+    uint64_t *file_bytes, *file_records, *file_inputs;
     char *options, *counters, *version, *endpoints;
     ws_byte_view view;
 } description;
@@ -22,12 +25,36 @@ static void description_destroy(description *d)
         ws_texts_destroy(&d->inputs, d->input_count);
     if (d->input_sha256 != NULL)
         ws_texts_destroy(&d->input_sha256, d->sha256_count);
+    if (d->files != NULL)
+        ws_texts_destroy(&d->files, d->file_count);
+    if (d->file_sha256 != NULL)
+        ws_texts_destroy(&d->file_sha256, d->file_count);
     free(d->input_bytes);
     free(d->input_records);
+    free(d->file_bytes);
+    free(d->file_records);
+    free(d->file_inputs);
     free(d->options);
     free(d->counters);
     free(d->version);
     free(d->endpoints);
+}
+
+static ws_err read_files(const ws_store *store, description *d)
+{
+    size_t count;
+    if (!ws_h5_exists(store->file, "/provenance/files"))
+        return WS_OK;
+    WS_TRY(ws_h5_read_texts(store->file, "/provenance/files/name", &d->files, &d->file_count));
+    WS_TRY(ws_h5_read_texts(store->file, "/provenance/files/sha256", &d->file_sha256, &count));
+    WS_CHECK(count == d->file_count, FORMAT, "%s: %zu hashes of %zu files", store->path, count, d->file_count);
+    WS_TRY(WS_NEW_ARRAY(d->file_bytes, count));
+    WS_TRY(WS_NEW_ARRAY(d->file_records, count));
+    WS_TRY(WS_NEW_ARRAY(d->file_inputs, count));
+    WS_TRY(ws_store_read(store, "/provenance/files/bytes", H5T_NATIVE_UINT64, 0, count, d->file_bytes));
+    WS_TRY(ws_store_read(store, "/provenance/files/records", H5T_NATIVE_UINT64, 0, count, d->file_records));
+    WS_TRY(ws_store_read(store, "/provenance/files/input", H5T_NATIVE_UINT64, 0, count, d->file_inputs));
+    return WS_OK;
 }
 
 static ws_err read_provenance(const ws_store *store, description *d)
@@ -48,7 +75,7 @@ static ws_err read_provenance(const ws_store *store, description *d)
     WS_TRY(ws_store_read(store, "/provenance/input_records", H5T_NATIVE_UINT64, 0, d->input_count, d->input_records));
     WS_TRY(ws_h5_dataset_shape(store->file, "/provenance/damage/offset", &dimensions, shape));
     d->damage_runs = shape[0];
-    return WS_OK;
+    return read_files(store, d);
 }
 
 static ws_err collect(const ws_store *store, description *d)
@@ -145,6 +172,8 @@ static void describe_text(const ws_store *store, const description *d, ws_text *
                         (unsigned long long)d->summary.inputs[i]);
     if (d->input_count > 20)
         ws_text_appendf(out, "    ... and %llu more (--json shows all)\n", (unsigned long long)d->input_count - 20);
+    if (d->file_count > 0)
+        ws_text_appendf(out, "  files         %zu, joined to these inputs (--json shows them)\n", d->file_count);
     append_counts(store, &d->summary, out);
     ws_text_appendf(out, "  options       %s\n", d->options);
     append_counters(d, out);
@@ -211,6 +240,16 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
             cJSON_AddStringToObject(input, "sha256", d->input_sha256[i]);
         add_integer(input, "rows", (int64_t)d->summary.inputs[i]);
         cJSON_AddItemToArray(inputs, input);
+    }
+    cJSON *files = d->file_count > 0 ? cJSON_AddArrayToObject(root, "files") : NULL;
+    for (size_t i = 0; i < d->file_count; i++) {
+        cJSON *file = cJSON_CreateObject();
+        cJSON_AddStringToObject(file, "name", d->files[i]);
+        add_integer(file, "input", (int64_t)d->file_inputs[i]);
+        add_integer(file, "bytes", (int64_t)d->file_bytes[i]);
+        add_integer(file, "records", (int64_t)d->file_records[i]);
+        cJSON_AddStringToObject(file, "sha256", d->file_sha256[i]);
+        cJSON_AddItemToArray(files, file);
     }
     add_integer(root, "damage_runs", (int64_t)d->damage_runs);
     cJSON *ends = cJSON_AddObjectToObject(root, "ends");

@@ -172,32 +172,50 @@ static ws_err write_damage(hid_t file, const ws_store_provenance *provenance)
 {
     size_t count = provenance->damage_count;
     const hsize_t shape[1] = {count};
-    uint32_t *inputs = NULL;
+    const ws_store_files *joined = provenance->files;
+    uint32_t *inputs = NULL, *files = NULL;
     uint64_t *offsets = NULL, *bytes = NULL;
     const char **reasons = NULL;
     ws_err error = WS_OK;
     WS_TRY_GOTO(out, WS_NEW_ARRAY(inputs, count));
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(files, count));
     WS_TRY_GOTO(out, WS_NEW_ARRAY(offsets, count));
     WS_TRY_GOTO(out, WS_NEW_ARRAY(bytes, count));
     WS_TRY_GOTO(out, WS_NEW_ARRAY(reasons, count));
     for (size_t i = 0; i < count; i++) {
         const ws_damage *damage = &provenance->damage[i];
-        inputs[i] = damage->input;
+        files[i] = damage->input;
+        inputs[i] = joined != NULL ? joined->inputs[damage->input] : damage->input;
         offsets[i] = damage->offset;
         bytes[i] = damage->bytes;
         reasons[i] = damage->reason < WS_DAMAGE_COUNT ? ws_damage_names[damage->reason] : "unknown";
     }
     WS_TRY_GOTO(out, create_group(file, "/provenance/damage"));
     WS_TRY_GOTO(out, ws_h5_write_dataset(file, "/provenance/damage/input", H5T_NATIVE_UINT32, inputs, 1, shape));
+    if (joined != NULL)
+        WS_TRY_GOTO(out, ws_h5_write_dataset(file, "/provenance/damage/file", H5T_NATIVE_UINT32, files, 1, shape));
     WS_TRY_GOTO(out, ws_h5_write_texts(file, "/provenance/damage/reason", reasons, count));
     WS_TRY_GOTO(out, ws_h5_write_dataset(file, "/provenance/damage/offset", H5T_NATIVE_UINT64, offsets, 1, shape));
     WS_TRY_GOTO(out, ws_h5_write_dataset(file, "/provenance/damage/bytes", H5T_NATIVE_UINT64, bytes, 1, shape));
 out:
     free(inputs);
+    free(files);
     free(offsets);
     free(bytes);
     free(reasons);
     return error;
+}
+
+static ws_err write_files(hid_t file, const ws_store_files *files)
+{
+    const hsize_t shape[1] = {files->names->count};
+    WS_TRY(create_group(file, "/provenance/files"));
+    WS_TRY(ws_h5_write_texts(file, "/provenance/files/name", files->names->items, files->names->count));
+    WS_TRY(ws_h5_write_texts(file, "/provenance/files/sha256", files->sha256->items, files->sha256->count));
+    WS_TRY(ws_h5_write_dataset(file, "/provenance/files/bytes", H5T_NATIVE_UINT64, files->bytes, 1, shape));
+    WS_TRY(ws_h5_write_dataset(file, "/provenance/files/records", H5T_NATIVE_UINT64, files->records, 1, shape));
+    WS_TRY(ws_h5_write_dataset(file, "/provenance/files/input", H5T_NATIVE_UINT32, files->inputs, 1, shape));
+    return WS_OK;
 }
 
 static ws_err write_provenance(hid_t file, const ws_string_list *inputs, const ws_store_provenance *provenance,
@@ -215,6 +233,8 @@ static ws_err write_provenance(hid_t file, const ws_string_list *inputs, const w
     WS_TRY(ws_h5_write_dataset(file, "/provenance/input_bytes", H5T_NATIVE_UINT64, provenance->input_bytes, 1, shape));
     WS_TRY(
         ws_h5_write_dataset(file, "/provenance/input_records", H5T_NATIVE_UINT64, provenance->input_records, 1, shape));
+    if (provenance->files != NULL)
+        WS_TRY(write_files(file, provenance->files));
     WS_TRY(write_damage(file, provenance));
     return WS_OK;
 }

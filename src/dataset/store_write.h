@@ -57,13 +57,21 @@ char *ws_store_segment_path(const char *folder, uint64_t segment); /* malloc'ed;
 
 double ws_store_writer_seconds(const ws_store_writer *writer); /* spent on windows: numbering, columns, HDF5 */
 
+/* Files in the order in which they were read. */
+typedef struct ws_store_files {
+    const ws_string_list *names, *sha256;
+    const uint64_t *bytes, *records;
+    const uint32_t *inputs; /* that they are part of */
+} ws_store_files;
+
 /* What goes to /provenance; the same on all ranks. */
 typedef struct ws_store_provenance {
     const char *options_json;
     const char *counters_json;
     const ws_string_list *input_sha256;
     const uint64_t *input_bytes, *input_records; /* [inputs] */
-    const ws_damage *damage;
+    const ws_store_files *files;                 /* where an input is several files; NULL: each is one */
+    const ws_damage *damage;                     /* of inputs, or of files where these are given */
     size_t damage_count;
     /* Where classes were met on the way: their final names, sorted bytewise, and for each level the final index of every
      * index written before. NULL: the names given at the start. */

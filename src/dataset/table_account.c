@@ -217,7 +217,7 @@ static void fill_report(const ws_table_run *run, ws_extract_report *report)
     const extraction *x = run->x;
     ws_table_counts total = total_counts(run);
     report->tables = true;
-    report->inputs = x->input_count;
+    report->inputs = report->files = x->input_count;
     report->inputs_skipped = x->skipped_count;
     report->records = total.records;
     report->flows = total.rows;

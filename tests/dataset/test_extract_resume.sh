@@ -45,6 +45,7 @@ kill_often labels 2 --dataset synthetic --labels labels.csv --endpoints plain in
 kill_often reservoir 2 --set reservoir=60 --set reservoir_kind=balanced inputs
 kill_often windows 2 --set window=5 inputs
 kill_often mawi 2 --dataset mawi --set window_rule=alone inputs
+kill_often join 2 --join --set window=5 inputs
 kill_often memory 1 --memory 1M inputs
 kill_often bytes 2 --bytes header:40,payload:32,packets:3 --filter 'tcp or udp port 53' inputs
 
