@@ -262,6 +262,8 @@ static inline int extract_owner(const ws_comm *comm, const ws_flow_key *key)
 }
 /* The round's packets through the flow tables to rows. */
 WS_MUST ws_err extract_round_route_all(extraction *x);
+/* A flow that left, with an extraction as context: to the rows or the reservoir. */
+WS_MUST ws_err extract_take_flow(void *context, const ws_flow *flow);
 
 /* extract_spill.c: packets of the current input to the flow table, and its closing points; with files behind the table where
  * its flows take more than x->table_bytes. The sink gets x. */
@@ -270,6 +272,14 @@ WS_MUST ws_err extract_feed(extraction *x, const ws_packet *packets, const uint8
 WS_MUST ws_err extract_add(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count);
 WS_MUST ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sink);
 void extract_spill_destroy(extract_spill **spill);
+/* Rows that come before those of other ranks are not yet out of this rank's files. */
+bool extract_spill_holds_rows(const extraction *x);
+/* For a checkpoint: rows that left in files go to the sink; then what is live is flows, or packets that wait for their order. */
+WS_MUST ws_err extract_spill_settle(extraction *x, ws_flow_sink sink);
+typedef ws_err (*extract_packet_sink)(void *context, const ws_packet *packet, const uint8_t *slot, size_t slot_bytes);
+/* All that is live, in memory and in files; put back on the rank that owns it, into either. */
+WS_MUST ws_err extract_live_copy(extraction *x, ws_flow_save_sink flow, extract_packet_sink packet, void *context);
+WS_MUST ws_err extract_live_restore(extraction *x, const ws_flow_key *key, const void *bytes, size_t count);
 
 /* extract_order.c: packets wait in x->ordered; then all go to the flow table. */
 WS_MUST ws_err extract_order_add(extraction *x, const ws_packet *packets, const uint8_t *slots, size_t count);

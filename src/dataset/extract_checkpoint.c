@@ -1,8 +1,8 @@
 /* Checkpoints: when, how, and from the last one on. A checkpoint is all rows up to now in segments, the states of the ranks
  * and of the run in files, and a manifest that makes them one; it counts once that is on the disk.
  *
- * While flows of an input, or rows without numbers, wait in files for want of memory there is no new checkpoint: the one
- * before them stands, and what came since is read again.
+ * Flows that wait in files for want of memory are brought up to date first (extract_spill.c). Where a checkpoint takes long, the
+ * next one comes so much later that they stay a small part of the run.
  */
 #include "dataset/extract_checkpoint.h"
 #include "dataset/store_layout.h"
@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+
+enum { RUN_TO_CHECKPOINTS = 16 }; /* time between checkpoints to the time that one takes, at least */
 
 /* ---------------------------------------------------------------- the manifest */
 typedef struct file_mark {
@@ -127,10 +129,12 @@ static ws_err checkpoint_all(extraction *x)
 {
     extract_checkpoint *own = x->checkpoint;
     const uint64_t number = own->last + 1;
+    const double start = ws_clock_seconds();
     file_mark *marks = NULL;
     if (!own->identified)
         WS_TRY(extract_identity_make_all(x, &own->identity));
     own->identified = true;
+    WS_AGREE(x->comm, extract_spill_settle(x, extract_take_flow));
     WS_TRY(extract_rows_write_all(x, true));
     WS_TRY(ws_store_writer_cut_all(x->writer));
     char *path = extract_folder_checkpoint(own->folder, number);
@@ -144,6 +148,7 @@ static ws_err checkpoint_all(extraction *x)
     WS_TRY(error);
     own->last = number;
     own->last_seconds = ws_clock_seconds();
+    own->last_cost = own->last_seconds - start;
     own->last_begin = x->round_begin;
     if (x->comm->rank == 0)
         extract_folder_prune(own->folder, number);
@@ -170,18 +175,18 @@ ws_err extract_checkpoint_pause_all(extraction *x)
     const extract_checkpoint *own = x->checkpoint;
     const ws_extract_options *options = x->options;
     const uint64_t since = x->round_begin - own->last_begin;
-    const bool due =
-        (options->checkpoint_seconds > 0 && ws_clock_seconds() - own->last_seconds >= options->checkpoint_seconds) ||
-        (options->checkpoint_bytes > 0 && since >= (uint64_t)options->checkpoint_bytes);
-    const bool in_files = x->spill != NULL || x->ordered.count > 0 || ws_store_writer_remember(x->writer).late;
-    int64_t wish[3] = {ws_stop_requested(), due, in_files};
-    WS_TRY(ws_max_i64_all(x->comm, wish, 3));
-    const bool stop = wish[0] != 0, wanted = stop || wish[1] != 0, can = wish[2] == 0 && since > 0;
-    if (wanted && can)
+    const double passed = ws_clock_seconds() - own->last_seconds;
+    const bool due = (options->checkpoint_seconds > 0 && passed >= options->checkpoint_seconds &&
+                      passed >= RUN_TO_CHECKPOINTS * own->last_cost) ||
+                     (options->checkpoint_bytes > 0 && since >= (uint64_t)options->checkpoint_bytes);
+    int64_t wish[2] = {ws_stop_requested(), due};
+    WS_TRY(ws_max_i64_all(x->comm, wish, 2));
+    const bool stop = wish[0] != 0, wanted = (stop || wish[1] != 0) && since > 0;
+    if (wanted)
         WS_TRY(checkpoint_all(x));
     if (stop)
         return stopped(x);
-    if (wanted && can)
+    if (wanted)
         WS_TRY(ws_store_writer_continue_all(x->writer));
     return WS_OK;
 }

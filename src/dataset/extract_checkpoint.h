@@ -3,7 +3,7 @@
  *   lock                        held while a run writes here
  *   segment-NNNN.h5             rows, in files that are whole (store_write.h)
  *   checkpoint-NNNN/            the state of the run behind segment NNNN - 1:
- *       rank-RRRR               of each rank: live flows, reservoir, numbers of sessions and hosts
+ *       rank-RRRR               of each rank: live flows, waiting packets, reservoir, numbers of sessions and hosts
  *       run                     what is the same on all ranks, and sums over them
  *       manifest.json           written last: sizes and SHA-256 of the above, sizes of the segments, what the run was told to do
  *
@@ -23,6 +23,7 @@ typedef struct extract_checkpoint {
     bool identified;
     char *identity;      /* on the first rank, once identified: JSON of what must be the same in a run that goes on */
     double last_seconds; /* when `last` was written, or the run began */
+    double last_cost;    /* that it took */
     uint64_t last_begin; /* x->round_begin then */
 } extract_checkpoint;
 

@@ -1,5 +1,6 @@
-/* What a checkpoint keeps of each rank: live flows, the reservoir, the numbers of sessions and hosts, as records that say
- * themselves which rank of another number of ranks they belong to; and their way back to those ranks.
+/* What a checkpoint keeps of each rank: live flows, packets that wait for their order, the reservoir, the numbers of sessions
+ * and hosts and the rows that have none yet, as records that say themselves which rank of another number of ranks they belong
+ * to; and their way back to those ranks.
  */
 #include "dataset/extract_checkpoint.h"
 #include "dataset/store_layout.h"
@@ -8,13 +9,21 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-typedef enum state_kind { STATE_FLOW, STATE_KEPT, STATE_SESSION, STATE_HOST } state_kind;
+typedef enum state_kind {
+    STATE_FLOW,
+    STATE_PACKET,
+    STATE_KEPT,
+    STATE_SESSION,
+    STATE_HOST,
+    STATE_LATE_SESSION,
+    STATE_LATE_HOST,
+} state_kind;
 typedef struct state_record {
     uint32_t kind, bytes; /* bytes: that follow */
 } state_record;
 typedef struct state_number {
     ws_identity identity;
-    uint64_t number;
+    uint64_t number; /* late: the row */
 } state_number;
 enum { RECORD_MOST = 1 << 30, EXCHANGE_BYTES = 4 << 20 };
 
@@ -34,6 +43,12 @@ static ws_err write_live(void *context, const ws_flow_key *key, const void *byte
     return WS_OK;
 }
 
+static ws_err write_waiting(void *context, const ws_packet *packet, const uint8_t *slot, size_t slot_bytes)
+{
+    WS_TRY(write_record(context, STATE_PACKET, packet, sizeof *packet, slot, slot_bytes));
+    return WS_OK;
+}
+
 static ws_err write_kept(void *context, const ws_flow *flow)
 {
     const size_t packets = flow->packet_count * sizeof *flow->stored;
@@ -45,28 +60,36 @@ static ws_err write_kept(void *context, const ws_flow *flow)
     return WS_OK;
 }
 
-static ws_err write_session(void *context, const ws_identity *identity, uint64_t number)
+typedef struct number_writer {
+    extract_state_file *file;
+    state_kind kind;
+} number_writer;
+
+static ws_err write_number(void *context, const ws_identity *identity, uint64_t number)
 {
+    const number_writer *to = context;
     const state_number one = {*identity, number};
-    WS_TRY(write_record(context, STATE_SESSION, &one, sizeof one, NULL, 0));
+    WS_TRY(write_record(to->file, to->kind, &one, sizeof one, NULL, 0));
     return WS_OK;
 }
 
-static ws_err write_host(void *context, const ws_identity *identity, uint64_t number)
+static ws_err write_numbers(const ws_dense_ids *ids, state_kind known, state_kind late, extract_state_file *file)
 {
-    const state_number one = {*identity, number};
-    WS_TRY(write_record(context, STATE_HOST, &one, sizeof one, NULL, 0));
+    number_writer to = {file, known};
+    WS_TRY(ws_dense_ids_copy(ids, write_number, &to));
+    to.kind = late;
+    WS_TRY(ws_dense_ids_copy_late(ids, write_number, &to));
     return WS_OK;
 }
 
 ws_err extract_ranks_write(extraction *x, extract_state_file *file)
 {
     const ws_store_writer_state writer = ws_store_writer_remember(x->writer);
-    WS_TRY(ws_flow_table_copy(x->table, write_live, file));
+    WS_TRY(extract_live_copy(x, write_live, write_waiting, file));
     if (x->reservoir != NULL)
         WS_TRY(extract_reservoir_copy(x->reservoir, write_kept, file));
-    WS_TRY(ws_dense_ids_copy(writer.sessions, write_session, file));
-    WS_TRY(ws_dense_ids_copy(writer.hosts, write_host, file));
+    WS_TRY(write_numbers(writer.sessions, STATE_SESSION, STATE_LATE_SESSION, file));
+    WS_TRY(write_numbers(writer.hosts, STATE_HOST, STATE_LATE_HOST, file));
     return WS_OK;
 }
 
@@ -74,9 +97,16 @@ ws_err extract_ranks_write(extraction *x, extract_state_file *file)
 static int owner_of(const ws_comm *comm, uint32_t kind, const uint8_t *bytes)
 {
     ws_flow_key key;
+    ws_packet packet;
     ws_identity identity;
+    bool source_is_low;
     if (kind == STATE_KEPT)
         return comm->rank;
+    if (kind == STATE_PACKET) {
+        memcpy(&packet, bytes, sizeof packet);
+        ws_flow_key_of(&packet, &key, &source_is_low);
+        return extract_owner(comm, &key);
+    }
     if (kind == STATE_FLOW) {
         memcpy(&key, bytes, sizeof key);
         return extract_owner(comm, &key);
@@ -102,32 +132,59 @@ static ws_err take_kept(extraction *x, const state_record *record, const uint8_t
     return error;
 }
 
-static ws_err take_record(extraction *x, const state_record *record, const uint8_t *bytes)
+static ws_err take_live(extraction *x, const state_record *record, const uint8_t *bytes)
+{
+    ws_flow_key key;
+    memcpy(&key, bytes, sizeof key);
+    return extract_live_restore(x, &key, bytes + sizeof key, record->bytes - sizeof key);
+}
+
+static ws_err take_waiting(extraction *x, const uint8_t *bytes)
+{
+    ws_packet packet;
+    memcpy(&packet, bytes, sizeof packet);
+    return extract_feed(x, &packet, x->slot_size > 0 ? bytes + sizeof packet : NULL, 1);
+}
+
+static ws_err take_number(extraction *x, state_kind kind, const uint8_t *bytes)
 {
     const ws_store_writer_state writer = ws_store_writer_remember(x->writer);
+    const bool session = kind == STATE_SESSION || kind == STATE_LATE_SESSION;
+    ws_dense_ids *ids = session ? writer.sessions : writer.hosts;
     state_number one;
-    if (record->kind == STATE_FLOW) {
-        WS_TRY(ws_flow_table_restore(x->table, bytes + sizeof(ws_flow_key), record->bytes - sizeof(ws_flow_key)));
-        return WS_OK;
-    }
-    if (record->kind == STATE_KEPT)
-        return take_kept(x, record, bytes);
-    WS_CHECK(record->bytes == sizeof one, INTERNAL, "a number of %u bytes", record->bytes);
     memcpy(&one, bytes, sizeof one);
-    WS_TRY(ws_dense_ids_restore(record->kind == STATE_SESSION ? writer.sessions : writer.hosts, &one.identity,
-                                one.number));
-    return WS_OK;
+    if (kind == STATE_LATE_SESSION || kind == STATE_LATE_HOST)
+        return ws_dense_ids_restore_late(ids, &one.identity, one.number);
+    return ws_dense_ids_restore(ids, &one.identity, one.number);
+}
+
+static ws_err take_record(extraction *x, const state_record *record, const uint8_t *bytes)
+{
+    switch ((state_kind)record->kind) {
+    case STATE_FLOW:
+        return take_live(x, record, bytes);
+    case STATE_PACKET:
+        return take_waiting(x, bytes);
+    case STATE_KEPT:
+        return take_kept(x, record, bytes);
+    default:
+        return take_number(x, (state_kind)record->kind, bytes);
+    }
 }
 
 /* Whether what a file says of its length can be true of a record of that kind in this run. */
 static bool possible(const extraction *x, const state_record *record)
 {
-    const size_t least = record->kind == STATE_FLOW   ? sizeof(ws_flow_key)
-                         : record->kind == STATE_KEPT ? sizeof(ws_flow)
-                         : record->kind <= STATE_HOST ? sizeof(state_number)
-                                                      : SIZE_MAX;
-    return record->bytes >= least && record->bytes <= RECORD_MOST &&
-           (record->kind != STATE_KEPT || x->reservoir != NULL);
+    switch (record->kind) {
+    case STATE_FLOW:
+        return record->bytes >= sizeof(ws_flow_key) && record->bytes <= RECORD_MOST;
+    case STATE_PACKET:
+        return record->bytes == sizeof(ws_packet) + x->slot_size && x->rules.by_time;
+    case STATE_KEPT:
+        return record->bytes >= sizeof(ws_flow) && record->bytes <= RECORD_MOST && x->reservoir != NULL;
+    default:
+        return record->bytes == sizeof(state_number) && record->kind <= STATE_LATE_HOST;
+    }
 }
 
 /* ---------------------------------------------------------------- records to their ranks */

@@ -8,7 +8,8 @@
 typedef struct run_head {
     uint64_t ranks; /* that wrote */
     uint64_t input_count, group_count, round_begin, first_input, first_base;
-    uint64_t sessions, hosts, rows; /* numbers given; rows in segments */
+    ws_dense_ids_mark sessions, hosts;
+    uint64_t rows; /* in segments */
     uint64_t label_words, damage_count;
 } run_head;
 
@@ -82,8 +83,8 @@ static ws_err write_run(const extraction *x, const extract_run *state, const ws_
                            .round_begin = x->round_begin,
                            .first_input = x->first_input,
                            .first_base = x->first_base,
-                           .sessions = ws_dense_ids_next(writer.sessions),
-                           .hosts = ws_dense_ids_next(writer.hosts),
+                           .sessions = ws_dense_ids_where(writer.sessions),
+                           .hosts = ws_dense_ids_where(writer.hosts),
                            .rows = *writer.rows,
                            .label_words = state->label_count,
                            .damage_count = state->damage_bytes / sizeof(ws_damage)};
@@ -191,8 +192,8 @@ ws_err extract_run_take(extraction *x, const void *bytes, size_t count, uint64_t
     x->first_input = head.first_input;
     x->first_base = head.first_base;
     const ws_store_writer_state writer = ws_store_writer_remember(x->writer);
-    ws_dense_ids_continue(writer.sessions, head.sessions);
-    ws_dense_ids_continue(writer.hosts, head.hosts);
+    WS_TRY(ws_dense_ids_continue(writer.sessions, head.sessions));
+    WS_TRY(ws_dense_ids_continue(writer.hosts, head.hosts));
     *writer.rows = head.rows;
     WS_TRY(take(from, &sums, sizeof sums));
     take_sums(x, &sums);

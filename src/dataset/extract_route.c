@@ -58,7 +58,7 @@ static ws_err sort_by_owner(extraction *x, size_t *counts)
     return WS_OK;
 }
 
-static ws_err to_rows(void *context, const ws_flow *flow)
+ws_err extract_take_flow(void *context, const ws_flow *flow)
 {
     extraction *x = context;
     if (x->reservoir != NULL) {
@@ -96,7 +96,7 @@ static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_c
                 streams[r].slots += count * x->slot_size;
         }
         if (point->closes)
-            WS_TRY(extract_close(x, point, to_rows));
+            WS_TRY(extract_close(x, point, extract_take_flow));
     }
     for (size_t r = 0; r < stream_count; r++)
         WS_CHECK(streams[r].next == streams[r].end, INTERNAL, "packets of rank %zu of an input outside the round", r);

@@ -458,8 +458,10 @@ ws_err extract_rows_write_all(extraction *x, bool all)
     uint64_t enough = x->comm->size > 1 ? (uint64_t)WRITE_BYTES : WRITE_BYTES_ALONE;
     if (x->rows_bytes > 0 && x->rows_bytes < enough)
         enough = x->rows_bytes;
-    uint64_t waiting[3] = {x->rows.count, bytes_of(&x->rows), x->overflow.bytes};
-    WS_TRY(ws_sum_u64_all(x->comm, waiting, 3));
+    uint64_t waiting[4] = {x->rows.count, bytes_of(&x->rows), x->overflow.bytes, extract_spill_holds_rows(x)};
+    WS_TRY(ws_sum_u64_all(x->comm, waiting, 4));
+    if (waiting[3] > 0) /* other ranks have rows that come before these */
+        return WS_OK;
     if (waiting[2] > 0)
         WS_TRY(write_overflowing_all(x));
     else if (waiting[0] > 0 && (all || waiting[1] >= enough * (uint64_t)x->comm->size))

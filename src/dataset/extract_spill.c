@@ -4,7 +4,8 @@
  * hash partition: Kitsuregawa, Tanaka, Moto-oka, 1983). At the end of the input each part goes through the table alone,
  * with the same closing points; a part that is still too large is dealt out again by another hash. A flow depends on the
  * packets of its key and on the closing points only, so its row is the same. Each part gives rows in row order; they are
- * merged from a file.
+ * merged from a file. A checkpoint does the same with what there is by then, and the flows that are live still go to files
+ * again: so its rows are in the store, and all that the run must remember of the input's packets is those flows.
  */
 #include "dataset/extract.h"
 
@@ -13,7 +14,7 @@
 enum { PARTS = 16, MOST_DEPTH = 6, BLOCK_PACKETS = 1024 };
 
 typedef struct spill_part {
-    extract_file flows, packets; /* a flow: its length (uint32), its bytes */
+    extract_file flows, packets; /* a flow: the length of its bytes (uint32), its key, its bytes */
 } spill_part;
 
 typedef struct spill_level {
@@ -28,7 +29,7 @@ typedef struct row_run {
 } row_run;
 
 struct extract_spill {
-    spill_level *level; /* that takes what is read now */
+    spill_level *level; /* that takes what is read now; NULL while the last one of the input is gone through */
     closing_point *points;
     size_t point_count, point_capacity;
     extract_file rows;
@@ -49,6 +50,7 @@ static ws_err save_flow(void *context, const ws_flow_key *key, const void *bytes
     const uint32_t length = (uint32_t)count;
     WS_TRY(extract_file_open(file, level->x->options->output));
     WS_TRY(extract_file_write(file, &length, sizeof length));
+    WS_TRY(extract_file_write(file, key, sizeof *key));
     WS_TRY(extract_file_write(file, bytes, count));
     level->x->spilled_bytes += count;
     return WS_OK;
@@ -80,13 +82,19 @@ static void level_destroy(spill_level **level)
     *level = NULL;
 }
 
-/* A new level that has taken all live flows. */
 static ws_err level_create(spill_level **out, extraction *x, int depth, size_t first_point)
 {
     WS_TRY(WS_NEW(*out));
     (*out)->x = x;
     (*out)->depth = depth;
     (*out)->first_point = first_point;
+    return WS_OK;
+}
+
+/* A new level that has taken all live flows. */
+static ws_err level_of_live(spill_level **out, extraction *x, int depth, size_t first_point)
+{
+    WS_TRY(level_create(out, x, depth, first_point));
     WS_TRY(ws_flow_table_save(x->table, save_flow, *out));
     return WS_OK;
 }
@@ -123,23 +131,33 @@ static bool is_full(const extraction *x, int depth)
     return depth < MOST_DEPTH && !x->rules.by_time && ws_flow_table_bytes(x->table) > x->table_bytes;
 }
 
-static ws_err restore_flows(extraction *x, extract_reader *reader)
+static ws_err each_saved_flow(extract_reader *reader, ws_flow_save_sink sink, void *context)
 {
     uint8_t *bytes = NULL;
     size_t capacity = 0;
     ws_err error = WS_OK;
     while (error == WS_OK && extract_reader_more(reader)) {
         uint32_t length;
+        ws_flow_key key;
         error = extract_reader_read(reader, &length, sizeof length);
+        if (error == WS_OK)
+            error = extract_reader_read(reader, &key, sizeof key);
         if (error == WS_OK)
             error = WS_GROW(bytes, capacity, length);
         if (error == WS_OK)
             error = extract_reader_read(reader, bytes, length);
         if (error == WS_OK)
-            error = ws_flow_table_restore(x->table, bytes, length);
+            error = sink(context, &key, bytes, length);
     }
     free(bytes);
     return error;
+}
+
+static ws_err restore_flow(void *context, const ws_flow_key *key, const void *bytes, size_t count)
+{
+    const extraction *x = context;
+    (void)key;
+    return ws_flow_table_restore(x->table, bytes, count);
 }
 
 /* Packets of a part, as they come out of its file. */
@@ -177,17 +195,23 @@ ws_err extract_add(extraction *x, const ws_packet *packets, const uint8_t *slots
     return ws_flow_table_add_bytes(x->table, packets, slots, count);
 }
 
+/* The packet lies behind the point, where there is one. */
+static bool is_behind(const extraction *x, const ws_packet *packet, size_t point)
+{
+    return point < x->spill->point_count && packet->ordinal >= x->spill->points[point].ordinal;
+}
+
 /* Feeds a block, point by point. */
 static ws_err feed_block(extraction *x, const packet_block *block, size_t count, size_t *point)
 {
     const ws_packet *packets = block->packets;
     for (size_t i = 0, from = 0; i <= count; i++) {
-        if (i < count && packets[i].ordinal < x->spill->points[*point].ordinal)
+        if (i < count && !is_behind(x, &packets[i], *point))
             continue;
         WS_TRY(
             extract_add(x, packets + from, block->slots == NULL ? NULL : block->slots + from * x->slot_size, i - from));
         from = i;
-        for (; i < count && packets[i].ordinal >= x->spill->points[*point].ordinal; ++*point)
+        for (; i < count && is_behind(x, &packets[i], *point); ++*point)
             WS_TRY(pass_point(x, *point));
     }
     return WS_OK;
@@ -199,7 +223,7 @@ static ws_err process_level(extraction *x, spill_level *level);
 static ws_err deal_again(extraction *x, extract_reader *reader, int depth, size_t point, packet_block *block)
 {
     spill_level *level = NULL;
-    ws_err error = level_create(&level, x, depth, point);
+    ws_err error = level_of_live(&level, x, depth, point);
     while (error == WS_OK && extract_reader_more(reader)) {
         error = read_packet(x, reader, block, 0);
         if (error == WS_OK)
@@ -241,6 +265,8 @@ static ws_err feed_part(extraction *x, const spill_level *level, extract_reader 
         x->spill->runs[x->spill->run_count++] = (row_run){begun.begin, x->spill->rows.bytes};
     if (full)
         WS_TRY(deal_again(x, reader, level->depth + 1, point, block));
+    if (x->spill->level != NULL) /* the input goes on, and what is live with it */
+        WS_TRY(ws_flow_table_save(x->table, save_flow, x->spill->level));
     return WS_OK;
 }
 
@@ -253,7 +279,7 @@ static ws_err process_level(extraction *x, spill_level *level)
     for (int p = 0; p < PARTS; p++) {
         spill_part *part = &level->parts[p];
         WS_TRY_GOTO(done, extract_reader_open(&flows, &part->flows, 0, part->flows.bytes));
-        WS_TRY_GOTO(done, restore_flows(x, &flows));
+        WS_TRY_GOTO(done, each_saved_flow(&flows, restore_flow, x));
         extract_reader_close(&flows);
         extract_file_close(&part->flows);
         WS_TRY_GOTO(done, extract_reader_open(&packets, &part->packets, 0, part->packets.bytes));
@@ -325,12 +351,28 @@ static ws_err merge_runs(extraction *x, ws_flow_sink sink)
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
 }
 
+/* All that waits in files through the table, up to the last closing point; flows that are live behind it go to `next`. */
+static ws_err pass_level(extraction *x, spill_level *next, ws_flow_sink sink)
+{
+    extract_spill *spill = x->spill;
+    spill_level *level = spill->level;
+    spill->level = next;
+    ws_err error = process_level(x, level);
+    level_destroy(&level);
+    spill->point_count = 0;
+    if (error == WS_OK)
+        error = merge_runs(x, sink);
+    extract_file_close(&spill->rows);
+    spill->run_count = 0;
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
 /* ---------------------------------------------------------------- what the round calls */
 static ws_err spill_begin(extraction *x)
 {
     WS_TRY(WS_NEW(x->spill));
     WS_TRY(extract_file_open(&x->spill->rows, x->options->output));
-    WS_TRY(level_create(&x->spill->level, x, 0, 0));
+    WS_TRY(level_of_live(&x->spill->level, x, 0, 0));
     return WS_OK;
 }
 
@@ -368,8 +410,69 @@ ws_err extract_close(extraction *x, const closing_point *point, ws_flow_sink sin
     spill->points[spill->point_count++] = *point;
     if (!point->input_ends)
         return WS_OK;
-    WS_TRY(process_level(x, spill->level));
-    WS_TRY(merge_runs(x, sink));
+    WS_TRY(pass_level(x, NULL, sink));
     extract_spill_destroy(&x->spill);
+    return WS_OK;
+}
+
+bool extract_spill_holds_rows(const extraction *x)
+{
+    return x->spill != NULL && x->spill->point_count > 0;
+}
+
+/* ---------------------------------------------------------------- what a checkpoint calls */
+ws_err extract_spill_settle(extraction *x, ws_flow_sink sink)
+{
+    spill_level *next = NULL;
+    if (x->spill == NULL || x->rules.by_time)
+        return WS_OK;
+    WS_TRY(level_create(&next, x, 0, 0));
+    WS_TRY(pass_level(x, next, sink));
+    WS_TRY(extract_file_open(&x->spill->rows, x->options->output));
+    return WS_OK;
+}
+
+static ws_err copy_part(const extraction *x, spill_part *part, ws_flow_save_sink flow, extract_packet_sink packet,
+                        void *context)
+{
+    extract_reader reader = {0};
+    packet_block block = {0};
+    ws_err error = extract_reader_open(&reader, &part->flows, 0, part->flows.bytes);
+    if (error == WS_OK)
+        error = each_saved_flow(&reader, flow, context);
+    extract_reader_close(&reader);
+    if (error == WS_OK)
+        error = block_create(x, &block);
+    if (error == WS_OK)
+        error = extract_reader_open(&reader, &part->packets, 0, part->packets.bytes);
+    while (error == WS_OK && extract_reader_more(&reader)) {
+        error = read_packet(x, &reader, &block, 0);
+        if (error == WS_OK)
+            error = packet(context, block.packets, block.slots, x->slot_size);
+    }
+    extract_reader_close(&reader);
+    block_destroy(&block);
+    return error;
+}
+
+ws_err extract_live_copy(extraction *x, ws_flow_save_sink flow, extract_packet_sink packet, void *context)
+{
+    const packet_buffer *waiting = &x->ordered;
+    for (int p = 0; x->spill != NULL && p < PARTS; p++)
+        WS_TRY(copy_part(x, &x->spill->level->parts[p], flow, packet, context));
+    for (size_t i = 0; i < waiting->count; i++)
+        WS_TRY(packet(context, &waiting->packets[i], x->slot_size > 0 ? waiting->slots + i * x->slot_size : NULL,
+                      x->slot_size));
+    WS_TRY(ws_flow_table_copy(x->table, flow, context));
+    return WS_OK;
+}
+
+ws_err extract_live_restore(extraction *x, const ws_flow_key *key, const void *bytes, size_t count)
+{
+    if (x->spill != NULL)
+        return save_flow(x->spill->level, key, bytes, count);
+    WS_TRY(ws_flow_table_restore(x->table, bytes, count));
+    if (x->table_bytes > 0 && is_full(x, 0))
+        WS_TRY(spill_begin(x));
     return WS_OK;
 }

@@ -118,14 +118,38 @@ ws_err ws_dense_ids_restore(ws_dense_ids *ids, const ws_identity *identity, uint
     return WS_OK;
 }
 
-uint64_t ws_dense_ids_next(const ws_dense_ids *ids)
+typedef struct late_sink {
+    ws_dense_ids_sink sink;
+    void *context;
+} late_sink;
+
+static ws_err pass_late(void *context, const ws_triple *triple)
 {
-    return ids->next;
+    const late_sink *to = context;
+    return to->sink(to->context, &(ws_identity){.high = triple->of[0], .low = triple->of[1]}, triple->of[2]);
 }
 
-void ws_dense_ids_continue(ws_dense_ids *ids, uint64_t next)
+ws_err ws_dense_ids_copy_late(const ws_dense_ids *ids, ws_dense_ids_sink sink, void *context)
 {
-    ids->next = next;
+    late_sink to = {sink, context};
+    return ids->is_late ? ws_sorter_copy(ids->late, pass_late, &to) : WS_OK;
+}
+
+ws_err ws_dense_ids_restore_late(ws_dense_ids *ids, const ws_identity *identity, uint64_t row)
+{
+    WS_CHECK(ids->is_late && row >= ids->first_late, FORMAT, "a row without a number that cannot be");
+    return note_late(ids, identity, row);
+}
+
+ws_dense_ids_mark ws_dense_ids_where(const ws_dense_ids *ids)
+{
+    return (ws_dense_ids_mark){ids->next, ids->is_late ? ids->first_late : UINT64_MAX};
+}
+
+ws_err ws_dense_ids_continue(ws_dense_ids *ids, ws_dense_ids_mark mark)
+{
+    ids->next = mark.next;
+    return mark.first_late != UINT64_MAX ? stop_growing(ids, mark.first_late) : WS_OK;
 }
 
 /* What one call needs; freed together. Some of it is for rows of all ranks: [first_row, first_row + rows). */

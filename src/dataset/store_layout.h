@@ -115,6 +115,9 @@ typedef struct ws_sorter ws_sorter;
 WS_MUST ws_err ws_sorter_create(ws_sorter **out, const char *store, uint64_t bytes);
 void ws_sorter_destroy(ws_sorter **sorter);
 WS_MUST ws_err ws_sorter_add(ws_sorter *sorter, ws_triple triple);
+/* All that were added so far, in no order; more may be added. */
+typedef ws_err (*ws_triple_sink)(void *context, const ws_triple *triple);
+WS_MUST ws_err ws_sorter_copy(ws_sorter *sorter, ws_triple_sink sink, void *context);
 WS_MUST ws_err ws_sorter_merge(ws_sorter *sorter);
 WS_MUST ws_err ws_sorter_next(ws_sorter *sorter, ws_triple *out, bool *more);
 
@@ -137,8 +140,16 @@ typedef ws_err (*ws_dense_ids_sink)(void *context, const ws_identity *identity, 
 WS_MUST ws_err ws_dense_ids_copy(const ws_dense_ids *ids, ws_dense_ids_sink sink, void *context);
 WS_MUST ws_err ws_dense_ids_restore(ws_dense_ids *ids, const ws_identity *identity, uint64_t number);
 int ws_dense_ids_owner(const ws_identity *identity, int size);
-uint64_t ws_dense_ids_next(const ws_dense_ids *ids); /* the same on every rank */
-void ws_dense_ids_continue(ws_dense_ids *ids, uint64_t next);
+/* The same for rows that get their numbers at the end: `number` is the row. */
+WS_MUST ws_err ws_dense_ids_copy_late(const ws_dense_ids *ids, ws_dense_ids_sink sink, void *context);
+WS_MUST ws_err ws_dense_ids_restore_late(ws_dense_ids *ids, const ws_identity *identity, uint64_t row);
+/* The same on every rank. */
+typedef struct ws_dense_ids_mark {
+    uint64_t next;       /* number of the next new identity */
+    uint64_t first_late; /* from that row on, new identities get theirs at the end; UINT64_MAX: they do not */
+} ws_dense_ids_mark;
+ws_dense_ids_mark ws_dense_ids_where(const ws_dense_ids *ids);
+WS_MUST ws_err ws_dense_ids_continue(ws_dense_ids *ids, ws_dense_ids_mark mark);
 
 /* ---------------------------------------------------------------- store_blocks.c, store_hash.c: the content hash */
 /* The digests of one column's blocks, taken while ranks write it, share by share; values little endian. */
@@ -190,7 +201,6 @@ WS_MUST ws_err ws_store_hash_all(const ws_comm *comm, const char *path, const ws
 typedef struct ws_store_writer_state {
     ws_dense_ids *sessions, *hosts;
     uint64_t *rows; /* in segments; the same on all ranks */
-    bool late;      /* some rows get their numbers at the end: what is known of them is in files without a name */
 } ws_store_writer_state;
 ws_store_writer_state ws_store_writer_remember(ws_store_writer *writer);
 

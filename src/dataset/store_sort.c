@@ -83,6 +83,22 @@ ws_err ws_sorter_add(ws_sorter *sorter, ws_triple triple)
     return WS_OK;
 }
 
+ws_err ws_sorter_copy(ws_sorter *sorter, ws_triple_sink sink, void *context)
+{
+    extract_reader reader = {0};
+    ws_triple triple;
+    ws_err error = extract_reader_open(&reader, &sorter->file, 0, sorter->file.bytes);
+    while (error == WS_OK && extract_reader_more(&reader)) {
+        error = extract_reader_read(&reader, &triple, sizeof triple);
+        if (error == WS_OK)
+            error = sink(context, &triple);
+    }
+    extract_reader_close(&reader);
+    for (size_t i = 0; i < sorter->count && error == WS_OK; i++)
+        error = sink(context, &sorter->held[i]);
+    return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+}
+
 static void sift_down(ws_sorter *sorter, size_t at)
 {
     for (size_t child; (child = 2 * at + 1) < sorter->head_count; at = child) {

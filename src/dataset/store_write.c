@@ -422,8 +422,7 @@ ws_err ws_store_writer_continue_all(ws_store_writer *writer)
 
 ws_store_writer_state ws_store_writer_remember(ws_store_writer *writer)
 {
-    return (ws_store_writer_state){writer->sessions, writer->hosts, &writer->earlier_rows,
-                                   ws_dense_ids_late(writer->sessions) || ws_dense_ids_late(writer->hosts)};
+    return (ws_store_writer_state){writer->sessions, writer->hosts, &writer->earlier_rows};
 }
 
 /* Numbers that came late, in the file of all segments. */

@@ -1,7 +1,7 @@
 #!/bin/bash
 # An extraction that is killed, again and again and on any number of ranks, goes on from its last checkpoint to the store that
-# it would have made: captures of all kinds, with bounded memory, reservoirs, windows and labels.
-# ctest: labels=mpi timeout=240
+# it would have made: captures of all kinds, with bounded memory, reservoirs, windows, labels, packets in the order of their times.
+# ctest: labels=mpi timeout=300
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -46,7 +46,10 @@ kill_often reservoir 2 --set reservoir=60 --set reservoir_kind=balanced inputs
 kill_often windows 2 --set window=5 inputs
 kill_often mawi 2 --dataset mawi --set window_rule=alone inputs
 kill_often join 2 --join --set window=5 inputs
-kill_often memory 1 --memory 1M inputs
+kill_often memory 2 --memory 1M inputs
+"$make" --flows 150 --seed 7 --comments --format pcapng -o samples.pcapng >/dev/null
+kill_often samples 2 --dataset pcapml samples.pcapng
+kill_often 'samples in files' 2 --dataset pcapml --memory 1M samples.pcapng
 kill_often bytes 2 --bytes header:40,payload:32,packets:3 --filter 'tcp or udp port 53' inputs
 
 # A run on one rank, in one piece of each, comes to the same as well.

@@ -8,6 +8,8 @@ static const ws_option fields[] = {
     WS_OPTION_ENUM(synthetic_options, link, "ethernet", SYNTHETIC_LINKS, "link type"),
     WS_OPTION_BOOL(synthetic_options, nanoseconds, false, "time stamps in ns (default: microseconds)"),
     WS_OPTION_BOOL(synthetic_options, swapped, false, "byte order of the other kind of machine"),
+    WS_OPTION_BOOL(synthetic_options, comments, false,
+                   "pcapng: each packet's comment names its sample, 16 packets in a row, and a label of two"),
     WS_OPTION_INT(synthetic_options, snap_length, 262144, SYNTHETIC_LEAST_SNAP, 262144,
                   "bytes captured of a frame at most"),
     WS_OPTION_INT(synthetic_options, adversarial, 0, 0, SYNTHETIC_MOST_PAYLOAD,

@@ -1,10 +1,10 @@
-/* many_flows FLOWS PACKETS FILE [TIMES]: a capture of FLOWS flows of PACKETS packets each that are all alive at once: the first
+/* many_flows FLOWS PACKETS FILE [TIMES [SKEW]]: a capture of FLOWS flows of PACKETS packets each that are all alive at once: the first
  * packet of every flow, then the second, ... All of it TIMES times, an hour apart: other flows of the same sessions and hosts.
- * For tests of memory. */
+ * For tests of memory. SKEW: of the flows that the second of two ranks owns, only one in so many. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/core.h"
+#include "flow/flow.h"
 
 enum { FRAME = 60 };
 
@@ -37,7 +37,24 @@ static void make_record(uint64_t number, uint32_t time, uint32_t flow, unsigned 
     put16(udp + 4, 26);
 }
 
-static bool write_capture(FILE *file, uint32_t flows, uint32_t packets, uint32_t times)
+/* As the decoder sees the record's packet. */
+static bool is_left_out(const uint8_t record[16 + FRAME], uint32_t flow, uint32_t skew)
+{
+    const uint8_t *ip = record + 16 + 14, *udp = ip + 20;
+    ws_packet packet = {.protocol = 17, .source_port = (uint16_t)(udp[0] << 8 | udp[1])};
+    packet.destination_port = (uint16_t)(udp[2] << 8 | udp[3]);
+    for (int side = 0; side < 2; side++) {
+        uint8_t *address = side == 0 ? packet.source : packet.destination;
+        address[10] = address[11] = 0xff;
+        memcpy(address + 12, ip + 12 + 4 * side, 4);
+    }
+    ws_flow_key key;
+    bool source_is_low;
+    ws_flow_key_of(&packet, &key, &source_is_low);
+    return skew > 1 && ws_flow_key_hash(&key) % 2 == 1 && flow % skew != 0;
+}
+
+static bool write_capture(FILE *file, uint32_t flows, uint32_t packets, uint32_t times, uint32_t skew)
 {
     static const uint32_t header[6] = {0xa1b2c3d4, 2 | 4u << 16, 0, 0, 65535, 1};
     uint8_t record[16 + FRAME];
@@ -46,6 +63,8 @@ static bool write_capture(FILE *file, uint32_t flows, uint32_t packets, uint32_t
     for (uint32_t time = 0; time < times; time++)
         for (uint64_t number = 0; number < (uint64_t)flows * packets; number++) {
             make_record(number, time, (uint32_t)(number % flows), number / flows % 2, record);
+            if (is_left_out(record, (uint32_t)(number % flows), skew))
+                continue;
             if (fwrite(record, sizeof record, 1, file) != 1)
                 return false;
         }
@@ -59,13 +78,13 @@ static uint32_t number_of(const char *text)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4 && argc != 5) {
-        fputs("many_flows FLOWS PACKETS FILE [TIMES]\n", stderr);
+    if (argc < 4 || argc > 6) {
+        fputs("many_flows FLOWS PACKETS FILE [TIMES [SKEW]]\n", stderr);
         return 2;
     }
     FILE *file = fopen(argv[3], "wb");
-    bool written =
-        file != NULL && write_capture(file, number_of(argv[1]), number_of(argv[2]), argc == 5 ? number_of(argv[4]) : 1);
+    bool written = file != NULL && write_capture(file, number_of(argv[1]), number_of(argv[2]),
+                                                 argc > 4 ? number_of(argv[4]) : 1, argc > 5 ? number_of(argv[5]) : 1);
     if (file == NULL || fclose(file) != 0 || !written) {
         perror(argv[3]);
         return 1;

@@ -63,6 +63,15 @@ ws_err capture_file_begin(capture_file *file)
     return put_words(file, (const uint32_t[]){0, 0, (uint32_t)o->snap_length, link_numbers[o->link]}, 4);
 }
 
+/* An option of a packet, and the end of its options. */
+static ws_err put_comment(capture_file *file, const char *comment, uint32_t length)
+{
+    WS_TRY(put_halves(file, 1, (uint16_t)length));
+    WS_TRY(put(file, comment, length));
+    WS_TRY(put(file, (const uint8_t[4]){0}, -length & 3));
+    return put_halves(file, 0, 0);
+}
+
 ws_err capture_file_record(capture_file *file, int64_t time_ns, const uint8_t *frame, uint32_t length)
 {
     const synthetic_options *o = file->options;
@@ -74,10 +83,18 @@ ws_err capture_file_record(capture_file *file, int64_t time_ns, const uint8_t *f
         return put(file, frame, captured);
     }
     uint64_t time = (uint64_t)time_ns / (o->nanoseconds ? 1 : 1000);
-    uint32_t padding = -captured & 3, total = 32 + captured + padding;
+    uint32_t padding = -captured & 3, total = 32 + captured + padding, noted = 0;
+    char comment[64];
+    if (o->comments) {
+        const unsigned long long sample = (file->records - 1) / 16;
+        noted = (uint32_t)snprintf(comment, sizeof comment, "%llu,%s", sample, sample % 3 == 0 ? "odd" : "common");
+        total += 8 + noted + (-noted & 3);
+    }
     WS_TRY(
         put_words(file, (const uint32_t[]){6, total, 0, (uint32_t)(time >> 32), (uint32_t)time, captured, length}, 7));
     WS_TRY(put(file, frame, captured));
     WS_TRY(put(file, (const uint8_t[4]){0}, padding));
+    if (o->comments)
+        WS_TRY(put_comment(file, comment, noted));
     return put_words(file, &total, 1);
 }

@@ -27,7 +27,7 @@ enum { LINK_ETHERNET, LINK_RAW, LINK_NULL, LINK_LOOP, LINK_SLL, LINK_SLL2, LINK_
 
 typedef struct synthetic_options {
     int64_t flows, seed, snap_length, adversarial, classes;
-    bool nanoseconds, swapped;
+    bool nanoseconds, swapped, comments;
     int format; /* 0 pcap, 1 pcapng */
     int link;
     const char *output, *truth, *labels;
