@@ -41,7 +41,10 @@ static ws_err add_segments(cJSON *root, const extraction *x, uint64_t number)
         ws_err error = there ? WS_OK : WS_ERROR(IO, "%s: %s", path, strerror(errno));
         free(path);
         WS_TRY(error);
-        cJSON_AddItemToArray(segments, cJSON_CreateNumber((double)about.st_size));
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddNumberToObject(one, "bytes", (double)about.st_size);
+        cJSON_AddStringToObject(one, "content_hash", x->checkpoint->segments[segment].content_hash);
+        cJSON_AddItemToArray(segments, one);
     }
     return WS_OK;
 }
@@ -136,7 +139,8 @@ static ws_err checkpoint_all(extraction *x)
     own->identified = true;
     WS_AGREE(x->comm, extract_spill_settle(x, extract_take_flow));
     WS_TRY(extract_rows_write_all(x, true));
-    WS_TRY(ws_store_writer_cut_all(x->writer));
+    WS_AGREE(x->comm, WS_GROW(own->segments, own->segment_capacity, own->segment_count + 1));
+    WS_TRY(ws_store_writer_cut_all(x->writer, own->segments[own->segment_count++].content_hash));
     char *path = extract_folder_checkpoint(own->folder, number);
     ws_err local = path == NULL ? WS_ERROR(MEMORY, "no memory for the path %s", own->folder)
                                 : WS_NEW_ARRAY(marks, (size_t)x->comm->size);

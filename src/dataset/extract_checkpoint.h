@@ -5,7 +5,8 @@
  *   checkpoint-NNNN/            the state of the run behind segment NNNN - 1:
  *       rank-RRRR               of each rank: live flows, waiting packets, reservoir, numbers of sessions and hosts
  *       run                     what is the same on all ranks, and sums over them
- *       manifest.json           written last: sizes and SHA-256 of the above, sizes of the segments, what the run was told to do
+ *       manifest.json           written last: sizes and SHA-256 of the above, sizes and content hashes of the segments, what
+ *                               the run was told to do
  *
  * The newest two checkpoints are kept; one that is not whole or was damaged is passed over. Any number of ranks goes on from
  * what any number wrote. States are texts of one program on one kind of machine: another build refuses them.
@@ -14,6 +15,10 @@
 #define WS_DATASET_EXTRACT_CHECKPOINT_H
 
 #include "dataset/extract.h"
+
+typedef struct extract_segment {
+    char content_hash[65]; /* when it was whole */
+} extract_segment;
 
 typedef struct extract_checkpoint {
     char *folder;
@@ -25,6 +30,8 @@ typedef struct extract_checkpoint {
     double last_seconds; /* when `last` was written, or the run began */
     double last_cost;    /* that it took */
     uint64_t last_begin; /* x->round_begin then */
+    extract_segment *segments; /* those before `last` */
+    size_t segment_count, segment_capacity;
 } extract_checkpoint;
 
 /* ---------------------------------------------------------------- extract_folder.c */

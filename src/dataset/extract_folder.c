@@ -2,6 +2,7 @@
  * use, removed at the end. Never removes what an extraction has not put there. What is in a state is extract_checkpoint.c's.
  */
 #include "dataset/extract_checkpoint.h"
+#include "dataset/store_layout.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -188,34 +189,44 @@ static ws_err check_file(const char *checkpoint, const cJSON *file)
     return error;
 }
 
-static ws_err check_segments(const char *folder, const cJSON *manifest, uint64_t number)
+/* What the library cannot read any more was damaged, where the system can. */
+static ws_err check_segment(const char *path, const cJSON *about)
 {
-    const cJSON *segments = cJSON_GetObjectItemCaseSensitive(manifest, "segments");
-    WS_CHECK(cJSON_IsArray(segments) && (uint64_t)cJSON_GetArraySize(segments) == number, FORMAT,
-             "%s: a manifest of other segments", folder);
-    uint64_t segment = 0;
-    for (const cJSON *one = segments->child; one != NULL; one = one->next, segment++) {
-        char *path = ws_store_segment_path(folder, segment);
-        WS_CHECK(path != NULL, MEMORY, "no memory for the path %s", folder);
-        ws_err error = check_size(path, cJSON_IsNumber(one) ? one->valuedouble : -1);
-        free(path);
-        WS_TRY(error);
-    }
-    return WS_OK;
+    const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(about, "bytes");
+    const cJSON *content = cJSON_GetObjectItemCaseSensitive(about, "content_hash");
+    const ws_comm alone = ws_comm_self();
+    char hex[65];
+    WS_CHECK(cJSON_IsNumber(bytes) && cJSON_IsString(content), FORMAT, "%s: its checkpoint does not know it", path);
+    WS_TRY(check_size(path, bytes->valuedouble));
+    ws_err error = ws_store_hash_all(&alone, path, NULL, 0, hex);
+    if (error == WS_E_HDF5 || (error == WS_OK && strcmp(hex, content->valuestring) != 0))
+        error = WS_ERROR(FORMAT, "%s was damaged: its content has another hash", path);
+    return error;
 }
 
-/* This rank's share of the files; segments by the first rank. */
+/* This rank's share of the files and segments. */
 static ws_err check_share(const ws_comm *comm, const char *folder, const char *checkpoint, const cJSON *manifest,
                           uint64_t number)
 {
     const cJSON *files = cJSON_GetObjectItemCaseSensitive(manifest, "files");
-    int k = 0;
+    const cJSON *segments = cJSON_GetObjectItemCaseSensitive(manifest, "segments");
+    uint64_t k = 0;
+    const uint64_t rank = (uint64_t)comm->rank, ranks = (uint64_t)comm->size;
     WS_CHECK(cJSON_IsArray(files), FORMAT, "%s: its manifest is not one", checkpoint);
+    WS_CHECK(cJSON_IsArray(segments) && (uint64_t)cJSON_GetArraySize(segments) == number, FORMAT,
+             "%s: a manifest of other segments", folder);
     for (const cJSON *one = files->child; one != NULL; one = one->next, k++)
-        if (k % comm->size == comm->rank)
+        if (k % ranks == rank)
             WS_TRY(check_file(checkpoint, one));
-    if (comm->rank == 0)
-        WS_TRY(check_segments(folder, manifest, number));
+    k = 0;
+    for (const cJSON *one = segments->child; one != NULL; one = one->next, k++) {
+        if (k % ranks != rank)
+            continue;
+        char *path = ws_store_segment_path(folder, k);
+        ws_err error = path == NULL ? WS_ERROR(MEMORY, "no memory for the path %s", folder) : check_segment(path, one);
+        free(path);
+        WS_TRY(error);
+    }
     return WS_OK;
 }
 
@@ -279,6 +290,19 @@ static ws_err compare_identity_all(extraction *x, const cJSON *manifest)
     return WS_OK;
 }
 
+/* The segments of a sound checkpoint. */
+static ws_err take_segments(extract_checkpoint *state, const cJSON *manifest)
+{
+    const cJSON *segments = cJSON_GetObjectItemCaseSensitive(manifest, "segments");
+    for (const cJSON *one = segments->child; one != NULL; one = one->next) {
+        const cJSON *content = cJSON_GetObjectItemCaseSensitive(one, "content_hash");
+        WS_TRY(WS_GROW(state->segments, state->segment_capacity, state->segment_count + 1));
+        snprintf(state->segments[state->segment_count++].content_hash, sizeof state->segments->content_hash, "%s",
+                 content->valuestring);
+    }
+    return WS_OK;
+}
+
 static double fraction_read(const cJSON *manifest)
 {
     const cJSON *read = cJSON_GetObjectItemCaseSensitive(manifest, "read_bytes");
@@ -305,6 +329,8 @@ static ws_err choose_checkpoint_all(extraction *x, const uint64_t *numbers, size
             continue;
         }
         error = compare_identity_all(x, manifest);
+        if (error == WS_OK)
+            error = ws_agree_all(x->comm, take_segments(state, manifest));
         if (error == WS_OK && x->comm->rank == 0)
             ws_info("%s: goes on behind %.0f %% of the input", state->folder, 100 * fraction_read(manifest));
         cJSON_Delete(manifest);
@@ -371,6 +397,22 @@ ws_err extract_folder_open_all(extraction *x)
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
 }
 
+/* A folder that cannot be removed holds what no extraction has put there. */
+static void warn_left(const char *folder, int reason)
+{
+    char name[256] = "";
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries != NULL && name[0] == '\0' && (entry = readdir(entries)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            snprintf(name, sizeof name, "%s", entry->d_name);
+    if (entries != NULL)
+        closedir(entries);
+    if (name[0] != '\0')
+        ws_warn("%s is left: %s in it is not the extraction's", folder, name);
+    else
+        ws_warn("%s is left: %s", folder, strerror(reason));
+}
+
 void extract_folder_close(extraction *x, ws_err outcome)
 {
     extract_checkpoint *state = x->checkpoint;
@@ -381,7 +423,7 @@ void extract_folder_close(extraction *x, ws_err outcome)
         extract_folder_prune(state->folder, 0);
         remove_entry(state->folder, "lock", false);
         if (rmdir(state->folder) != 0)
-            ws_warn("%s is left: %s", state->folder, strerror(errno));
+            warn_left(state->folder, errno);
     } else if (state->open) {
         extract_folder_prune(state->folder, state->last);
         if (outcome != WS_E_INTERRUPTED)
@@ -390,6 +432,7 @@ void extract_folder_close(extraction *x, ws_err outcome)
     }
     if (state->lock >= 0)
         close(state->lock);
+    free(state->segments);
     free(state->identity);
     free(state->folder);
     free(state);

@@ -307,21 +307,26 @@ static ws_err close_file(ws_store_writer *writer)
     return error == WS_OK ? closed : error;
 }
 
+/* What was written again after it was hashed. */
+typedef struct rewritten {
+    bool numbers, labels;
+} rewritten;
+
 /* Values of several bytes are hashed as they lie in memory, where that is how they lie in the file. */
-static bool hashed_on_the_way(const ws_store_writer *writer, size_t d, bool renumbered)
+static bool hashed_on_the_way(const ws_store_writer *writer, size_t d, rewritten since)
 {
     const char *path = writer->blocks[d].path;
-    if ((ws_dense_ids_late(writer->sessions) && strcmp(path, session_path) == 0) ||
-        (ws_dense_ids_late(writer->hosts) && strcmp(path, host_path) == 0))
+    if (since.numbers && ((ws_dense_ids_late(writer->sessions) && strcmp(path, session_path) == 0) ||
+                          (ws_dense_ids_late(writer->hosts) && strcmp(path, host_path) == 0)))
         return false;
-    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !(renumbered && strncmp(path, "/labels/", 8) == 0);
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !(since.labels && strncmp(path, "/labels/", 8) == 0);
 }
 
-static ws_err hash_with(ws_store_writer *writer, ws_known_digests *known, bool renumbered, char content_hash[65])
+static ws_err hash_with(ws_store_writer *writer, ws_known_digests *known, rewritten since, char content_hash[65])
 {
     size_t count = 0;
     for (size_t d = 0; d < writer->dataset_total; d++)
-        if (hashed_on_the_way(writer, d, renumbered)) {
+        if (hashed_on_the_way(writer, d, since)) {
             const ws_known_digests moved = known[count];
             known[count++] = known[d];
             known[d] = moved;
@@ -337,7 +342,7 @@ static ws_err hash_with(ws_store_writer *writer, ws_known_digests *known, bool r
     return WS_OK;
 }
 
-static ws_err hash_all(ws_store_writer *writer, bool renumbered, char content_hash[65])
+static ws_err hash_all(ws_store_writer *writer, rewritten since, char content_hash[65])
 {
     ws_known_digests *known = NULL;
     ws_err local = WS_OK;
@@ -346,7 +351,7 @@ static ws_err hash_all(ws_store_writer *writer, bool renumbered, char content_ha
     WS_AGREE(&writer->comm, local);
     ws_err error = ws_block_hash_gather_all(&writer->comm, writer->blocks, writer->dataset_total, &known);
     if (error == WS_OK)
-        error = hash_with(writer, known, renumbered, content_hash);
+        error = hash_with(writer, known, since, content_hash);
     ws_known_digests_destroy(&known, writer->dataset_total);
     WS_TRY(error);
     return WS_OK;
@@ -400,10 +405,11 @@ static ws_err end_file_all(ws_store_writer *writer, bool alone)
     return WS_OK;
 }
 
-ws_err ws_store_writer_cut_all(ws_store_writer *writer)
+ws_err ws_store_writer_cut_all(ws_store_writer *writer, char content_hash[65])
 {
     const ws_comm *comm = &writer->comm;
     WS_TRY(end_file_all(writer, false));
+    WS_TRY(hash_all(writer, (rewritten){0}, content_hash));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_bring_to_disk(writer->partial) : WS_OK);
     writer->segment++;
     writer->earlier_rows += writer->total_rows;
@@ -488,7 +494,7 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
     if (assembles) /* what was hashed on the way are blocks of segments */
         WS_TRY(ws_store_hash_all(comm, writer->partial, NULL, 0, content_hash));
     else
-        WS_TRY(hash_all(writer, provenance->levels != NULL, content_hash));
+        WS_TRY(hash_all(writer, (rewritten){.numbers = true, .labels = provenance->levels != NULL}, content_hash));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_seal(writer->partial, writer->path, content_hash) : WS_OK);
     writer->sealed = true;
     return WS_OK;

@@ -50,8 +50,8 @@ WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *
 WS_MUST ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block);
 
 /* Ends the segment: what was appended so far is in a file of its own, on the disk. Then either continue, with another file,
- * or destroy. Session and host numbers go on. */
-WS_MUST ws_err ws_store_writer_cut_all(ws_store_writer *writer);
+ * or destroy. Session and host numbers go on. content_hash: of the segment, as ws_store_compute_hash_all finds it. */
+WS_MUST ws_err ws_store_writer_cut_all(ws_store_writer *writer, char content_hash[65]);
 WS_MUST ws_err ws_store_writer_continue_all(ws_store_writer *writer);
 char *ws_store_segment_path(const char *folder, uint64_t segment); /* malloc'ed; NULL when out of memory */
 

@@ -42,7 +42,7 @@ fail() {
 # same NAME: the store is the one that was made without interruption, and nothing else is left
 same() {
     [ "$("$WIRESWEEP" inspect --hash store.h5)" = "$want" ] || fail "$1: another store"
-    [ ! -e store.h5.partial ] || fail "$1: store.h5.partial is left"
+    [ ! -e store.h5.partial ] || fail "$1: left behind: $(find store.h5.partial) $(cat messages)"
     rm store.h5
 }
 

@@ -41,6 +41,9 @@ cp -p b.pcap a.pcap
 cp -r store.h5.partial kept
 
 # The newest checkpoint is damaged, or a segment behind the one before is gone: the one before serves.
+rm -rf $(comm -3 <(ls -d store.h5.partial/checkpoint-*) <(ls store.h5.partial/checkpoint-*/manifest.json | xargs dirname)) # one that was being written
+rm -rf kept
+cp -r store.h5.partial kept
 newest=$(ls -d store.h5.partial/checkpoint-* | tail -1)
 [ "$(ls -d store.h5.partial/checkpoint-* | wc -l)" -ge 2 ] || fail "fewer than two checkpoints are kept"
 for file in rank-0001 run manifest.json; do
@@ -55,6 +58,30 @@ cp -r kept store.h5.partial
 truncate -s -1 "store.h5.partial/segment-$(printf %04d $((10#${newest##*-} - 1))).h5"
 finish 1 a.pcap
 same "damaged segment"
+# A segment keeps its size and has another content, in a value or where the library keeps its own: the sound one before it serves.
+segment=store.h5.partial/segment-$(printf %04d $((10#${newest##*-} - 1))).h5
+values=$({ cmp -l "kept/${segment##*/}" /dev/zero 2>/dev/null || true; } | awk '{ place[NR] = $1 - 1 } END { print place[int(NR / 2)] }')
+for place in 40 "$values"; do
+    cp -r kept store.h5.partial
+    byte=$(od -An -tu1 -j "$place" -N 1 "$segment")
+    printf "\\x$(printf %02x $((255 - byte)))" | dd of="$segment" bs=1 seek="$place" conv=notrunc status=none
+    ! cmp -s "kept/${segment##*/}" "$segment" || fail "nothing was damaged at $place"
+    finish 2 a.pcap
+    grep -q "^warning: checkpoint .* is passed over: $segment was damaged" messages ||
+        fail "no word of the segment damaged at $place: $(cat messages)"
+    [ "$(grep -c 'is passed over' messages)" = 1 ] || fail "the sound segment was not used: $(cat messages)"
+    same "segment damaged at $place"
+done
+
+# What is not the extraction's stays, and is named.
+cp -r kept store.h5.partial
+echo text >store.h5.partial/notes
+finish 1 a.pcap
+grep -q "^warning: store.h5.partial is left: notes in it is not the extraction's" messages || fail "a foreign file: $(cat messages)"
+[ "$(ls store.h5.partial)" = notes ] || fail "a foreign file: $(ls store.h5.partial)"
+rm store.h5.partial/notes
+rmdir store.h5.partial
+same "a foreign file"
 cp -r kept store.h5.partial
 rm store.h5.partial/checkpoint-*/run
 finish 1 a.pcap

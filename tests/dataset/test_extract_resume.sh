@@ -21,15 +21,21 @@ gzip inputs/d.pcapng
 "$make" --flows 100 --seed 6 -o inputs/e.pcap >/dev/null
 head -c 70000 /dev/zero | tr '\0' '\377' | dd of=inputs/e.pcap bs=1 seek=200000 conv=notrunc status=none # damage
 
-# kill_often NAME LEAST ARGUMENT...: at least that often
+# kill_often NAME LEAST ARGUMENT...: at least that often; one that comes to its end before it is killed is made again
 kill_often() {
-    local name=$1 least=$2 kills=0 ranks
+    local name=$1 least=$2 kills=0 ranks more=1
     shift 2
     whole "$@"
-    for more in 1 2 2; do
+    for try in 1 2 3 4 5 6 7 8; do
+        [ $kills -lt $least ] || break
         ranks=$((RANDOM % 3 + 1))
         interrupt $ranks $more KILL "$@" --resume
-        [ ! -e store.h5 ] || break
+        more=$((RANDOM % 2 + 1))
+        if [ -e store.h5 ]; then
+            rm -rf store.h5 store.h5.partial
+            kills=0
+            continue
+        fi
         [ $status -ne 0 ] || fail "$name: the killed run ended well"
         kills=$((kills + 1))
     done
@@ -47,7 +53,7 @@ kill_often windows 2 --set window=5 inputs
 kill_often mawi 2 --dataset mawi --set window_rule=alone inputs
 kill_often join 2 --join --set window=5 inputs
 kill_often memory 2 --memory 1M inputs
-"$make" --flows 150 --seed 7 --comments --format pcapng -o samples.pcapng >/dev/null
+"$make" --flows 300 --seed 7 --comments --format pcapng -o samples.pcapng >/dev/null
 kill_often samples 2 --dataset pcapml samples.pcapng
 kill_often 'samples in files' 2 --dataset pcapml --memory 1M samples.pcapng
 kill_often bytes 2 --bytes header:40,payload:32,packets:3 --filter 'tcp or udp port 53' inputs
