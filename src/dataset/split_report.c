@@ -82,7 +82,11 @@ static void append_text(const ws_split *split, const ws_whole_audit *audit, ws_t
     if (audit->labels.level != NULL)
         append_identifiers(&audit->labels, out);
     ws_audit_findings(audit, &findings);
-    ws_text_append(out, findings.length == 0 ? "findings: none\n" : "findings\n");
+    const bool compared = split->counts[WS_PART_TRAIN] > 0 || audit->training_hash[0] != '\0';
+    ws_text_append(out, findings.length > 0 ? "findings\n"
+                        : compared          ? "findings: none\n"
+                                   : "no row trains, so nothing was compared: --training-store STORE.h5 names the "
+                                     "store that trained\n");
     for (const char *line = ws_text_string(&findings), *end; *line != '\0'; line = end + 1) {
         end = strchr(line, '\n');
         ws_text_appendf(out, "  %.*s\n", (int)(end - line), line);

@@ -63,6 +63,9 @@ static cJSON *audit_with(const ws_split_options *options)
     cJSON *manifest = cJSON_Parse(ws_text_string(&text));
     assert_non_null(manifest);
     cJSON *audit = cJSON_DetachItemFromObject(manifest, "audit");
+    const bool compared = strcmp(options->protocol, "cross_store") != 0 || options->training_store != NULL;
+    assert_true((strstr(ws_text_string(&report), "nothing was compared") == NULL) == compared);
+    assert_true(compared || strstr(ws_text_string(&report), "findings: none") == NULL);
     const cJSON *finding;
     cJSON_ArrayForEach(finding, cJSON_GetObjectItem(audit, "findings"))
         assert_non_null(strstr(ws_text_string(&report), finding->valuestring));
