@@ -105,7 +105,8 @@ static ws_err add_entry(input_list *list, const char *path)
         target = link;
     if (S_ISDIR(link.st_mode))
         return add_directory(list, path);
-    if ((S_ISREG(target.st_mode) || leads_nowhere) && (looks_like_capture(path) || (list->tables && looks_like_table(path))))
+    if ((S_ISREG(target.st_mode) || leads_nowhere) &&
+        (looks_like_capture(path) || (list->tables && looks_like_table(path))))
         return add_file(list, path, &target);
     return WS_OK;
 }
@@ -178,8 +179,9 @@ static ws_err add_line(input_list *list, const char *folder, char *line, int dep
 static ws_err add_list(input_list *list, const char *path, int depth)
 {
     WS_CHECK(depth < LIST_DEPTH, ARGUMENT, "@%s: list files name each other more than %d deep", path, LIST_DEPTH);
-    FILE *file = fopen(path, "re");
-    WS_CHECK(file, ARGUMENT, "@%s: cannot open this list: %s", path, strerror(errno));
+    const char *why;
+    FILE *file = ws_open_regular(path, &why);
+    WS_CHECK(file, ARGUMENT, "@%s: cannot open this list: %s", path, why);
     char *folder = ws_path_directory(path);
     ws_err error = folder ? WS_OK : WS_ERROR(MEMORY, "%s: out of memory", path);
     char *line = NULL;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "memory.h"
+#include "text.h"
 
 struct ws_sha256 {
     SHA256_CTX state;
@@ -97,8 +98,9 @@ ws_err ws_sha256_file(const char *path, ws_digest *out)
     ws_err error = WS_OK;
     ws_sha256 *hash = NULL;
     char *buffer = NULL;
-    FILE *file = fopen(path, "rb");
-    WS_CHECK(file, IO, "%s: %s", path, strerror(errno));
+    const char *why;
+    FILE *file = ws_open_regular(path, &why);
+    WS_CHECK(file, IO, "%s: %s", path, why);
     WS_TRY_GOTO(done, ws_sha256_create(&hash));
     enum { PIECE = 1 << 20 };
     WS_TRY_GOTO(done, WS_NEW_ARRAY(buffer, PIECE));

@@ -250,8 +250,9 @@ failed:
 ws_err ws_json_read_file(ws_json **out, const char *path)
 {
     *out = NULL;
-    FILE *file = fopen(path, "rb");
-    WS_CHECK(file, CONFIG, "%s: %s", path, strerror(errno));
+    const char *why;
+    FILE *file = ws_open_regular(path, &why);
+    WS_CHECK(file, CONFIG, "%s: %s", path, why);
     ws_err error = WS_OK;
     ws_text text = {0};
     char piece[16384];

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include "error.h"
 
 /* A growing, always NUL-terminated string. Zero-initialise: ws_text t = {0}. Appending never fails visibly: when memory
@@ -39,6 +40,10 @@ bool ws_parse_double(const char *text, double *out);
 char *ws_path_join(const char *directory, const char *name); /* name alone when it is absolute or directory is "" */
 char *ws_path_directory(const char *path);                   /* "." where there is no slash */
 const char *ws_path_base(const char *path);                  /* points into path */
+
+/* regular_file.c: a file for reading, from its begin; NULL where it cannot be opened, is a folder, a pipe or a device, and *why
+ * says so. A pipe would wait for its writer, and could be read by one rank only. */
+FILE *ws_open_regular(const char *path, const char **why);
 
 /* The closest of `count` candidates by edit distance, or NULL when none is close. */
 const char *ws_closest_name(const char *name, const char *const *candidates, size_t count);

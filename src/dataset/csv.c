@@ -26,8 +26,9 @@ ws_err ws_csv_open(ws_csv **out, const char *path)
     csv->line = 1;
     csv->path = ws_format("%s", path);
     WS_CHECK(csv->path != NULL, MEMORY, "no memory to open %s", path);
-    csv->file = fopen(path, "rb");
-    WS_CHECK(csv->file != NULL, IO, "cannot open %s: %s", path, strerror(errno));
+    const char *why;
+    csv->file = ws_open_regular(path, &why);
+    WS_CHECK(csv->file != NULL, IO, "cannot open %s: %s", path, why);
     WS_TRY(WS_NEW_ARRAY(csv->buffer, CSV_BUFFER));
     setvbuf(csv->file, csv->buffer, _IOFBF, CSV_BUFFER);
     int mark[3] = {getc_unlocked(csv->file), getc_unlocked(csv->file), getc_unlocked(csv->file)};

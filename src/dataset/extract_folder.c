@@ -111,7 +111,7 @@ static ws_err clear_file(const char *path)
     if (lstat(path, &about) != 0 || S_ISDIR(about.st_mode))
         return WS_OK;
     unsigned char head[8] = {0};
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = S_ISREG(about.st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     const bool store =
         file >= 0 && read(file, head, sizeof head) == sizeof head && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0;
     if (file >= 0)

@@ -127,7 +127,6 @@ static ws_err read_descriptor(int descriptor, const char *path, char **data, siz
     struct stat status;
     if (fstat(descriptor, &status) != 0)
         return raise_errno("read", path, errno);
-    WS_CHECK(!S_ISDIR(status.st_mode), IO, "cannot read %s: it is a folder", path);
     size_t capacity = 0, length = 0;
     WS_TRY(WS_GROW(*data, capacity, (size_t)status.st_size + 1));
     for (;;) {
@@ -139,7 +138,7 @@ static ws_err read_descriptor(int descriptor, const char *path, char **data, siz
         if (count == 0)
             break;
         length += (size_t)count;
-        if (length == capacity) /* it grew, or has no size (a pipe) */
+        if (length == capacity) /* it grew, or has no size (as files of /proc) */
             WS_TRY(WS_GROW(*data, capacity, length + 4096));
     }
     (*data)[length] = '\0';
@@ -151,11 +150,15 @@ ws_err ws_file_read(const char *path, char **data, size_t *bytes)
 {
     *data = NULL;
     *bytes = 0;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return raise_errno("open", path, errno);
-    ws_err error = read_descriptor(descriptor, path, data, bytes);
-    close(descriptor);
+    const char *why;
+    FILE *file = ws_open_regular(path, &why);
+    if (file == NULL) {
+        ws_err error = WS_ERROR(IO, "cannot open %s: %s", path, why);
+        WS_HINT("check the path");
+        return error;
+    }
+    ws_err error = read_descriptor(fileno(file), path, data, bytes);
+    fclose(file);
     if (error != WS_OK) {
         free(*data);
         *data = NULL;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "storage/storage.h"
 
@@ -71,14 +72,19 @@ ws_err ws_h5_raise(const char *call, const char *file, int line, const char *fun
 /* Why the system would not open it, before HDF5 wraps the reason in its own words. */
 static ws_err check_readable(const char *path, bool writable)
 {
-    int descriptor = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    int descriptor = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) {
         ws_err error = WS_ERROR(IO, "cannot open %s: %s", path, strerror(errno));
         if (errno == ENOENT)
             WS_HINT("check the path; it is taken relative to where the program runs, or to the file that names it");
         return error;
     }
+    struct stat about;
     unsigned char first = 0;
+    const bool regular = fstat(descriptor, &about) == 0 && (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode));
+    if (!regular)
+        close(descriptor);
+    WS_CHECK(regular, IO, "cannot read %s: it is no regular file", path); /* a pipe would wait for its writer */
     ssize_t count = read(descriptor, &first, 1);
     int reason = errno;
     close(descriptor);
