@@ -120,10 +120,10 @@ static void look_at_cpu(findings *f)
     FEATURE("sse4.2")
     FEATURE("avx")
     FEATURE("avx2")
-    FEATURE("fma") FEATURE("bmi2") FEATURE("avx512f") FEATURE("avx512bw") FEATURE("avx512dq") FEATURE("avx512vl")
-        FEATURE("avx512vnni")
+    FEATURE("fma")
+    FEATURE("bmi2") FEATURE("avx512f") FEATURE("avx512bw") FEATURE("avx512dq") FEATURE("avx512vl") FEATURE("avx512vnni")
 #undef FEATURE
-            found(f, "CPU features", "%s", ws_text_string(&features));
+        found(f, "CPU features", "%s", ws_text_string(&features));
     ws_text_destroy(&features);
 #endif
     found(f, "instruction set level", "%s in use, %s is the best this machine runs", ws_isa_names[ws_isa_active()],

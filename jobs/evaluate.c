@@ -1,5 +1,4 @@
 /* evaluate: scores rows with a trained run, also those of another store. */
-#include <stdio.h>
 #include "jobs/job.h"
 #include "train/train.h"
 
@@ -12,7 +11,8 @@ static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(evaluate_arguments),
     WS_OPTION_STRING(evaluate_arguments, store, NULL, "another store; normalisation and classes stay as trained"),
     WS_OPTION_STRING(evaluate_arguments, protocol, NULL, "another protocol"),
-    WS_OPTION_STRING(evaluate_arguments, output, NULL, "-o: a file for the result, as JSON"), WS_OPTION_END};
+    WS_OPTION_STRING(evaluate_arguments, output, NULL, "-o: a file for the result, as JSON; -: standard output"),
+    WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(evaluate_arguments), fields, "evaluate"};
 
 static ws_err print_result(const evaluate_arguments *arguments, const cJSON *result)
@@ -20,10 +20,7 @@ static ws_err print_result(const evaluate_arguments *arguments, const cJSON *res
     ws_text text = {0};
     WS_TRY(ws_json_pretty(result, &text));
     ws_text_append(&text, "\n");
-    ws_err error = WS_OK;
-    if (arguments->output)
-        error = ws_file_write(arguments->output, ws_text_string(&text), text.length);
-    else if (!arguments->common.json) {
+    if (!arguments->output && !arguments->common.json) {
         const cJSON *counts = cJSON_GetObjectItemCaseSensitive(result, "counts");
         ws_text_clear(&text);
         ws_text_appendf(&text, "%s on %s: %.0f test rows\n",
@@ -32,10 +29,7 @@ static ws_err print_result(const evaluate_arguments *arguments, const cJSON *res
                         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "test")));
         ws_scores_describe(cJSON_GetObjectItemCaseSensitive(result, "scores"), &text);
     }
-    if (error == WS_OK)
-        error = ws_text_check(&text);
-    if (error == WS_OK && !arguments->output)
-        fputs(ws_text_string(&text), stdout);
+    ws_err error = ws_job_write_output(arguments->output, &text);
     ws_text_destroy(&text);
     return error;
 }
@@ -45,8 +39,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     const evaluate_arguments *arguments = values;
     cJSON *result = NULL;
     WS_CHECK(positional->count == 1, ARGUMENT, "wiresweep evaluate takes one run folder, not %zu", positional->count);
-    if (arguments->output)
-        WS_AGREE(world, world->rank == 0 ? ws_output_check(arguments->output, WS_OUTPUT_TEXT) : WS_OK);
+    WS_AGREE(world, world->rank == 0 ? ws_job_check_output(arguments->output) : WS_OK);
     ws_evaluate_run evaluation = {positional->items[0], arguments->store, arguments->protocol};
     WS_TRY(ws_evaluate_run_all(world, &evaluation, arena, &result));
     ws_err error = world->rank == 0 ? print_result(arguments, result) : WS_OK;

@@ -14,7 +14,7 @@ static const ws_option fields[] = {
     WS_OPTION_ENUM(export_options, format, "csv", "csv", "csv: one row a flow (RFC 4180)"),
     WS_OPTION_BOOL(export_options, bytes, false, "the kept bytes of packets too, in hex (extract --bytes)"),
     WS_OPTION_STRING(export_options, features, NULL, "feature table of the store; flow20 of captures"),
-    WS_OPTION_PATH(export_options, output, NULL, "-o: the file to write (standard output without it)"),
+    WS_OPTION_PATH(export_options, output, NULL, "-o: the file to write (standard output without it, or with -)"),
     WS_OPTION_END,
 };
 static const ws_option_table table = {"", sizeof(export_options), fields, ""};
@@ -26,12 +26,12 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     const export_options *options = values;
     ws_store store;
     WS_CHECK(positional->count == 1, ARGUMENT, "export takes one store: wiresweep export STORE.h5 -o FILE.csv");
-    if (options->output != NULL)
-        WS_TRY(ws_output_check(options->output, WS_OUTPUT_TEXT));
+    const char *file = ws_job_output_file(options->output);
+    WS_TRY(ws_job_check_output(options->output));
     WS_TRY(ws_store_open(&store, positional->items[0]));
-    ws_err error = ws_store_export_csv(&store, options->features, options->bytes, options->output);
-    if (error == WS_OK && options->output != NULL)
-        ws_info("%s: %llu flows", options->output, (unsigned long long)store.rows);
+    ws_err error = ws_store_export_csv(&store, options->features, options->bytes, file);
+    if (error == WS_OK && file != NULL)
+        ws_info("%s: %llu flows", file, (unsigned long long)store.rows);
     ws_store_close(&store);
     WS_TRY(error);
     return WS_OK;

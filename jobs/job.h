@@ -31,6 +31,13 @@ typedef struct ws_job_common {
             "errors with the functions they passed", false                                                               \
     }
 
+/* output.c: -o of subcommands whose result is a text. `-` and none are standard output. */
+const char *ws_job_output_file(const char *output); /* NULL: standard output */
+WS_MUST ws_err ws_job_check_output(const char *output);
+WS_MUST ws_err ws_job_write_output(const char *output, const ws_text *text);
+/* Of subcommands that fill a folder: `-` is none. */
+WS_MUST ws_err ws_job_check_folder(const char *output, const char *what);
+
 extern const ws_job *const ws_jobs[]; /* NULL-terminated, order of jobs.def */
 extern const char *ws_executable;     /* path of the running program, for children */
 

@@ -108,8 +108,8 @@ static void print_rows(const cJSON *rows)
                 for (const cJSON *entry = item->child; entry != NULL; entry = entry->next)
                     ws_text_appendf(&notes, "%s%s", notes.length > 0 ? ", " : "", entry->valuestring);
         }
-        printf("%-23s  %s%s%s%s\n", row->child->valuestring, row->child->next->valuestring, notes.length > 0 ? " [" : "",
-               ws_text_string(&notes), notes.length > 0 ? "]" : "");
+        printf("%-23s  %s%s%s%s\n", row->child->valuestring, row->child->next->valuestring,
+               notes.length > 0 ? " [" : "", ws_text_string(&notes), notes.length > 0 ? "]" : "");
         ws_text_destroy(&notes);
     }
 }

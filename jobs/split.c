@@ -1,5 +1,4 @@
 /* wiresweep split: the split of a store under a protocol, with its checksums and its leakage audit. */
-#include <stdio.h>
 #include "dataset/dataset.h"
 #include "jobs/job.h"
 
@@ -23,7 +22,7 @@ static const ws_option fields[] = {
     WS_OPTION_STRING(split_options, features, NULL, "feature table that the audit looks at; flow20 of captures"),
     WS_OPTION_PATH(split_options, training_store, NULL,
                    "with cross_store: the store that trains, whose rows the audit compares with"),
-    WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (JSON; --json writes it to standard output)"),
+    WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (JSON; -o - or --json: to standard output)"),
     WS_OPTION_END,
 };
 static const ws_option_table table = {"", sizeof(split_options), fields, ""};
@@ -36,10 +35,8 @@ static ws_err show(const ws_split *split, const ws_store *store, const split_opt
     ws_text text = {0};
     ws_err error =
         manifest ? ws_split_manifest(split, store, wanted, &text) : ws_split_report(split, store, wanted, &text);
-    if (error == WS_OK && options->output != NULL)
-        error = ws_file_write(options->output, ws_text_string(&text), text.length);
-    else if (error == WS_OK && fputs(ws_text_string(&text), stdout) < 0)
-        error = WS_ERROR(IO, "cannot write to standard output");
+    if (error == WS_OK)
+        error = ws_job_write_output(options->output, &text);
     ws_text_destroy(&text);
     return error;
 }
@@ -80,8 +77,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(options->training_store == NULL || strcmp(options->protocol, "cross_store") == 0, ARGUMENT,
              "--training-store is for --protocol cross_store; the training rows of %s are of the store itself",
              options->protocol);
-    if (options->output != NULL)
-        WS_TRY(ws_output_check(options->output, WS_OUTPUT_TEXT));
+    WS_TRY(ws_job_check_output(options->output));
     WS_TRY(ws_store_open(&store, positional->items[0]));
     ws_err error = make_split(&store, options);
     ws_store_close(&store);

@@ -111,6 +111,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(positional->count == 1, ARGUMENT, "sweep takes one specification, and was given %zu files",
              positional->count);
     WS_CHECK((given->output && given->output[0]) || given->dry_run, ARGUMENT, "the sweep needs a folder: -o SWEEP_DIR");
+    WS_TRY(ws_job_check_folder(given->output, "a sweep"));
     ws_split_memo *memo = NULL;
     ws_sweep *sweep = NULL;
     WS_TRY(ws_split_memo_create(&memo));

@@ -1,7 +1,4 @@
 /* wiresweep table: the table of a sweep, from its records. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "jobs/job.h"
 #include "report/report.h"
 #include "storage/storage.h"
@@ -13,7 +10,8 @@ typedef struct options {
 } options;
 
 static const ws_option fields[] = {
-    WS_JOB_COMMON_OPTIONS(options), WS_OPTION_STRING(options, output, NULL, "-o: a file instead of standard output"),
+    WS_JOB_COMMON_OPTIONS(options),
+    WS_OPTION_STRING(options, output, NULL, "-o: a file instead of standard output (-)"),
     WS_OPTION_LIST(options, format, "md", "md (for people), csv (long form, full precision)"), WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(options), fields, "table"};
 
@@ -37,16 +35,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(positional->count == 1, ARGUMENT, "table takes one sweep folder, and was given %zu", positional->count);
     ws_report *report = NULL;
     ws_text text = {0};
-    if (given->output)
-        WS_TRY(ws_output_check(given->output, WS_OUTPUT_TEXT));
+    WS_TRY(ws_job_check_output(given->output));
     WS_TRY(ws_report_load(&report, positional->items[0]));
     ws_err error = given->common.json ? ws_report_json(report, &text) : WS_OK;
     for (size_t i = 0; i < given->format.count && error == WS_OK && !given->common.json; i++)
         error = add_table(report, given->format.items[i], &text);
-    if (error == WS_OK && given->output)
-        error = ws_file_write(given->output, text.data, text.length);
-    else if (error == WS_OK)
-        fputs(ws_text_string(&text), stdout);
+    if (error == WS_OK)
+        error = ws_job_write_output(given->output, &text);
     ws_text_destroy(&text);
     ws_report_destroy(&report);
     return error;

@@ -63,6 +63,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(positional->count == 1, ARGUMENT, "wiresweep train takes one configuration, not %zu", positional->count);
     WS_CHECK((arguments->output && arguments->output[0]) || arguments->print_config, ARGUMENT,
              "wiresweep train needs a run folder: -o RUN_DIR");
+    WS_TRY(ws_job_check_folder(arguments->output, "a run"));
     int64_t seed = -1;
     WS_CHECK(!arguments->seed || (ws_parse_int64(arguments->seed, &seed) && seed >= 0), ARGUMENT,
              "--seed %s: expected a whole number that is not negative", arguments->seed);

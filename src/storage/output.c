@@ -51,6 +51,11 @@ ws_err ws_output_check(const char *path, ws_output output)
     struct stat status;
     const size_t length = strlen(path);
     WS_CHECK(length > 0, ARGUMENT, "the output has no name (-o \"\")");
+    if (output == WS_OUTPUT_STORE && strcmp(path, "-") == 0) {
+        ws_err error = WS_ERROR(ARGUMENT, "-o -: a store is a file with places in it and cannot go to standard output");
+        WS_HINT("name a file; one called - is ./-");
+        return error;
+    }
     bool there = stat(path, &status) == 0;
     WS_CHECK(path[length - 1] != '/' && !(there && S_ISDIR(status.st_mode)), ARGUMENT,
              "the output %s is a folder; name a file in it", path);

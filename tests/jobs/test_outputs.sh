@@ -77,6 +77,29 @@ refuse 2 'store.h5 is there and is no text file' export store.h5 -o store.h5
 refuse 2 'store.h5 is there and is no text file' split store.h5 -o store.h5
 cmp -s store.h5 kept.h5 || fail "the store was changed"
 
+# `-` is standard output for texts, and nothing for stores and folders.
+refuse 2 'cannot go to standard output' extract -o - one.pcap
+refuse 2 'a run is a folder' train nothing.json -o -
+refuse 2 'a sweep is a folder' sweep nothing.json -o -
+for command in export split; do
+    "$WIRESWEEP" $command -q store.h5 -o made
+    "$WIRESWEEP" $command -q store.h5 -o - | cmp - made || fail "$command -o - writes something else than -o FILE"
+    rm made
+done
+[ ! -e - ] || fail "a file named -"
+status=0
+"$WIRESWEEP" split -q store.h5 -o - >/dev/full 2>err.log || status=$?
+[ $status = 1 ] && grep -q '^error: .*standard output' err.log || fail "a full standard output: $status $(cat err.log)"
+
+# A key makes key_hash another one also where no endpoints are kept.
+head -c 32 two.pcap >key
+for options in "" "--key key" "--key key --endpoints plain"; do
+    "$WIRESWEEP" extract -q $options -o keyed.h5 one.pcap
+    "$WIRESWEEP" export -q keyed.h5 -o - | cut -d, -f1 >"hashes.${#options}" # row_hash, which is made of key_hash
+done
+! cmp -s hashes.0 hashes.9 && cmp hashes.9 hashes.27 && [ -s hashes.0 ] || fail "key hashes with a key: $(wc -l hashes.*)"
+rm hashes.* key keyed.h5
+
 # What may be replaced is replaced.
 "$WIRESWEEP" extract -q -o store.h5 two.pcap
 "$WIRESWEEP" export -q store.h5 -o labels.csv
