@@ -1,17 +1,20 @@
 #!/bin/bash
-# peers.sh [-o FILE] [-p speed|kept] [FOLDER]: extraction beside the flow exporters that Debian 12 and PyPI have, on the same captures in the
-# page cache, in one run; a Markdown table. Captures, and a Python environment with NFStream and CICFlowMeter, are made in FOLDER
-# where they are not there yet (default: a new folder below TMPDIR). A program that is absent, hangs or fails is a row that
-# says so. As root, `apt-get install nfdump softflowd argus-server argus-client tshark tcpdump` comes first where any is absent.
+# peers.sh [-o FILE] [-p PART] [-l FLOWS] [FOLDER]: extraction beside the flow exporters that Debian 12 and PyPI have, on the same
+# captures in the page cache; a Markdown table. Captures (the large ones of FLOWS flows), and a Python environment with NFStream
+# and CICFlowMeter, are made in FOLDER where they are not there yet (default: a new folder below TMPDIR). PART is one of make,
+# payload, headers and kept (default: all four): the rows of those made before are kept in FOLDER, so that each can have the
+# machine alone. A program that is absent, hangs or fails is a row that says so. As root, `apt-get install nfdump softflowd
+# argus-server argus-client tshark tcpdump` comes first where any is absent.
 # WIRESWEEP and WIRESWEEP_TOOLS say where the programs are (default: build/release/bin).
 set -u
 source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 output=/dev/stdout
-parts="speed kept"
-while getopts o:p: option; do
+parts="payload headers kept" flows=60000
+while getopts o:p:l: option; do
     case $option in
     o) output=$OPTARG ;;
     p) parts=$OPTARG ;;
+    l) flows=$OPTARG ;;
     *) exit 2 ;;
     esac
 done
@@ -22,13 +25,14 @@ tools=${WIRESWEEP_TOOLS:-$source_folder/build/release/bin}
 mkdir -p "$folder" && cd "$folder" || exit 1
 
 # ---------------------------------------------------------------- programs and captures
+# With scapy 2.6 and later CICFlowMeter 0.2.0 writes no flow.
 for needed in nfpcapd nfdump softflowd argus ra tshark tcpdump; do
     command -v $needed >/dev/null || missing=1
 done
 if [ "${missing:-0}" = 1 ] && [ "$(id -u)" = 0 ]; then
     apt-get install -y --no-install-recommends nfdump softflowd argus-server argus-client tshark tcpdump >apt.log 2>&1
 fi
-[ -x python/bin/python ] || { python3 -m venv python && python/bin/pip install -q nfstream cicflowmeter; } >pip.log 2>&1
+[ -x python/bin/python ] || { python3 -m venv python && python/bin/pip install -q nfstream cicflowmeter 'scapy<2.6'; } >pip.log 2>&1
 
 # make NAME FLOWS OPTION...: a capture, in NAME.packets how many TCP and UDP packets it holds
 make() {
@@ -50,8 +54,9 @@ open(sys.argv[1] + '_damaged.pcap', 'wb').write(data)
 PY
     cp "$1.packets" "$1_damaged.packets"
 }
-make large 60000
-make large_headers 60000 --snap-length 128
+make one 1
+make large "$flows"
+make large_headers "$flows" --snap-length 128
 for name in short:4000 tiny:300; do
     make "${name%:*}" "${name#*:}"
     make "${name%:*}_headers" "${name#*:}" --snap-length 128
@@ -163,21 +168,32 @@ nfdump_name="nfpcapd $(version nfpcapd -V)" softflowd_name="softflowd $(version 
 tshark_name="tshark -T fields $(version tshark --version)" nfstream_name="NFStream $(pip_version nfstream), statistics"
 cic_name="CICFlowMeter (Python) $(pip_version cicflowmeter)"
 
-speed_rows() {
-    local kind file
-    for kind in payload headers; do
-        file=large short=short
-        [ $kind = payload ] || file=large_headers short=short_headers
-        speed_row ours "wiresweep, 1 rank" $file 1 2 $kind
-        speed_row ours "wiresweep, 2 ranks" $file 2 2 $kind
-        speed_row nfpcapd "$nfdump_name" $file 1 2 $kind
-        speed_row softflowd "$softflowd_name" $file 1 2 $kind
-        speed_row argus "$argus_name" $file 1 2 $kind
-        speed_row tshark "$tshark_name" $short 1 1 $kind
-        speed_row nfstream "$nfstream_name" $short 1 1 $kind
-        speed_row cicflowmeter "$cic_name" "tiny${short#short}" 1 1 $kind
-    done
+speed_rows() { # KIND SUFFIX
+    local kind=$1 file=large$2
+    cat $file.pcap >/dev/null
+    speed_row ours "wiresweep, 1 rank" $file 1 2 $kind
+    speed_row ours "wiresweep, 2 ranks" $file 2 2 $kind
+    speed_row nfpcapd "$nfdump_name" $file 1 2 $kind
+    speed_row softflowd "$softflowd_name" $file 1 2 $kind
+    speed_row argus "$argus_name" $file 1 2 $kind
+    speed_row tshark "$tshark_name" "short$2" 1 1 $kind
+    speed_row nfstream "$nfstream_name" "short$2" 1 1 $kind
+    speed_row cicflowmeter "$cic_name" "tiny$2" 1 1 $kind
 }
+# How long ours takes where there is next to nothing to do.
+least_seconds() { # RANKS
+    local best=""
+    for _ in 1 2 3; do
+        run ours one "$1" 40
+        [ -n "$best" ] && [ "$(echo "$seconds >= $best" | bc)" = 1 ] || best=$seconds
+    done
+    echo "$best"
+}
+payload_rows() {
+    echo "$(least_seconds 1) s (2 ranks: $(least_seconds 2) s)" >least
+    speed_rows payload ""
+}
+headers_rows() { speed_rows headers _headers; }
 
 # ---------------------------------------------------------------- what is kept
 kept_row() { # TOOL NAME FILE
@@ -203,25 +219,26 @@ kept_rows() {
     kept_row cicflowmeter "$cic_name" tiny
 }
 
-cat large.pcap large_headers.pcap >/dev/null
-for part in $parts; do # with -p one of them; rows of the other are in the folder from the time before
+[ "$parts" != make ] || exit 0
+for part in $parts; do
     "${part}_rows" >"$part.rows"
 done
 {
     cat <<TEXT
 # Extraction beside other flow exporters
 
-\`tests/bench/peers.sh\`, $(date -u +%Y-%m-%d), $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, Debian $(cat /etc/debian_version).
-Captures by make_capture, in the page cache: large ($(cat large.packets) TCP and UDP packets, $(stat -c %s large.pcap) bytes), large_headers
+\`tests/bench/peers.sh -l $flows\`, $(date -u +%Y-%m-%d), $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, Debian $(cat /etc/debian_version).
+Captures by make_capture in $(stat -f -c %T .): large ($(cat large.packets) TCP and UDP packets, $(stat -c %s large.pcap) bytes), large_headers
 (the same, 128 bytes captured a packet, $(stat -c %s large_headers.pcap) bytes); slow programs get short ($(cat short.packets) packets) or tiny ($(cat tiny.packets)), and
-their rate is compared with ours on large. Whole processes, the better of two runs where the file is large. wiresweep writes flows, 20
+their rate is compared with ours on large. Whole processes, the better of two runs where the file is large; ours takes
+$(cat least) for a capture of one flow. wiresweep writes flows, 20
 features, packet sequences, provenance and content hash to HDF5; the others write their own records; tshark nine
 fields a packet.
 
 | program | capture | s | CPU s | million packets/s | wiresweep is faster by | TCP and UDP packets accounted for | flow records |
 |---|---|---|---|---|---|---|---|
 TEXT
-    cat speed.rows
+    cat payload.rows headers.rows 2>/dev/null
     cat <<TEXT
 
 What is kept, of $(cat short.packets) packets (CICFlowMeter: of $(cat tiny.packets)); all against the program's own figures for the sound, whole capture:
@@ -229,7 +246,7 @@ What is kept, of $(cat short.packets) packets (CICFlowMeter: of $(cat tiny.packe
 | program | packets kept with one damaged record in the middle | packets of the header-only capture | bytes of the header-only capture | with two workers |
 |---|---|---|---|---|
 TEXT
-    cat kept.rows
+    cat kept.rows 2>/dev/null
     cat <<TEXT
 
 Packets accounted for may be fewer than all where a program passes over fragments, tags or link types of the capture, and more
