@@ -47,88 +47,27 @@ static const ws_option fields[] = {
     WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(extract_job), fields, "extraction"};
 
-/* What --config and --set reach. */
-typedef struct extract_settings {
-    double idle_timeout, active_timeout, window;
-    int64_t round_bytes, reservoir, reservoir_seed;
-    int stamps, bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
-    double checkpoint;
-    int64_t checkpoint_bytes;
-    int join;
-    ws_string_list groups;
-    bool has_rules; /* no key: --config has label rules */
-} extract_settings;
-
-/* Time-outs up to 1e6 s keep the sums of squared gaps within 128 bits. */
-static const ws_option setting_fields[] = {
-    WS_OPTION_DOUBLE(extract_settings, idle_timeout, 0, 0, 1e6,
-                     "seconds without a packet that end a flow; 0: the data set's (120)"),
-    WS_OPTION_DOUBLE(extract_settings, active_timeout, 0, 0, 1e6,
-                     "age in seconds that ends a flow; 0: the data set's (1800)"),
-    WS_OPTION_DOUBLE(extract_settings, window, 0, 0, 1e6,
-                     "seconds: flows are cut at the edges of windows of this length; 0: no windows"),
-    WS_OPTION_ENUM(extract_settings, window_rule, "alone", "alone|flows|capture",
-                   "alone: a 5-tuple is one row a window; flows: what ends a flow ends it in a window too; "
-                   "capture: all that an input has in a window is one row"),
-    WS_OPTION_ENUM(extract_settings, window_origin, "first", "first|epoch",
-                   "windows are counted from the input's first packet, or from 1970"),
-    WS_OPTION_INT(extract_settings, reservoir, 0, 0, 1e10,
-                  "flows stored, drawn from all, the same for any ranks; 0: all"),
-    WS_OPTION_ENUM(extract_settings, reservoir_kind, "uniform", "uniform|balanced",
-                   "balanced: as many of each size (1, 2-3, 4-15, 16 and more packets) of TCP and UDP"),
-    WS_OPTION_INT(extract_settings, reservoir_seed, 0, 0, 9e15, "another seed, another draw"),
-    WS_OPTION_ENUM(
-        extract_settings, stamps, "auto", "auto|standard|split",
-        "pcapng stamps without a stated unit: microseconds, or seconds and microseconds; auto: the data set's way"),
-    WS_OPTION_ENUM(
-        extract_settings, bytes_stripped, "endpoints", "nothing|addresses|endpoints|identity",
-        "what --bytes keeps as zeros; endpoints: addresses, ports; identity: also checksums, IP id, TTL, TCP numbers"),
-    WS_OPTION_ENUM(extract_settings, direction, "first", "first|syn",
-                   "forward: sender of the first packet, or of the SYN"),
-    WS_OPTION_ENUM(extract_settings, tunnels, "outer", "outer|inner",
-                   "inner: packets carried by IP in IP, GRE, VXLAN and GTP-U count instead of the outer ones"),
-    WS_OPTION_ENUM(extract_settings, join, "none", "none|all|directory",
-                   "captures that are one input, flows spanning them: all (--join), or those of a directory"),
-    WS_OPTION_LIST(extract_settings, groups, NULL,
-                   "patterns; the captures that match one are one input: [\"mon*.pcap\", \"tap2/*.pcap\", "
-                   "\"@(wed|thu)*.pcap\"]"),
-    WS_OPTION_ENUM(extract_settings, non_finite, "zero", "zero|skip",
-                   "flow tables: a cell with Infinity or NaN is 0, or its row is left out; both are counted"),
-    WS_OPTION_ENUM(
-        extract_settings, input_hash, "file", "file|tree",
-        "provenance: SHA-256 of an input, or of the SHA-256 of its 16 MiB blocks, which ranks take together"),
-    WS_OPTION_DOUBLE(extract_settings, checkpoint, 300, 0, 1e6,
-                     "seconds between the states that --resume can go on from; 0: only at a signal; changes no result"),
-    WS_OPTION_INT(extract_settings, checkpoint_bytes, 0, 0, 1e15, "the same in bytes of input; 0: no such bound"),
-    WS_OPTION_INT(extract_settings, round_bytes, 0, 0, 1e12,
-                  "input read by all ranks before they exchange; 0: 4 MiB a rank; changes no result"),
-    WS_OPTION_END};
-static const ws_option_table settings_table = {"", sizeof(extract_settings), setting_fields, "settings"};
-
 static ws_err more_help(ws_text *out)
 {
     ws_text_append(out, "\nsettings (--set KEY=VALUE, or keys of the JSON file of --config):\n");
-    WS_TRY(ws_options_help(&settings_table, true, out));
+    WS_TRY(ws_options_help(&ws_extract_settings_table, true, out));
     return WS_OK;
 }
 
-static ws_err read_settings(const extract_job *job, ws_arena *arena, extract_settings *out)
+static ws_err read_settings(const extract_job *job, ws_arena *arena, ws_extract_settings *out, bool *has_rules)
 {
     ws_json *document = NULL;
     ws_problems problems = {0};
-    /* label rules and tables; read where they are used */
-    static const char *const extra[] = {"description", "levels", "attempted_level", "rules", "otherwise",
-                                        "table",       NULL};
     ws_err error = WS_OK;
     WS_TRY(job->config != NULL ? ws_json_read_file(&document, job->config)
                                : ws_json_read_text(&document, "{}", "--set"));
     for (size_t i = 0; i < job->set.count; i++)
         WS_TRY_GOTO(done, ws_json_set(document, job->set.items[i]));
-    WS_TRY_GOTO(done,
-                ws_options_read(&settings_table, document, ws_json_root(document), "", extra, arena, out, &problems));
+    WS_TRY_GOTO(done, ws_options_read(&ws_extract_settings_table, document, ws_json_root(document), "",
+                                      ws_extract_settings_beside, arena, out, &problems));
     if (job->join && out->join == WS_JOIN_NONE)
         out->join = WS_JOIN_ALL;
-    out->has_rules = cJSON_GetObjectItemCaseSensitive(ws_json_root(document), "rules") != NULL;
+    *has_rules = cJSON_GetObjectItemCaseSensitive(ws_json_root(document), "rules") != NULL;
     error = ws_problems_error(&problems);
 done:
     ws_json_destroy(&document);
@@ -252,8 +191,9 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 {
     static const char *const endpoints[] = {"drop", "keyed", "prefix", "plain"};
     const extract_job *job = values;
-    extract_settings settings;
-    WS_TRY(read_settings(job, arena, &settings));
+    ws_extract_settings settings;
+    bool has_rules = false;
+    WS_TRY(read_settings(job, arena, &settings, &has_rules));
     if (positional->count == 0) {
         ws_err error = WS_ERROR(ARGUMENT, "no inputs were named");
         WS_HINT("wiresweep extract -o STORE.h5 FILE... (files, directories, globs or @LIST)");
@@ -274,6 +214,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .endpoints = endpoints[job->endpoints],
                                         .key_file = job->key,
                                         .direction_by_syn = settings.direction == 1,
+                                        .direction_by_private = settings.direction == 2,
                                         .filter = job->filter,
                                         .protocols = job->protocols,
                                         .stamps = settings.stamps,
@@ -291,7 +232,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .input_hash_tree = settings.input_hash == 1,
                                         .join = (ws_join)settings.join,
                                         .groups = settings.groups,
-                                        .label_rules = settings.has_rules ? job->config : NULL,
+                                        .label_rules = has_rules ? job->config : NULL,
                                         .config = job->config,
                                         .resume = job->resume,
                                         .checkpoint_seconds = settings.checkpoint,

@@ -76,6 +76,19 @@ enum { WS_STORE_SCHEMA = 1, WS_HASH_BLOCK_ROWS = 65536 };
 /* ---------------------------------------------------------------- extraction (extract*.c, store_write.c) */
 /* Which files are one input, ordered by the times of their first records (extract_join.c). */
 typedef enum ws_join { WS_JOIN_NONE, WS_JOIN_ALL, WS_JOIN_DIRECTORY } ws_join;
+/* What --config and --set reach; whatever reads the file of --config knows all keys of the table by it. */
+typedef struct ws_extract_settings {
+    double idle_timeout, active_timeout, window;
+    int64_t round_bytes, reservoir, reservoir_seed;
+    int stamps, bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
+    double checkpoint;
+    int64_t checkpoint_bytes;
+    int join;
+    ws_string_list groups;
+} ws_extract_settings;
+extern const ws_option_table ws_extract_settings_table;
+extern const char *const ws_extract_settings_beside[]; /* keys of the same file that are read elsewhere; NULL ends */
+
 typedef struct ws_extract_options {
     const char *dataset;                 /* a name of datasets.def */
     const char *labels;                  /* file or directory, meaning depends on the data set */
@@ -89,6 +102,7 @@ typedef struct ws_extract_options {
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
     bool direction_by_syn;    /* or the data set's rules say so */
+    bool direction_by_private;
     const char *filter;       /* pcap-filter(7) expression; NULL: none */
     ws_string_list protocols; /* kept as flows besides TCP and UDP; ws_ip_protocols_read */
     int stamps;               /* of pcapng captures: 1 + ws_stamps; 0: the data set's */

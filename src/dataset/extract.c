@@ -86,7 +86,8 @@ static ws_err choose_rules(extraction *x)
     WS_TRY(nanoseconds("active_timeout", options->active_timeout, &x->rules.active_timeout_ns));
     WS_TRY(nanoseconds("window", options->window, &x->rules.window_ns));
     x->rules.windows_alone = options->windows_alone;
-    x->rules.direction_by_private = x->rules.direction_by_private || options->window_captures;
+    x->rules.direction_by_private =
+        x->rules.direction_by_private || options->direction_by_private || options->window_captures;
     WS_CHECK(!options->window_captures || x->rules.window_ns > 0, CONFIG,
              "window_rule capture makes a row of each window; the setting window says how long one is");
     WS_TRY(ws_ip_protocols_read(&options->protocols, &x->protocols));

@@ -419,14 +419,29 @@ static ws_err read_rules(reader *r, const cJSON *root, const file_text *file)
     return WS_OK;
 }
 
+/* Keys that `extract` reads from the same file, some of which are read here too. NULL ends. */
+static ws_err list_extra(ws_arena *arena, const char ***out)
+{
+    size_t count = 0, at = 0;
+    while (ws_extract_settings_table.fields[count].key != NULL)
+        count++;
+    for (size_t i = 0; ws_extract_settings_beside[i] != NULL; i++)
+        count++;
+    WS_TRY(ws_arena_alloc(arena, out, count + 1, sizeof **out));
+    for (const ws_option *option = ws_extract_settings_table.fields; option->key != NULL; option++)
+        (*out)[at++] = option->key;
+    for (size_t i = 0; ws_extract_settings_beside[i] != NULL; i++)
+        (*out)[at++] = ws_extract_settings_beside[i];
+    (*out)[at] = NULL;
+    return WS_OK;
+}
+
 static ws_err read_document(reader *r)
 {
-    /* What `extract` reads from the same file. */
-    static const char *const extra[] = {"rules",          "otherwise",      "round_bytes", "window",     "window_rule",
-                                        "window_origin",  "tunnels",        "table",       "non_finite", "reservoir",
-                                        "reservoir_kind", "reservoir_seed", "input_hash",  NULL};
     const cJSON *root = ws_json_root(r->document);
+    const char **extra;
     file_text file;
+    WS_TRY(list_extra(r->rules->arena, &extra));
     WS_TRY(ws_options_read(&file_table, r->document, root, "", extra, r->rules->arena, &file, &r->problems));
     r->rules->idle_timeout = file.idle_timeout;
     r->rules->active_timeout = file.active_timeout;
