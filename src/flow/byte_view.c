@@ -17,8 +17,12 @@ enum {
     FRAGMENT = 44,
     AUTHENTICATION = 51,
     ICMPV6 = 58,
+    DESTINATION_OPTIONS = 60,
     SCTP = 132,
+    MOBILITY = 135,
     UDP_LITE = 136,
+    HOST_IDENTITY = 139,
+    SHIM6 = 140,
     MOST_PACKETS = 1024,
     MOST_BYTES = 65535, /* of a packet */
 };
@@ -74,21 +78,36 @@ static void clear(kept_bytes part, size_t from, size_t to)
         memset(part.bytes + from, 0, to - from);
 }
 
-/* Options of IPv4 that list addresses: record route, time stamp, source routes. Type and length stay. */
+/* Options of IPv4 that list addresses: record route, time stamp, source routes. Type and length stay. Nothing does of what
+ * cannot be told apart. */
 static void strip_ipv4_options(kept_bytes header, size_t end)
 {
     for (size_t at = 20; at + 1 < end && at + 1 < header.count;) {
         const uint8_t type = header.bytes[at], length = type <= 1 ? 1 : header.bytes[at + 1];
-        if (type == 0 || (type > 1 && length < 2))
+        if (type == 0 || (type > 1 && length < 2)) {
+            clear(header, at, end);
             return;
+        }
         if (type == 7 || type == 68 || type == 131 || type == 137)
             clear(header, at + 2, at + length < end ? at + length : end);
         at += length;
     }
 }
 
-/* Routing headers list the stations of a packet. */
-static void strip_ipv6_routes(kept_bytes header, size_t end)
+/* A mobile node names its home address in an option (RFC 6275). */
+static void strip_home_address(kept_bytes header, size_t from, size_t end)
+{
+    enum { PAD_ONE = 0, HOME_ADDRESS = 0xc9 };
+    for (size_t at = from; at + 1 < end && at + 1 < header.count;) {
+        const size_t length = header.bytes[at] == PAD_ONE ? 1 : 2u + header.bytes[at + 1];
+        if (header.bytes[at] == HOME_ADDRESS)
+            clear(header, at + 2, at + length < end ? at + length : end);
+        at += length;
+    }
+}
+
+/* Extension headers with addresses: the stations of a packet, other addresses of its sender. */
+static void strip_ipv6_extensions(kept_bytes header, size_t end)
 {
     uint8_t next = header.count > 6 ? header.bytes[6] : 0;
     for (size_t at = 40; at + 1 < end && at + 1 < header.count;) {
@@ -96,8 +115,11 @@ static void strip_ipv6_routes(kept_bytes header, size_t end)
         const size_t length = next == FRAGMENT         ? 8
                               : next == AUTHENTICATION ? (extension[1] + 2u) * 4
                                                        : (extension[1] + 1u) * 8;
-        if (next == ROUTING)
-            clear(header, at + 4, at + length < end ? at + length : end);
+        const size_t behind = at + length < end ? at + length : end;
+        if (next == ROUTING || next == MOBILITY || next == HOST_IDENTITY || next == SHIM6)
+            clear(header, at + 4, behind);
+        else if (next == DESTINATION_OPTIONS)
+            strip_home_address(header, at + 2, behind);
         next = extension[0];
         at += length;
     }
@@ -114,22 +136,29 @@ static void strip_network(kept_bytes header, const ws_packet *packet, bool ident
         return;
     }
     clear(header, 8, 40);
-    strip_ipv6_routes(header, packet->network_length);
+    strip_ipv6_extensions(header, packet->network_length);
     clear(header, 7, identity ? 8 : 7); /* hop limit */
     clear(header, 2, identity ? 4 : 2); /* flow label */
     if (identity && header.count > 1)
         header.bytes[1] &= 0xf0;
 }
 
-/* The values of TCP's time stamps. */
-static void strip_tcp_stamps(kept_bytes header, size_t options, size_t end)
+/* Options of TCP: an address that multipath TCP tells of; with identity, what holds sequence numbers, times, keys and cookies:
+ * selective acknowledgements 5, time stamps 8, MD5 19, authentication 29, multipath 30, fast open 34. */
+static void strip_tcp_options(kept_bytes header, size_t options, size_t end, bool identity)
 {
+    enum { MULTIPATH = 30, ADD_ADDRESS = 3 };
     for (size_t at = options; at + 1 < end && at + 1 < header.count;) {
         const uint8_t kind = header.bytes[at], length = kind <= 1 ? 1 : header.bytes[at + 1];
-        if (kind == 0 || (kind > 1 && length < 2))
+        const size_t behind = at + length < end ? at + length : end;
+        if (kind == 0 || (kind > 1 && length < 2)) {
+            clear(header, at, end);
             return;
-        if (kind == 8)
-            clear(header, at + 2, at + length < end ? at + length : end);
+        }
+        if (kind == MULTIPATH && at + 2 < header.count && header.bytes[at + 2] >> 4 == ADD_ADDRESS)
+            clear(header, at + 3, behind);
+        if (identity && (kind == 5 || kind == 8 || kind == 19 || kind == 29 || kind == MULTIPATH || kind == 34))
+            clear(header, at + 2, behind);
         at += length;
     }
 }
@@ -152,8 +181,7 @@ static void strip_transport(kept_bytes header, const ws_packet *packet, bool ide
     case TCP:
         clear(header, at + 4, identity ? at + 12 : at); /* sequence and acknowledgement */
         clear(header, at + 16, identity ? at + 18 : at);
-        if (identity)
-            strip_tcp_stamps(header, at + 20, packet->header_length);
+        strip_tcp_options(header, at + 20, packet->header_length, identity);
         break;
     case UDP:
     case UDP_LITE:

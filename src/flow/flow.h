@@ -17,7 +17,7 @@ typedef enum ws_strip {
     WS_STRIP_ADDRESSES, /* IP addresses are 0; so is what other protocols than those with ports and echoes say */
     WS_STRIP_ENDPOINTS, /* ports too */
     WS_STRIP_IDENTITY /* and what tells one host or session from others: checksums, IP identification, time to live, flow
-                           label, TCP's numbers and time stamps */
+                           label, TCP's numbers, time stamps, selective acknowledgements, keys and cookies */
 } ws_strip;
 extern const char *const ws_strip_names[]; /* "nothing", "addresses", ... */
 typedef struct ws_byte_view {

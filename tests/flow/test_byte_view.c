@@ -190,6 +190,65 @@ static void ipv6_is_stripped(void **state)
     bytes_free(&frame);
 }
 
+/* A mobile node's home address, and the locators that Shim6 knows, are addresses too. */
+static void addresses_in_ipv6_extensions_are_stripped(void **state)
+{
+    (void)state;
+    bytes frame = {0};
+    put_ethernet(&frame, 0x86dd);
+    put_ipv6(&frame, 60, 24 + 16 + 8 + 3);
+    put_hex(&frame, "8c02 0102 0000 c910 20010db8000000000000000000000009"); /* padding, then the home address */
+    put_hex(&frame, "1101 4000 20010db8 00000000 00000007");
+    put_udp(&frame, 3);
+    put(&frame, "abc", 3);
+    const uint8_t *ip = frame.data + 14;
+    taken t = take(&frame, WS_STRIP_ADDRESSES);
+    assert_int_equal(t.kept[0], 40 + 24 + 16 + 8 > H ? H : 40 + 24 + 16 + 8);
+    assert_memory_equal(t.header + 40, ip + 40, 8);
+    assert_zero(t.header, 48, 64);
+    assert_memory_equal(t.header + 64, ip + 64, 4);
+    assert_zero(t.header, 68, 80);
+    assert_memory_equal(t.payload, "abc", 3);
+    bytes_free(&frame);
+}
+
+/* Options of TCP: multipath's further address goes with the addresses, selective acknowledgements, keys and cookies with
+ * the identity; options that contradict themselves leave nothing. */
+static void tcp_options_are_stripped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options;
+        ws_strip stripped;
+        size_t from, to; /* that are cleared; the rest stays */
+    } cases[] = {
+        {"1e08 3001 c0a80101 0101 0101", WS_STRIP_ADDRESSES, 3, 8},
+        {"1e08 3001 c0a80101 0101 0101", WS_STRIP_NOTHING, 0, 0},
+        {"1e0c 0081 0102030405060708", WS_STRIP_ENDPOINTS, 0, 0},
+        {"1e0c 0081 0102030405060708", WS_STRIP_IDENTITY, 2, 12},
+        {"0101 050a 11121314 15161718", WS_STRIP_IDENTITY, 4, 12},
+        {"0101 050a 11121314 15161718", WS_STRIP_ENDPOINTS, 0, 0},
+        {"220a 0102030405060708 0101", WS_STRIP_IDENTITY, 2, 10},
+        {"0204 05b4 0402 0101 0303 0701", WS_STRIP_IDENTITY, 0, 0},
+        {"0101 1e01 c0a80101 c0a80102", WS_STRIP_ADDRESSES, 2, 12},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes frame = {0}, options = {0};
+        put_hex(&options, cases[i].options);
+        assert_int_equal(options.count, 12);
+        put_ethernet(&frame, 0x0800);
+        put_ipv4(&frame, 6, 32, 0, 0);
+        put_tcp(&frame, 12);
+        memcpy(frame.data + frame.count - 12, options.data, 12);
+        const taken t = take(&frame, cases[i].stripped);
+        for (size_t k = 0; k < 12; k++)
+            if (t.header[40 + k] != (k >= cases[i].from && k < cases[i].to ? 0 : options.data[k]))
+                fail_msg("case %zu, byte %zu: %02x", i, k, t.header[40 + k]);
+        bytes_free(&options);
+        bytes_free(&frame);
+    }
+}
+
 /* An ICMP error holds the header of the packet that it complains of: another pair of addresses. An echo does not. */
 static void what_icmp_says_of_other_packets_is_stripped(void **state)
 {
@@ -258,6 +317,8 @@ int main(void)
         cmocka_unit_test(long_payloads_are_cut),
         cmocka_unit_test(short_captures_are_filled_up),
         cmocka_unit_test(addresses_and_ports_are_stripped),
+        cmocka_unit_test(tcp_options_are_stripped),
+        cmocka_unit_test(addresses_in_ipv6_extensions_are_stripped),
         cmocka_unit_test(identity_is_stripped),
         cmocka_unit_test(ipv6_is_stripped),
         cmocka_unit_test(what_icmp_says_of_other_packets_is_stripped),
