@@ -153,7 +153,17 @@ static ws_err unclear_stamp(const char *path, const ws_record *record)
     return error;
 }
 
-static ws_err collect(const char *path, ws_stamps stamps, sample_list *list)
+/* As extraction does, so that a sample has the key of the flow that its packets make. */
+static bool decode(const ws_label_reading *reading, const ws_record *record, ws_packet *packet)
+{
+    ws_skip skip = (reading->inner_packets ? ws_packet_decode_inner : ws_packet_decode)(
+        record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, packet);
+    if (skip == WS_SKIP_protocol_other && reading->protocols != NULL && reading->protocols->kept[packet->protocol])
+        skip = ws_packet_decode_other(record->frame, packet);
+    return skip == WS_SKIP_NONE;
+}
+
+static ws_err collect(const char *path, const ws_label_reading *reading, sample_list *list)
 {
     ws_capture capture;
     ws_walk *walk = NULL;
@@ -163,7 +173,7 @@ static ws_err collect(const char *path, ws_stamps stamps, sample_list *list)
     char label[LABEL_BYTES];
     bool more = true;
     WS_TRY(ws_capture_open(&capture, path));
-    capture.stamps = stamps;
+    capture.stamps = reading->stamps;
     ws_err error = ws_walk_create(&walk, &capture, 0);
     if (error == WS_OK)
         error = ws_walk_range(walk, capture.first_record, capture.bytes);
@@ -174,8 +184,7 @@ static ws_err collect(const char *path, ws_stamps stamps, sample_list *list)
         if (error != WS_OK || !more || record.comment == NULL ||
             !read_comment(record.comment, record.comment_length, &sample, label))
             continue;
-        if (ws_packet_decode(record.frame, record.captured_length, record.wire_length, record.link_type, record.time_ns,
-                             &packet) == WS_SKIP_NONE)
+        if (decode(reading, &record, &packet))
             error = add_packet(list, &packet, sample, label);
     }
     ws_walk_destroy(&walk);
@@ -225,7 +234,7 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
         uint32_t scope;
         sample_list list = {0};
         WS_TRY(ws_label_source_set_scope(source, i, inputs->items[i], &scope));
-        ws_err error = collect(inputs->items[i], ws_label_source_stamps(source), &list);
+        ws_err error = collect(inputs->items[i], ws_label_source_reading(source), &list);
         if (error == WS_OK)
             error = add_rows(source, scope, &list);
         found += list.count;

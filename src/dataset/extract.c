@@ -130,8 +130,9 @@ static ws_err open_labels(extraction *x)
 {
     if (x->label_rules != NULL && x->options->labels == NULL)
         return ws_labels_open_rules(&x->labels, &x->label_rules, &x->plain_paths);
-    return ws_labels_open_stamped(&x->labels, x->adapter, x->options->labels,
-                                  x->adapter->labels_inside ? &x->paths : &x->plain_paths, x->stamps);
+    const ws_label_reading reading = {x->stamps, x->options->inner_packets, &x->protocols};
+    return ws_labels_open_reading(&x->labels, x->adapter, x->options->labels,
+                                  x->adapter->labels_inside ? &x->paths : &x->plain_paths, &reading);
 }
 
 enum { FIXED_BYTES = 96 << 20 }; /* the program, its libraries, buffers of a round; estimated */

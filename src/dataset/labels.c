@@ -41,7 +41,7 @@ struct ws_label_source {
     uint64_t malformed;
     char *first_malformed;
     ws_label_rules *rules; /* NULL: labels come from rows */
-    ws_stamps stamps;
+    ws_label_reading reading;
 };
 
 /* ---------------------------------------------------------------- scopes */
@@ -300,23 +300,23 @@ ws_err ws_labels_open_rules(ws_label_source **out, ws_label_rules **rules, const
     return ws_label_rules_bind((*out)->rules, inputs);
 }
 
-ws_stamps ws_label_source_stamps(const ws_label_source *source)
+const ws_label_reading *ws_label_source_reading(const ws_label_source *source)
 {
-    return source->stamps;
+    return &source->reading;
 }
 
 ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
                       const ws_string_list *inputs)
 {
-    return ws_labels_open_stamped(out, adapter, labels, inputs, adapter->stamps);
+    return ws_labels_open_reading(out, adapter, labels, inputs, &(ws_label_reading){.stamps = adapter->stamps});
 }
 
-ws_err ws_labels_open_stamped(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
-                              const ws_string_list *inputs, ws_stamps stamps)
+ws_err ws_labels_open_reading(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
+                              const ws_string_list *inputs, const ws_label_reading *reading)
 {
     WS_TRY(create_source(out, inputs));
     ws_label_source *source = *out;
-    source->stamps = stamps;
+    source->reading = *reading;
     WS_CHECK(adapter->open_labels != NULL || labels == NULL, ARGUMENT, "data set %s takes no --labels", adapter->name);
     if (adapter->open_labels != NULL)
         WS_TRY(adapter->open_labels(source, labels, inputs));

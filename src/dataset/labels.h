@@ -20,9 +20,15 @@ typedef struct ws_label_rules ws_label_rules; /* label_rules.h */
  * bytewise. */
 WS_MUST ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
                               const ws_string_list *inputs);
-/* The same where the captures' time stamps are read otherwise than the data set says. */
-WS_MUST ws_err ws_labels_open_stamped(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
-                                      const ws_string_list *inputs, ws_stamps stamps);
+/* How packets become flows where labels lie in the captures: labels are looked up by the keys that flows have. */
+typedef struct ws_label_reading {
+    ws_stamps stamps;
+    bool inner_packets;               /* those in tunnels */
+    const ws_ip_protocols *protocols; /* besides TCP and UDP; borrowed while the labels are read; NULL: none */
+} ws_label_reading;
+/* The same where captures are read otherwise than the data set says. */
+WS_MUST ws_err ws_labels_open_reading(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
+                                      const ws_string_list *inputs, const ws_label_reading *reading);
 void ws_labels_destroy(ws_label_source **source);
 
 /* The levels; borrowed. What ws_store_writer_options.levels takes. */
@@ -74,7 +80,7 @@ void ws_label_source_malformed(ws_label_source *source, const char *file, uint64
 /* Key of an unordered pair of textual endpoints. False where an address cannot be read. */
 bool ws_label_key(ws_flow_key *key, uint8_t protocol, const char *source, uint16_t source_port, const char *destination,
                   uint16_t destination_port);
-ws_stamps ws_label_source_stamps(const ws_label_source *source); /* how captures are to be read */
+const ws_label_reading *ws_label_source_reading(const ws_label_source *source); /* how captures are to be read */
 /* "TCP", "tcp", "6" -> 6; 0 where unknown. */
 uint8_t ws_label_protocol(const char *text);
 

@@ -15,16 +15,21 @@ static void ok(ws_err error)
         fail_msg("%s (%s)\n%s", ws_error_message(), ws_error_hint(), ws_error_trace());
 }
 
-/* A UDP packet from 10.0.0.1:port to 192.168.1.2:53, with the texts as comments behind another option. */
-static void put_commented(bytes *out, bool big, uint16_t port, uint64_t microseconds, const char *const *comments)
+/* A UDP packet from 10.0.0.1:port to 192.168.1.2:53. */
+static void put_packet(bytes *out, uint16_t port)
 {
-    bytes frame = {0}, body = {0};
-    put_ethernet(&frame, 0x0800);
-    put_ipv4(&frame, 17, 8 + 5, 0, 0);
-    put_number(&frame, port, 2, true);
-    put_number(&frame, 53, 2, true);
-    put_number(&frame, 8 + 5, 2, true);
-    put_fill(&frame, 0, 2 + 5);
+    put_ipv4(out, 17, 8 + 5, 0, 0);
+    put_number(out, port, 2, true);
+    put_number(out, 53, 2, true);
+    put_number(out, 8 + 5, 2, true);
+    put_fill(out, 0, 2 + 5);
+}
+
+/* A frame with the texts as comments behind another option. */
+static void put_frame(bytes *out, bool big, const bytes *content, uint64_t microseconds, const char *const *comments)
+{
+    const bytes frame = *content;
+    bytes body = {0};
     put_number(&body, 0, 4, big);
     put_number(&body, microseconds >> 32, 4, big);
     put_number(&body, microseconds & UINT32_MAX, 4, big);
@@ -43,8 +48,16 @@ static void put_commented(bytes *out, bool big, uint16_t port, uint64_t microsec
     }
     put_number(&body, 0, 4, big);
     put_block(out, big, 6, &body);
-    bytes_free(&frame);
     bytes_free(&body);
+}
+
+static void put_commented(bytes *out, bool big, uint16_t port, uint64_t microseconds, const char *const *comments)
+{
+    bytes frame = {0};
+    put_ethernet(&frame, 0x0800);
+    put_packet(&frame, port);
+    put_frame(out, big, &frame, microseconds, comments);
+    bytes_free(&frame);
 }
 
 static void put_one(bytes *out, bool big, uint16_t port, uint64_t microseconds, const char *comment)
@@ -147,9 +160,52 @@ static void test_without_comments(void **state)
     bytes_free(&file);
 }
 
+/* Flows of packets in tunnels, and of protocols besides TCP and UDP, have labels where the run makes such flows. */
+static void test_labels_of_the_flows_that_are_made(void **state)
+{
+    (void)state;
+    bytes file = {0}, tunnel = {0}, echo = {0};
+    put_section(&file, false);
+    put_interface(&file, false, 1, 0, -1, 0);
+    put_one(&file, false, 7, 1000, "1,plain");
+    put_ethernet(&tunnel, 0x0800);
+    put_ipv4(&tunnel, 4, 20 + 8 + 5, 0, 0);
+    put_packet(&tunnel, 8);
+    put_frame(&file, false, &tunnel, 2000, (const char *const[]){"2,tunnelled", NULL});
+    put_ethernet(&echo, 0x0800);
+    put_ipv4(&echo, 1, 8, 0, 0);
+    put_hex(&echo, "0800 0000 0001 0001");
+    put_frame(&file, false, &echo, 3000, (const char *const[]){"3,pinged", NULL});
+    for (int with = 0; with < 2; with++) {
+        const char *name = write_file(&file), *text = "icmp";
+        const ws_string_list inputs = {&name, 1}, names = {&text, 1};
+        ws_ip_protocols protocols = {{false}};
+        ok(ws_ip_protocols_read(&names, &protocols));
+        const ws_label_reading reading = {.inner_packets = with, .protocols = with ? &protocols : NULL};
+        ws_label_source *source;
+        ok(ws_labels_open_reading(&source, ws_dataset_find("pcapml"), NULL, &inputs, &reading));
+        assert_string_equal(label_of(source, 7, 1000, 1000), "plain");
+        const char *tunnelled = label_of(source, 8, 2000, 2000);
+        assert_true(with ? tunnelled != NULL && strcmp(tunnelled, "tunnelled") == 0 : tunnelled == NULL);
+        ws_flow flow = {.first_ns = 3000000, .last_ns = 3000000};
+        int32_t class;
+        uint8_t attempted;
+        size_t count;
+        assert_true(ws_label_key(&flow.key, 1, "192.168.1.2", 0, "10.0.0.1", 0));
+        assert_int_equal(ws_labels_find(source, &flow, &class, &attempted), with);
+        if (with)
+            assert_string_equal(ws_labels_levels(source, &count)->names[class], "pinged");
+        ws_labels_destroy(&source);
+    }
+    bytes_free(&echo);
+    bytes_free(&tunnel);
+    bytes_free(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_dialects), cmocka_unit_test(test_samples),
-                                       cmocka_unit_test(test_without_comments)};
+                                       cmocka_unit_test(test_without_comments),
+                                       cmocka_unit_test(test_labels_of_the_flows_that_are_made)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     const char *path = fuzz_file("", 0, capture, make_capture(data + 1, bytes - 1, capture));
     const ws_string_list inputs = {&path, 1};
     const ws_dataset_adapter *adapter = ws_dataset_find("pcapml");
-    if (ws_labels_open_stamped(&source, adapter, NULL, &inputs, (ws_stamps)(data[0] % 3)) == WS_OK)
+    const ws_label_reading reading = {.stamps = (ws_stamps)(data[0] % 3), .inner_packets = data[0] & 64};
+    if (ws_labels_open_reading(&source, adapter, NULL, &inputs, &reading) == WS_OK)
         for (unsigned host = 0; host < 256; host++)
             look_up(source, (uint8_t)host);
     ws_labels_destroy(&source);
