@@ -181,12 +181,15 @@ typedef struct ws_record {
     int64_t time_ns;
     uint32_t captured_length, wire_length;
     int link_type;
-    const uint8_t *frame; /* borrowed until the next call */
-    /* pcapng: the packet's first comment, NULL without one; borrowed likewise, no NUL behind it. */
-    const char *comment;
-    uint16_t comment_length;
+    const uint8_t *frame;   /* borrowed until the next call */
+    const uint8_t *options; /* pcapng: behind the frame, see ws_record_comment; borrowed likewise */
+    size_t option_bytes;    /* 0 elsewhere */
+    bool options_swapped;
     ws_stamps stamps; /* pcapng: how its stamp was read; WS_STAMPS_DETECT: as standard, though it tells neither */
 } ws_record;
+/* The packet's comments, one a call, in their order: *at is 0 at first and the walk's own then; false behind the last. They are
+ * borrowed as the options are and have no NUL behind them. */
+bool ws_record_comment(const ws_record *record, size_t *at, const char **text, size_t *length);
 
 /* A walk over the records of the byte range [begin, end) of a capture: it yields every record that starts in the range,
  * reading over `end` where the last one does. A range begins at a true record start (or at first_record). Damage is

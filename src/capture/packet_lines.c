@@ -263,8 +263,8 @@ static bool make_record(const char *line, size_t length, bool tabs, uint8_t fram
             make_ip(frame, family, source, destination, protocol_of(tabs ? none : &f[4]), record->wire_length);
     }
     record->frame = frame;
-    record->comment = NULL;
-    record->comment_length = 0;
+    record->options = NULL;
+    record->option_bytes = 0;
     return true;
 }
 

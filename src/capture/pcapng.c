@@ -263,23 +263,31 @@ static bool read_packet(const ws_walk *walk, const uint8_t *block, uint32_t type
     return packet->captured <= packet->room;
 }
 
-/* The first comment among the options behind the frame of a packet block. */
-static void find_comment(const packet_fields *packet, bool swapped, ws_record *record)
+bool ws_record_comment(const ws_record *record, size_t *at, const char **text, size_t *length)
 {
-    size_t at = ((size_t)packet->captured + 3) / 4 * 4;
-    while (at + 4 <= packet->room) {
-        const uint8_t *option = packet->frame + at;
-        const unsigned code = ws_file16(option, swapped), length = ws_file16(option + 2, swapped);
-        const size_t padded = 4 + ((size_t)length + 3) / 4 * 4;
-        if (code == OPTION_END || padded > packet->room - at)
-            return;
-        if (code == OPTION_COMMENT) {
-            record->comment = (const char *)option + 4;
-            record->comment_length = (uint16_t)length;
-            return;
-        }
-        at += padded;
+    while (*at + 4 <= record->option_bytes) {
+        const uint8_t *option = record->options + *at;
+        const unsigned code = ws_file16(option, record->options_swapped);
+        const size_t bytes = ws_file16(option + 2, record->options_swapped), padded = 4 + (bytes + 3) / 4 * 4;
+        if (code == OPTION_END || padded > record->option_bytes - *at)
+            break;
+        *at += padded;
+        if (code != OPTION_COMMENT)
+            continue;
+        *text = (const char *)option + 4;
+        *length = bytes;
+        return true;
     }
+    *at = record->option_bytes;
+    return false;
+}
+
+static void find_options(const packet_fields *packet, bool swapped, ws_record *record)
+{
+    const size_t at = ((size_t)packet->captured + 3) / 4 * 4;
+    record->options_swapped = swapped;
+    record->options = packet->frame + (at < packet->room ? at : packet->room);
+    record->option_bytes = at < packet->room ? packet->room - at : 0;
 }
 
 /* The packet of the block at walk->offset, or damage of that block alone. */
@@ -303,7 +311,7 @@ static ws_err take_packet(ws_walk *walk, const uint8_t *block, uint32_t type, ui
         .frame = packet.frame};
     record->stamps = stamps;
     if (type != BLOCK_SIMPLE_PACKET)
-        find_comment(&packet, walk->section_swapped, record);
+        find_options(&packet, walk->section_swapped, record);
     *taken = true;
     return WS_OK;
 }

@@ -207,8 +207,8 @@ static ws_err pcap_next(ws_walk *walk, ws_record *record, bool *more)
         record->wire_length = ws_pcap_wire(capture, header);
         record->link_type = capture->link_type;
         record->frame = header + capture->record_header;
-        record->comment = NULL;
-        record->comment_length = 0;
+        record->options = NULL;
+        record->option_bytes = 0;
         walk->offset = next;
         *more = true;
         break;

@@ -4,7 +4,7 @@
  *     s=0,proc=curl,dir=lan2wan              key=value; a field without "=" is positional
  *
  * The sample is key s, or the first positional field: an unsigned number of 64 bits, unique in its file. The label is key
- * proc, or key label, or the second positional field. A flow takes the label of the sample that begins within it; one that
+ * proc, or key label, or the second positional field. Of several comments of a packet the first that reads so counts. A flow takes the label of the sample that begins within it; one that
  * no sample begins in, such as the rest of a long connection, that of its 5-tuple, where all samples of it have the same.
  * Packets without comment belong to no sample.
  *
@@ -163,6 +163,15 @@ static bool decode(const ws_label_reading *reading, const ws_record *record, ws_
     return skip == WS_SKIP_NONE;
 }
 
+static bool find_sample(const ws_record *record, uint64_t *sample, char label[LABEL_BYTES])
+{
+    const char *text;
+    for (size_t at = 0, length; ws_record_comment(record, &at, &text, &length);)
+        if (read_comment(text, length, sample, label))
+            return true;
+    return false;
+}
+
 static ws_err collect(const char *path, const ws_label_reading *reading, sample_list *list)
 {
     ws_capture capture;
@@ -181,8 +190,7 @@ static ws_err collect(const char *path, const ws_label_reading *reading, sample_
         error = ws_walk_next(walk, &record, &more);
         if (error == WS_OK && more && record.stamps == WS_STAMPS_DETECT)
             error = unclear_stamp(path, &record);
-        if (error != WS_OK || !more || record.comment == NULL ||
-            !read_comment(record.comment, record.comment_length, &sample, label))
+        if (error != WS_OK || !more || !find_sample(&record, &sample, label))
             continue;
         if (decode(reading, &record, &packet))
             error = add_packet(list, &packet, sample, label);

@@ -108,10 +108,15 @@ static void test_dialects(void **state)
         put_one(&file, big, 8, 1000, "99999999999999999999,too large");
         put_commented(&file, big, 9, 1000, (const char *const[]){NULL});
         put_one(&file, big, 10, 1000, "s=3,label=odd");
+        /* Of several comments the first that is pcapML's, wherever it stands. */
+        put_commented(&file, big, 11, 1000, (const char *const[]){"seen twice", "11,behind", "12,last", NULL});
+        put_commented(&file, big, 12, 1000, (const char *const[]){"", "a note, of someone", "s=5,proc=third", NULL});
+        put_commented(&file, big, 13, 1000, (const char *const[]){"6,first", "7,second", NULL});
+        put_commented(&file, big, 14, 1000, (const char *const[]){"one", "two", "three", NULL});
         ws_label_source *source = open_file(&file);
-        static const char *const expected[] = {"windows-10", "printer", "curl", "smtp", "chrome",
-                                               NULL,         NULL,      NULL,   NULL,   "odd"};
-        for (uint16_t port = 1; port <= 10; port++) {
+        static const char *const expected[] = {"windows-10", "printer", "curl", "smtp",   "chrome", NULL,    NULL,
+                                               NULL,         NULL,      "odd",  "behind", "third",  "first", NULL};
+        for (uint16_t port = 1; port <= 14; port++) {
             const char *label = label_of(source, port, 1000, 2000);
             if (expected[port - 1] == NULL)
                 assert_null(label);

@@ -43,7 +43,7 @@ static bool take(ws_walk *walk, walked *out)
 static bool same(const ws_record *a, const ws_record *b)
 {
     return a->offset == b->offset && a->time_ns == b->time_ns && a->captured_length == b->captured_length &&
-           a->wire_length == b->wire_length && a->link_type == b->link_type && a->comment_length == b->comment_length;
+           a->wire_length == b->wire_length && a->link_type == b->link_type && a->option_bytes == b->option_bytes;
 }
 
 /* A walk of its own for every stripe, or one for all of them. */
