@@ -19,7 +19,7 @@ const char *const ws_damage_help[WS_DAMAGE_COUNT] = {WS_DAMAGE_LIST(WS_TEXT)};
 const char *const ws_capture_format_names[WS_CAPTURE_FORMAT_COUNT] = {WS_CAPTURE_FORMAT_LIST(WS_TEXT)};
 
 /* What is known but not read, so that the refusal can say what the file is and how to convert it. */
-static const struct {
+static const struct other_format {
     const char *magic;
     size_t bytes;
     const char *what, *hint;
@@ -29,6 +29,11 @@ static const struct {
     {"\xfd\x37\x7a\x58\x5a", 5, "xz-compressed", "unpack it first: xz -dk FILE"},
     {"BZh", 3, "bzip2-compressed", "unpack it first: bunzip2 -k FILE"},
     {"\x04\x22\x4d\x18", 4, "lz4-compressed", "unpack it first: lz4 -dk FILE"},
+    {"PK\3\4", 4, "zip", "unpack it first: unzip FILE"},
+    {"7z\xbc\xaf\x27\x1c", 6, "7-Zip", "unpack it first: 7z x FILE"},
+    {"Rar!", 4, "RAR", "unpack it first: unrar x FILE"},
+    {"\xff\xfe", 2, "UTF-16 text", "a table in it is read from UTF-8: iconv -f UTF-16 -t UTF-8 FILE >OUT.csv"},
+    {"\xfe\xff", 2, "UTF-16 text", "a table in it is read from UTF-8: iconv -f UTF-16 -t UTF-8 FILE >OUT.csv"},
     {"GMBU", 4, "a Network Monitor capture", "convert it: editcap -F pcap FILE OUT.pcap"},
     {"RTSS", 4, "a Network Monitor capture", "convert it: editcap -F pcap FILE OUT.pcap"},
 };
@@ -75,16 +80,23 @@ ws_err ws_capture_read(const ws_capture *capture, uint64_t offset, void *out, si
     return WS_OK;
 }
 
+static const struct other_format *find_other(const uint8_t *magic, size_t bytes)
+{
+    for (size_t i = 0; i < sizeof other_formats / sizeof *other_formats; i++)
+        if (bytes >= other_formats[i].bytes && memcmp(magic, other_formats[i].magic, other_formats[i].bytes) == 0)
+            return &other_formats[i];
+    return NULL;
+}
+
 static ws_err refuse_other(const ws_capture *capture, const uint8_t *magic, size_t bytes)
 {
+    const struct other_format *other = find_other(magic, bytes);
     ws_err error;
-    for (size_t i = 0; i < sizeof other_formats / sizeof *other_formats; i++)
-        if (bytes >= other_formats[i].bytes && memcmp(magic, other_formats[i].magic, other_formats[i].bytes) == 0) {
-            error =
-                WS_ERROR(FORMAT, "%s: byte 0: %s file, not readable as it is", capture->path, other_formats[i].what);
-            WS_HINT("%s", other_formats[i].hint);
-            return error;
-        }
+    if (other != NULL) {
+        error = WS_ERROR(FORMAT, "%s: byte 0: %s file, not readable as it is", capture->path, other->what);
+        WS_HINT("%s", other->hint);
+        return error;
+    }
     WS_CHECK(bytes >= 4, FORMAT, "%s: byte %zu: too short for a capture (%zu bytes)", capture->path, bytes, bytes);
     error = WS_ERROR(FORMAT, "%s: byte 0: not a capture (begins with %02x%02x%02x%02x)", capture->path, magic[0],
                      magic[1], magic[2], magic[3]);
@@ -319,6 +331,19 @@ bool ws_capture_has_magic(const char *path)
     ws_capture_close(&capture);
     ws_error_clear();
     return has;
+}
+
+bool ws_capture_is_other(const char *path)
+{
+    ws_capture capture;
+    uint8_t magic[8];
+    uint64_t bytes;
+    const struct pcap_kind *kind = NULL;
+    const bool is = open_path(&capture, path) == WS_OK && read_magic(&capture, magic, &bytes, &kind) == WS_OK &&
+                    kind == NULL && find_other(magic, (size_t)bytes) != NULL;
+    ws_capture_close(&capture);
+    ws_error_clear();
+    return is;
 }
 
 bool ws_capture_is_lines(const char *path)

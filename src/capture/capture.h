@@ -174,6 +174,8 @@ void ws_capture_close(ws_capture *capture);
 /* Whether the file, or what is compressed in it, begins as a capture does; it may be no whole one. */
 bool ws_capture_has_magic(const char *path);
 bool ws_capture_is_lines(const char *path);
+/* Whether it begins as a format that opening it refuses by name, with a way to convert it. */
+bool ws_capture_is_other(const char *path);
 
 /* One record as found in the file, before decoding. */
 typedef struct ws_record {

@@ -109,7 +109,7 @@ static ws_err find_first_time(ws_capture *capture, ws_stamps stamps, int64_t *ou
 static ws_err look_at_capture(const extraction *x, const char *path, header_news *news)
 {
     ws_capture capture;
-    if (x->adapter->tables_only) {
+    if (x->adapter->tables_only && !ws_capture_is_other(path)) {
         ws_err error = WS_ERROR(FORMAT, "%s: no flow table, and %s has no captures", path, x->adapter->name);
         WS_HINT(
             "captures are read by --dataset generic, and by the families that `wiresweep list datasets` says so of");

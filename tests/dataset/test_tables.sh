@@ -181,6 +181,15 @@ expect 1 "empty.csv" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 empty.cs
 expect 1 "nul.csv" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 nul.csv
 expect 1 "are needed" "$WIRESWEEP" extract -q --dataset cicids2017 -o x.h5 quoted.csv
 expect 3 "" "$WIRESWEEP" extract -q --dataset cicids2017 --on-error skip -o x.h5 odd.csv quoted.csv
+# Not packed or encoded as it could be read: what it is and what to do.
+printf 'a,b\n1,2\n' | python3 -c 'import sys; sys.stdout.buffer.write(sys.stdin.read().encode("utf-16"))' >utf16.csv
+expect 1 "UTF-16 text" "$WIRESWEEP" extract -q --dataset flow_csv -o x.h5 utf16.csv
+grep -q 'hint: .*iconv' err || fail "no hint for UTF-16"
+printf 'PK\3\4zipped' >table.zip
+expect 1 "zip file, not readable as it is" "$WIRESWEEP" extract -q --dataset iscxtor2016 -o x.h5 table.zip
+expect 1 "zip file, not readable as it is" "$WIRESWEEP" extract -q --dataset etbert_tsv -o x.h5 table.zip
+printf '\0\1\2\3' >table.bin
+expect 1 "no flow table, and etbert_tsv has no captures" "$WIRESWEEP" extract -q --dataset etbert_tsv -o x.h5 table.bin
 # A column of texts among the features: the word that leaves it out works as it is.
 printf 'n,note,label\n1,seen,a\n2,unseen,b\n' >texts.csv
 expect 0 '{"table": {"unused": ["note"]}}' "$WIRESWEEP" extract --dataset flow_csv -o x.h5 texts.csv
