@@ -190,6 +190,7 @@ static ws_err print_json(const ws_extract_report *report, const char *output)
 static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
 {
     static const char *const endpoints[] = {"drop", "keyed", "prefix", "plain"};
+    static const int64_t input_hash_from[] = {0, WS_INPUT_HASH_WHOLE, 1};
     const extract_job *job = values;
     ws_extract_settings settings;
     bool has_rules = false;
@@ -229,7 +230,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .reservoir = settings.reservoir,
                                         .reservoir_balanced = settings.reservoir_kind == 1,
                                         .reservoir_seed = settings.reservoir_seed,
-                                        .input_hash_tree = settings.input_hash == 1,
+                                        .input_hash_from = input_hash_from[settings.input_hash],
                                         .join = (ws_join)settings.join,
                                         .groups = settings.groups,
                                         .label_rules = has_rules ? job->config : NULL,

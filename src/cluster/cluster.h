@@ -67,6 +67,15 @@ WS_MUST ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size
  * call to call and frees: *buffer of *capacity bytes. */
 WS_MUST ws_err ws_exchange_others_all(const ws_comm *comm, const void *send, const size_t *send_counts,
                                       size_t record_bytes, void **buffer, size_t *capacity, size_t *out_counts);
+/* The same, begun here and ended by ws_exchange_end; meanwhile `send` and *buffer stay as they are, and the caller does something
+ * else. *exchange: NULL at first, kept from call to call; one at a time, of a communicator in the same order on all ranks. */
+typedef struct ws_exchange ws_exchange;
+WS_MUST ws_err ws_exchange_begin_all(ws_exchange **exchange, const ws_comm *comm, const void *send,
+                                     const size_t *send_counts, size_t record_bytes, void **buffer, size_t *capacity,
+                                     size_t *out_counts);
+void ws_exchange_push(ws_exchange *exchange); /* from time to time: MPI moves messages only while it is called */
+WS_MUST ws_err ws_exchange_end(ws_exchange *exchange); /* all has come and gone */
+void ws_exchange_destroy(ws_exchange **exchange);      /* waits for what is on its way */
 /* Few bytes from one rank to another, which receives as many; those of a pair arrive in the order they were sent. */
 WS_MUST ws_err ws_send(const ws_comm *comm, int to, const void *data, size_t bytes);
 WS_MUST ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes);

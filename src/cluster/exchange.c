@@ -5,71 +5,50 @@
 
 enum { MESSAGE_BYTES = 1 << 24, TAG = 71, SMALL_TAG = 72 };
 
-typedef struct traffic {
-    const ws_comm *comm;
-    const char *send;
-    char *receive;
-    size_t *send_at, *receive_at;     /* [size] byte offset of what is left for / from a rank */
-    size_t *send_left, *receive_left; /* [size] bytes */
-    MPI_Request *requests;            /* [2 * size] */
-} traffic;
+struct ws_exchange {
+    MPI_Request *requests;
+    size_t count, capacity;
+};
 
-static size_t piece_of(size_t left)
+/* Both sides cut the same amount into the same messages, and messages of a pair arrive in order. */
+static ws_err post(ws_exchange *exchange, const ws_comm *comm, char *bytes, size_t left, int rank, bool sends)
 {
-    return left < MESSAGE_BYTES ? left : MESSAGE_BYTES;
-}
-
-/* One message at most to and from every peer. Both sides cut the same amount into the same pieces and messages of a
- * pair arrive in order, so the n-th round of a pair meets itself whatever the other pairs do. */
-static ws_err exchange_round(traffic *t, bool *more)
-{
-    int count = 0;
-    *more = false;
-    for (int step = 1; step < t->comm->size; step++) {
-        int from = (t->comm->rank - step + t->comm->size) % t->comm->size;
-        size_t bytes = piece_of(t->receive_left[from]);
-        if (bytes == 0)
-            continue;
-        WS_MPI(MPI_Irecv(t->receive + t->receive_at[from], (int)bytes, MPI_BYTE, from, TAG, t->comm->mpi,
-                         &t->requests[count]));
-        count++;
-        t->receive_at[from] += bytes;
-        t->receive_left[from] -= bytes;
-        *more = *more || t->receive_left[from] > 0;
+    while (left > 0) {
+        const size_t here = left < MESSAGE_BYTES ? left : MESSAGE_BYTES;
+        MPI_Request *request = &exchange->requests[exchange->count];
+        if (sends)
+            WS_MPI(MPI_Isend(bytes, (int)here, MPI_BYTE, rank, TAG, comm->mpi, request));
+        else
+            WS_MPI(MPI_Irecv(bytes, (int)here, MPI_BYTE, rank, TAG, comm->mpi, request));
+        exchange->count++;
+        bytes += here;
+        left -= here;
     }
-    for (int step = 1; step < t->comm->size; step++) {
-        int to = (t->comm->rank + step) % t->comm->size;
-        size_t bytes = piece_of(t->send_left[to]);
-        if (bytes == 0)
-            continue;
-        WS_MPI(MPI_Isend(t->send + t->send_at[to], (int)bytes, MPI_BYTE, to, TAG, t->comm->mpi, &t->requests[count]));
-        count++;
-        t->send_at[to] += bytes;
-        t->send_left[to] -= bytes;
-        *more = *more || t->send_left[to] > 0;
-    }
-    WS_MPI(MPI_Waitall(count, t->requests, MPI_STATUSES_IGNORE));
     return WS_OK;
 }
 
-static void own_part(traffic *t)
+/* bytes: counts[0] records of rank 0, then of rank 1, .... Begins with the neighbour, so that not all ranks send to one at first. */
+static ws_err post_parts(ws_exchange *exchange, const ws_comm *comm, char *bytes, const size_t *counts,
+                         size_t record_bytes, bool sends)
 {
-    int own = t->comm->rank;
-    if (t->send_left[own] > 0)
-        memcpy(t->receive + t->receive_at[own], t->send + t->send_at[own], t->send_left[own]);
-    t->send_left[own] = t->receive_left[own] = 0;
+    size_t at = 0;
+    for (int r = 0; r <= comm->rank; r++)
+        at += counts[r];
+    for (int step = 1; step < comm->size; step++) {
+        const int rank = (comm->rank + step) % comm->size;
+        at = rank == 0 ? 0 : at;
+        WS_TRY(post(exchange, comm, bytes + at * record_bytes, counts[rank] * record_bytes, rank, sends));
+        at += counts[rank];
+    }
+    return WS_OK;
 }
 
-static ws_err allocate(traffic *t, size_t **memory)
+static size_t messages_of(const ws_comm *comm, const size_t *counts, size_t record_bytes)
 {
-    size_t size = (size_t)t->comm->size;
-    WS_TRY(WS_NEW_ARRAY(*memory, 4 * size));
-    WS_TRY(WS_NEW_ARRAY(t->requests, 2 * size));
-    t->send_at = *memory;
-    t->receive_at = *memory + size;
-    t->send_left = *memory + 2 * size;
-    t->receive_left = *memory + 3 * size;
-    return WS_OK;
+    size_t messages = 0;
+    for (int r = 0; r < comm->size; r++)
+        messages += (counts[r] * record_bytes + MESSAGE_BYTES - 1) / MESSAGE_BYTES;
+    return messages;
 }
 
 static ws_err exchange_counts(const ws_comm *comm, const size_t *send_counts, size_t *out_counts)
@@ -82,63 +61,113 @@ static ws_err exchange_counts(const ws_comm *comm, const size_t *send_counts, si
     return WS_OK;
 }
 
-/* Offsets and amounts in bytes, and room for what comes; not zeroed, since all of it is written. */
-static ws_err prepare(traffic *t, const size_t *send_counts, const size_t *out_counts, size_t record_bytes,
-                      size_t *capacity)
+/* Room for what comes; not zeroed, since all of it is written. */
+static ws_err make_room(ws_exchange *exchange, const ws_comm *comm, const size_t *send_counts, const size_t *out_counts,
+                        size_t record_bytes, char **receive, size_t *capacity)
 {
-    size_t sent = 0, received = 0;
-    for (int rank = 0; rank < t->comm->size; rank++) {
-        t->send_at[rank] = sent;
-        t->receive_at[rank] = received;
-        t->send_left[rank] = send_counts[rank] * record_bytes;
-        t->receive_left[rank] = out_counts[rank] * record_bytes;
-        sent += send_counts[rank] * record_bytes;
-        received += t->receive_left[rank];
-    }
-    WS_TRY(WS_GROW(t->receive, *capacity, received + 1));
+    size_t received = 0;
+    for (int r = 0; r < comm->size; r++)
+        received += out_counts[r] * record_bytes;
+    WS_TRY(WS_GROW(*receive, *capacity, received + 1));
+    WS_TRY(WS_GROW(exchange->requests, exchange->capacity,
+                   messages_of(comm, send_counts, record_bytes) + messages_of(comm, out_counts, record_bytes)));
     return WS_OK;
 }
 
-static ws_err exchange(traffic *t, const size_t *send_counts, size_t record_bytes, size_t *capacity, bool own,
-                       size_t *out_counts)
+/* own: the rank's own part is received too. */
+static ws_err begin_all(ws_exchange *exchange, const ws_comm *comm, const void *send, const size_t *send_counts,
+                        size_t record_bytes, char **receive, size_t *capacity, bool own, size_t *out_counts)
 {
-    size_t *memory = NULL;
-    ws_err error = WS_OK;
-    WS_TRY_GOTO(done, ws_agree_all(t->comm, allocate(t, &memory)));
-    WS_TRY_GOTO(done, exchange_counts(t->comm, send_counts, out_counts));
+    WS_TRY(exchange_counts(comm, send_counts, out_counts));
     if (!own)
-        out_counts[t->comm->rank] = 0;
-    WS_TRY_GOTO(done, ws_agree_all(t->comm, prepare(t, send_counts, out_counts, record_bytes, capacity)));
-    if (own)
-        own_part(t);
-    for (bool more = true; more;)
-        WS_TRY_GOTO(done, exchange_round(t, &more));
-done:
-    free(t->requests);
-    free(memory);
-    return error;
+        out_counts[comm->rank] = 0;
+    WS_AGREE(comm, make_room(exchange, comm, send_counts, out_counts, record_bytes, receive, capacity));
+    WS_TRY(post_parts(exchange, comm, *receive, out_counts, record_bytes, false));
+    WS_TRY(post_parts(exchange, comm, (char *)(uintptr_t)send, send_counts, record_bytes, true));
+    return WS_OK;
+}
+
+static ws_err wait_for(ws_exchange *exchange)
+{
+    const size_t count = exchange->count;
+    exchange->count = 0;
+    WS_MPI(MPI_Waitall((int)count, exchange->requests, MPI_STATUSES_IGNORE));
+    return WS_OK;
+}
+
+static void copy_own(const ws_comm *comm, const char *send, const size_t *send_counts, size_t record_bytes,
+                     char *receive, const size_t *out_counts)
+{
+    size_t from = 0, to = 0;
+    for (int r = 0; r < comm->rank; r++) {
+        from += send_counts[r];
+        to += out_counts[r];
+    }
+    if (send_counts[comm->rank] > 0)
+        memcpy(receive + to * record_bytes, send + from * record_bytes, send_counts[comm->rank] * record_bytes);
 }
 
 ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
                        void **out, size_t *out_counts)
 {
-    traffic t = {.comm = comm, .send = send};
+    ws_exchange exchange = {0};
+    char *receive = NULL;
     size_t capacity = 0;
     *out = NULL;
-    ws_err error = exchange(&t, send_counts, record_bytes, &capacity, true, out_counts);
+    ws_err error = begin_all(&exchange, comm, send, send_counts, record_bytes, &receive, &capacity, true, out_counts);
     if (error == WS_OK)
-        *out = t.receive;
+        copy_own(comm, send, send_counts, record_bytes, receive, out_counts);
+    if (error == WS_OK)
+        error = wait_for(&exchange);
+    free(exchange.requests);
+    if (error == WS_OK)
+        *out = receive;
     else
-        free(t.receive);
+        free(receive);
     return error;
+}
+
+ws_err ws_exchange_begin_all(ws_exchange **exchange, const ws_comm *comm, const void *send, const size_t *send_counts,
+                             size_t record_bytes, void **buffer, size_t *capacity, size_t *out_counts)
+{
+    char *receive = *buffer;
+    WS_AGREE(comm, *exchange != NULL ? WS_OK : WS_NEW(*exchange));
+    ws_err error = begin_all(*exchange, comm, send, send_counts, record_bytes, &receive, capacity, false, out_counts);
+    *buffer = receive;
+    return error;
+}
+
+void ws_exchange_push(ws_exchange *exchange)
+{
+    int done;
+    if (exchange != NULL && exchange->count > 0) /* an error shows at the end */
+        (void)MPI_Testall((int)exchange->count, exchange->requests, &done, MPI_STATUSES_IGNORE);
+}
+
+ws_err ws_exchange_end(ws_exchange *exchange)
+{
+    return exchange == NULL ? WS_OK : wait_for(exchange);
+}
+
+void ws_exchange_destroy(ws_exchange **exchange)
+{
+    if (*exchange == NULL)
+        return;
+    (void)wait_for(*exchange); /* what others sent would be written to freed memory */
+    free((*exchange)->requests);
+    free(*exchange);
+    *exchange = NULL;
 }
 
 ws_err ws_exchange_others_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
                               void **buffer, size_t *capacity, size_t *out_counts)
 {
-    traffic t = {.comm = comm, .send = send, .receive = *buffer};
-    ws_err error = exchange(&t, send_counts, record_bytes, capacity, false, out_counts);
-    *buffer = t.receive;
+    ws_exchange *exchange = NULL;
+    ws_err error =
+        ws_exchange_begin_all(&exchange, comm, send, send_counts, record_bytes, buffer, capacity, out_counts);
+    if (error == WS_OK)
+        error = ws_exchange_end(exchange);
+    ws_exchange_destroy(&exchange);
     return error;
 }
 

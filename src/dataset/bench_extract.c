@@ -28,8 +28,8 @@ typedef struct sample {
     uint32_t records, snap_length;
     uint32_t lengths[4]; /* of frames on the wire, in turn */
 } sample;
-static const sample samples[] = {{"headers only (96 bytes a packet)", 1 << 20, 96, {60, 1514, 60, 600}},
-                                 {"full payload", 1 << 19, 65535, {60, 1514, 60, 120}}};
+static const sample samples[] = {{"headers only (96 bytes a packet)", 1 << 22, 96, {60, 1514, 60, 600}},
+                                 {"full payload", 1 << 20, 65535, {60, 1514, 60, 120}}};
 enum { SAMPLES = sizeof samples / sizeof *samples };
 
 static void put16(uint8_t *at, uint32_t value)
@@ -98,9 +98,9 @@ typedef struct bench {
     uint64_t bytes;
     bench_ceiling bare, with_features;
     double hash_seconds; /* of the file's SHA-256, on one core */
-    /* tree: one rank, the input's hash as a tree; core: one rank with all its threads on one core; seconds 0: it may not be
-     * bound */
-    measured one, tree, core, many;
+    /* whole: one rank, the input's hash as one chain; core: one rank with all its threads on one core; seconds 0: it may not
+     * be bound */
+    measured one, whole, core, many;
 } bench;
 
 static ws_err slowest_all(const ws_comm *comm, double *seconds)
@@ -111,14 +111,14 @@ static ws_err slowest_all(const ws_comm *comm, double *seconds)
     return WS_OK;
 }
 
-static ws_err extract_once_all(const bench *b, const ws_comm *comm, bool tree, measured *out)
+static ws_err extract_once_all(const bench *b, const ws_comm *comm, bool whole, measured *out)
 {
     const ws_extract_options options = {.dataset = "generic",
                                         .inputs = {(const char *const *)&b->capture, 1},
                                         .output = b->store,
                                         .packets = 128,
                                         .endpoints = "drop",
-                                        .input_hash_tree = tree};
+                                        .input_hash_from = whole ? WS_INPUT_HASH_WHOLE : 0};
     WS_TRY(ws_barrier_all(comm));
     const double cpu = ws_cpu_seconds(), start = ws_clock_seconds();
     ws_extract_report report;
@@ -184,7 +184,7 @@ static ws_err measure_alone(bench *b, uint8_t *memory)
     WS_TRY(copy_once_all(&b->alone, memory, &b->one));
     WS_TRY(extract_once_all(b, &b->alone, false, &b->one));
     if (b->all.size == 1)
-        WS_TRY(extract_once_all(b, &b->alone, true, &b->tree));
+        WS_TRY(extract_once_all(b, &b->alone, true, &b->whole));
     WS_TRY(extract_on_one_core(b));
     return WS_OK;
 }
@@ -233,11 +233,11 @@ static void show_phases(const bench *b, const measured *m, const char *who)
 
 /* A record of one rank, at n ranks, in seconds. What one core did with it, all threads; the way of its packet and its share of a
  * row to their ranks, of which all but an n-th go to others, over a link that gives a rank 1 GB/s; and the calls that all ranks
- * make together in a round, 18 as counted, a tree of messages of 5 microseconds each. What it leaves out: ranks that wait
+ * make together in a round, 23 as counted, a tree of messages of 5 microseconds each. What it leaves out: ranks that wait
  * because others have more to do, and a file system that is slower than the page cache. */
 static double model_seconds(const bench *b, double n, double *travel, double *meet)
 {
-    enum { CALLS = 18, ROUND_BYTES = 4 << 20 };
+    enum { CALLS = 23, ROUND_BYTES = 8 << 20 };
     const double link = 1e9, message = 5e-6;
     const measured *m = b->core.seconds > 0 ? &b->core : &b->one;
     const double records = (double)m->report.records;
@@ -287,7 +287,7 @@ static void show(const bench *b, const char *title)
     ws_bench_line(b->report, "capture to store, 1 rank, bytes", gigabytes / b->one.seconds, "GB/s", hash,
                   "SHA-256 alone");
     if (b->all.size == 1)
-        ws_bench_line(b->report, "capture to store, 1 rank, input hash as a tree", records / b->tree.seconds / 1e6,
+        ws_bench_line(b->report, "capture to store, 1 rank, input hash in one chain", records / b->whole.seconds / 1e6,
                       "M records/s", features, "the ceiling with features");
     ws_bench_line(b->report, "processor time, all threads", b->one.cpu_seconds / records * 1e9, "ns/record", 0, NULL);
     show_phases(b, &b->one, "1 rank");
@@ -348,7 +348,7 @@ static ws_err bench_samples_all(bench *b, const char *folder)
         }
         WS_AGREE(&b->all, local);
         b->capture = path;
-        b->one = b->tree = b->core = b->many = (measured){0};
+        b->one = b->whole = b->core = b->many = (measured){0};
         b->bare = b->with_features = (bench_ceiling){0};
         b->hash_seconds = 0;
         WS_TRY(bench_file_all(b, samples[i].name));

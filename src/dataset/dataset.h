@@ -42,8 +42,9 @@
  *   /bytes/lengths        uint32 [n,P,2]   true lengths of header and payload, by the IP header
  *   /provenance           attributes: options (JSON), version, counters (JSON: records read, packets in flows,
  *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check)
- *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Where
- *                         the options have input_hash_block, input_sha256 is over the SHA-256 of each so many bytes:
+ *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Of
+ *                         inputs of input_hash_from bytes and more (in the options; where it is not there, of none)
+ *                         input_sha256 is over the SHA-256 of each 16 MiB, input_hash_block:
  *                         split -b 16M --filter='openssl sha256 -binary' FILE | sha256sum
  *   /provenance/files/    only where an input is several files (extract --join): name, sha256 (texts), bytes, records
  *                         (uint64), input (uint32: index into inputs), each [files], in the order in which they were read.
@@ -96,12 +97,12 @@ typedef struct ws_extract_options {
     const char *output;                  /* STORE.h5; written in the folder STORE.h5.partial, renamed when complete */
     int64_t packets;                     /* stored per flow */
     double idle_timeout, active_timeout; /* seconds; 0: the data set's */
-    int64_t round_bytes;                 /* input parsed by all ranks together before they exchange; 0: 4 MiB a rank */
+    int64_t round_bytes;                 /* input parsed by all ranks together before they exchange; 0: 8 MiB a rank */
     int64_t memory;                      /* bytes a process may take; 0: no bound. Changes no row */
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */
     const char *key_file;
-    bool direction_by_syn;    /* or the data set's rules say so */
+    bool direction_by_syn; /* or the data set's rules say so */
     bool direction_by_private;
     const char *filter;       /* pcap-filter(7) expression; NULL: none */
     ws_string_list protocols; /* kept as flows besides TCP and UDP; ws_ip_protocols_read */
@@ -116,7 +117,8 @@ typedef struct ws_extract_options {
     int64_t reservoir;        /* rows stored of all flows; 0: all (extract_reservoir.c) */
     bool reservoir_balanced;
     int64_t reservoir_seed;
-    bool input_hash_tree; /* input_sha256 is SHA-256 over the SHA-256 of each WS_INPUT_HASH_BLOCK bytes of the input */
+    int64_t
+        input_hash_from; /* see input_sha256 above; 0: WS_INPUT_HASH_FROM; of all inputs: 1; of none: WS_INPUT_HASH_WHOLE */
     ws_string_list features;   /* tables of features.def that are stored beside flow20 */
     ws_join join;              /* of the files that are of none of the groups */
     ws_string_list groups;     /* patterns of file names; files that match one are one input */
@@ -128,7 +130,8 @@ typedef struct ws_extract_options {
     bool skip_not_finite;      /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
 } ws_extract_options;
 
-enum { WS_INPUT_HASH_BLOCK = 16 << 20 };
+enum { WS_INPUT_HASH_BLOCK = 16 << 20, WS_INPUT_HASH_FROM = 256 << 20 };
+#define WS_INPUT_HASH_WHOLE INT64_MAX
 
 /* Why rows of tables were skipped. */
 typedef struct ws_report_reason {

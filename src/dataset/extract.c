@@ -13,7 +13,7 @@
 
 /* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. */
 enum {
-    ROUND_BYTES_A_RANK = 4 << 20,
+    ROUND_BYTES_A_RANK = 8 << 20,
     ROUND_BYTES_ALONE = 256 << 10,
     ROUND_BYTES_LEAST = 4096,
     ROUND_CONTENT = 8, /* times the round: how much a compressed input may hold in it */
@@ -247,7 +247,6 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
         WS_TRY(extract_round_read_all(x));
         extract_enter(x, WS_EXTRACT_PHASE_table);
         WS_TRY(extract_round_route_all(x));
-        WS_TRY(extract_rows_write_all(x, false));
         while (x->first_input < x->input_count && x->first_base + x->inputs[x->first_input].bytes <= x->round_end) {
             extract_input_release(&x->inputs[x->first_input]);
             x->first_base += x->inputs[x->first_input++].bytes;
@@ -255,10 +254,11 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
         x->round_begin = x->round_end;
         ws_progress_update(progress, (double)x->round_end / 1e6, NULL);
     }
+    WS_TRY(extract_route_finish_all(x));
     WS_TRY(extract_checkpoint_pause_all(x));
     if (x->reservoir != NULL)
         WS_TRY(extract_reservoir_drain_all(x));
-    WS_TRY(extract_rows_write_all(x, true));
+    WS_TRY(extract_rows_settle_all(x, WS_OK, true));
     return WS_OK;
 }
 
@@ -308,6 +308,7 @@ static void extraction_destroy(extraction *x, ws_err outcome)
     ws_flow_table_destroy(&x->table);
     ws_packet_filter_destroy(&x->filter);
     extract_rows_destroy(&x->rows);
+    extract_sorter_destroy(&x->sorter);
     extract_reservoir_destroy(&x->reservoir);
     extract_file_close(&x->overflow);
     extract_spill_destroy(&x->spill);
@@ -315,11 +316,8 @@ static void extraction_destroy(extraction *x, ws_err outcome)
     free(x->points);
     free(x->packets);
     free(x->slots);
-    free(x->outgoing);
-    free(x->incoming);
     packet_buffer_destroy(&x->ordered);
-    free(x->outgoing_slots);
-    free(x->incoming_slots);
+    extract_hand_over_destroy(&x->hand_over);
     free(x->owners);
     free(x->round_damage);
     free(x->damage);

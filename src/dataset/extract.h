@@ -8,7 +8,8 @@
  *   extract_state.c    what stripes of a pcapng must know of the blocks before them
  *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
  *   extract_reservoir.c  of all flows, those that are stored, where only some are
- *   extract_rows.c     rows of all ranks into one order, to the store
+ *   extract_rows.c     rows that left the flow tables, to the store
+ *   extract_sort.c     rows of all ranks into one order
  *   extract_order.c    packets of an input into the order of their times, where the data set asks for it
  *   extract_spill.c    live flows that do not fit the memory, through files
  *   extract_file.c     such files
@@ -88,6 +89,17 @@ typedef struct extract_rows {
     size_t slot_bytes, slot_capacity;
 } extract_rows;
 
+/* The order of rows. */
+typedef struct extract_row_key {
+    uint64_t input, left_at, first_ordinal;
+} extract_row_key;
+static inline extract_row_key extract_row_key_of(const ws_flow *flow)
+{
+    return (extract_row_key){flow->input, flow->left_at, flow->first_ordinal};
+}
+
+typedef struct extract_sorter extract_sorter; /* extract_sort.c */
+
 /* Packets of an input that wait to be brought into the order of their times. */
 typedef struct packet_buffer {
     ws_packet *packets;
@@ -133,6 +145,21 @@ typedef struct piece_block {
     uint64_t piece, offset;
 } piece_block;
 
+/* A round's packets on their way to the ranks that own their flows. Buffers are kept from round to round. */
+typedef struct extract_hand_over {
+    bool pending;
+    closing_point *points;
+    size_t point_count, point_capacity;
+    size_t *sent, *received; /* [ranks] packets */
+    ws_packet *outgoing;     /* rank by rank, with its own */
+    uint8_t *outgoing_slots;
+    size_t outgoing_capacity, outgoing_slot_capacity;
+    ws_packet *incoming; /* of the other ranks */
+    uint8_t *incoming_slots;
+    size_t incoming_bytes, incoming_slot_bytes;
+    ws_exchange *packets, *slots;
+} extract_hand_over;
+
 typedef struct extract_hasher extract_hasher;
 typedef struct extract_reservoir extract_reservoir;
 typedef struct extract_spill extract_spill;
@@ -171,14 +198,9 @@ typedef struct extraction {
     size_t packet_count, packet_capacity;
     uint8_t *slots; /* their bytes, slot_size each, where bytes are kept */
     size_t slot_size, slot_capacity;
-    ws_packet *outgoing;   /* the same, by the rank that owns their flows; kept from round to round, as is `owners` */
-    packet_buffer ordered; /* of the current input, where packets are taken by time */
-    uint8_t *outgoing_slots;
-    size_t outgoing_capacity, outgoing_slot_capacity;
-    ws_packet *incoming; /* of other ranks; kept too */
-    uint8_t *incoming_slots;
-    size_t incoming_bytes, incoming_slot_bytes;
-    uint32_t *owners;
+    extract_hand_over hand_over; /* of the round before, while the next is read */
+    packet_buffer ordered;       /* of the current input, where packets are taken by time */
+    uint32_t *owners;            /* kept from round to round */
     size_t owner_capacity;
     piece_block *round_blocks; /* of all pieces, the same on all ranks; ordered */
     size_t round_block_count, round_block_capacity;
@@ -203,15 +225,18 @@ typedef struct extraction {
     const ws_flow_features **features; /* stored beside flow20, in the order of their names */
     size_t feature_count;
     extract_rows rows;
+    extract_sorter *sorter;       /* NULL until several ranks write */
     extract_reservoir *reservoir; /* NULL: every flow is stored */
     uint64_t rows_written;        /* by this rank */
     ws_damage *damage;
     size_t damage_count, damage_capacity;
-    uint64_t table_bytes; /* that live flows may take; 0: no bound */
-    uint64_t
-        rows_bytes; /* that waiting rows may take; 0: no bound; more of them wait in `overflow`, behind those in memory */
-    extract_file overflow;
-    extract_spill *spill; /* while the input's flows go through files */
+    uint64_t table_bytes;  /* that live flows may take; 0: no bound */
+    uint64_t rows_bytes;   /* that waiting rows may take; 0: no bound but that of a write */
+    bool failed_together;  /* while rows were added; all ranks know */
+    bool rows_held;        /* by some rank, so that none may be written; known to all ranks, as is the next */
+    bool rows_in_files;    /* of some rank */
+    extract_file overflow; /* rows behind those in memory, while rows are held */
+    extract_spill *spill;  /* while the input's flows go through files */
     uint64_t spilled_bytes;
     uint64_t boundary_repairs, labelled, negative_gaps, exchanged_bytes;
     ws_extract_phase phase; /* now, since phase_start */
@@ -260,8 +285,12 @@ static inline int extract_owner(const ws_comm *comm, const ws_flow_key *key)
 {
     return (int)(ws_flow_key_hash(key) % (uint64_t)comm->size);
 }
-/* The round's packets through the flow tables to rows. */
+/* Sends the round's packets on their way, behind those of the round before, which go through the flow tables to rows: so messages
+ * travel while the next round is read. */
 WS_MUST ws_err extract_round_route_all(extraction *x);
+void extract_route_push(extraction *x);                 /* from time to time while a round is read */
+WS_MUST ws_err extract_route_finish_all(extraction *x); /* what is on its way arrives, and becomes rows */
+void extract_hand_over_destroy(extract_hand_over *hand_over);
 /* A flow that left, with an extraction as context: to the rows or the reservoir. */
 WS_MUST ws_err extract_take_flow(void *context, const ws_flow *flow);
 
@@ -298,16 +327,24 @@ WS_MUST ws_err extract_reservoir_copy(const extract_reservoir *reservoir, ws_flo
 /* What it kept goes to x->rows, and it is gone. */
 WS_MUST ws_err extract_reservoir_drain_all(extraction *x);
 
+/* extract_sort.c: rows of all ranks, each rank a contiguous part; valid until the next call. One rank's are in order already. */
+int extract_row_keys_compare(const void *a, const void *b); /* of extract_row_key, as qsort's */
+WS_MUST ws_err extract_rows_sort_all(extraction *x, const extract_rows *rows, const extract_rows **out);
+void extract_sorter_destroy(extract_sorter **sorter);
+
 /* extract_rows.c */
 void extract_count_flow(extraction *x, const ws_flow *flow);
+/* In row order. Where many wait it meets the other ranks, which come there by adding or by settling, and all write. */
 WS_MUST ws_err extract_rows_add(extraction *x, const ws_flow *flow);
 void extract_rows_destroy(extract_rows *rows);
-/* Writes what waits, when it is enough on all ranks together or `all`. */
-WS_MUST ws_err extract_rows_write_all(extraction *x, bool all);
+/* Ends a stretch of the input in which each rank added rows as its flows left; `added` is what came of that. at_end: none is left
+ * waiting then. */
+WS_MUST ws_err extract_rows_settle_all(extraction *x, ws_err added, bool at_end);
 
 /* extract_books.c */
 WS_MUST ws_err extract_check_equal(const char *input, const char *what, uint64_t left, uint64_t right);
 void extract_put_number(cJSON *object, const char *key, uint64_t value);
+void extract_put_hash_form(cJSON *options, const ws_extract_options *from);
 /* Counters that are not 0, from the second on, by name. */
 void extract_put_reasons(cJSON *object, const char *key, const char *const *names, const uint64_t *counts, int reasons);
 /* Counters of every input of the store, and those that were skipped. */

@@ -219,8 +219,7 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
         cJSON_AddStringToObject(root, "reservoir_kind", o->reservoir_balanced ? "balanced" : "uniform");
         cJSON_AddNumberToObject(root, "reservoir_seed", (double)o->reservoir_seed);
     }
-    if (o->input_hash_tree)
-        cJSON_AddNumberToObject(root, "input_hash_block", WS_INPUT_HASH_BLOCK);
+    extract_put_hash_form(root, o);
     static const char *const joins[] = {"none", "all", "directory"};
     if (o->join != WS_JOIN_NONE)
         cJSON_AddStringToObject(root, "join", joins[o->join]);

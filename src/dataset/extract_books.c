@@ -19,6 +19,15 @@ void extract_put_number(cJSON *object, const char *key, uint64_t value)
     cJSON_AddNumberToObject(object, key, (double)value);
 }
 
+void extract_put_hash_form(cJSON *options, const ws_extract_options *from)
+{
+    if (from->input_hash_from == WS_INPUT_HASH_WHOLE)
+        return;
+    extract_put_number(options, "input_hash_block", WS_INPUT_HASH_BLOCK);
+    extract_put_number(options, "input_hash_from",
+                       from->input_hash_from == 0 ? WS_INPUT_HASH_FROM : (uint64_t)from->input_hash_from);
+}
+
 void extract_put_reasons(cJSON *object, const char *key, const char *const *names, const uint64_t *counts, int reasons)
 {
     cJSON *list = cJSON_AddObjectToObject(object, key);

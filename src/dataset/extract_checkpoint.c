@@ -137,8 +137,8 @@ static ws_err checkpoint_all(extraction *x)
     if (!own->identified)
         WS_TRY(extract_identity_make_all(x, &own->identity));
     own->identified = true;
-    WS_AGREE(x->comm, extract_spill_settle(x, extract_take_flow));
-    WS_TRY(extract_rows_write_all(x, true));
+    WS_TRY(extract_route_finish_all(x));
+    WS_TRY(extract_rows_settle_all(x, extract_spill_settle(x, extract_take_flow), true));
     WS_AGREE(x->comm, WS_GROW(own->segments, own->segment_capacity, own->segment_count + 1));
     WS_TRY(ws_store_writer_cut_all(x->writer, own->segments[own->segment_count++].content_hash));
     char *path = extract_folder_checkpoint(own->folder, number);

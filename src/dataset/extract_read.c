@@ -210,6 +210,8 @@ static bool part_is_done(const extraction *x, const extract_piece *piece)
                                  ws_walk_offset(input->walk) - piece->begin >= x->content_limit);
 }
 
+enum { PUSH_RECORDS = 1024 }; /* about 50 microseconds */
+
 static ws_err walk_piece(extraction *x, extract_piece *piece)
 {
     extract_input *input = &x->inputs[piece->input];
@@ -229,6 +231,8 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
         if (!more)
             break;
         WS_TRY(count_record(x, piece, &record));
+        if (piece->counts.records % PUSH_RECORDS == 0)
+            extract_route_push(x);
     }
     WS_TRY(keep_damage(x, piece, input->walk));
     WS_TRY(extract_state_keep(x, (size_t)(piece - x->pieces)));

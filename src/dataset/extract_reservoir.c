@@ -190,7 +190,7 @@ ws_err extract_reservoir_drain_all(extraction *x)
 {
     uint64_t bounds[STRATA_MOST];
     WS_TRY(find_bounds_all(x->comm, x->reservoir, bounds));
-    WS_AGREE(x->comm, add_kept(x, bounds));
+    WS_TRY(extract_rows_settle_all(x, add_kept(x, bounds), false));
     extract_reservoir_destroy(&x->reservoir);
     return WS_OK;
 }

@@ -30,18 +30,24 @@ static void choose_owners(extraction *x, size_t *counts)
     }
 }
 
-/* x->outgoing: packets by owner, those of one owner in input order. */
-static ws_err sort_by_owner(extraction *x, size_t *counts)
+/* outgoing: packets by owner, those of one owner in input order. */
+static ws_err sort_by_owner(extraction *x, extract_hand_over *h)
 {
     size_t *at = NULL, total = 0;
+    const size_t ranks = (size_t)x->comm->size;
     WS_TRY(WS_GROW(x->owners, x->owner_capacity, x->packet_count));
-    WS_TRY(WS_GROW(x->outgoing, x->outgoing_capacity, x->packet_count));
-    WS_TRY(WS_GROW(x->outgoing_slots, x->outgoing_slot_capacity, x->packet_count * x->slot_size));
-    WS_TRY(WS_NEW_ARRAY(at, (size_t)x->comm->size));
-    choose_owners(x, counts);
-    for (int r = 0; r < x->comm->size; r++) {
+    WS_TRY(WS_GROW(h->outgoing, h->outgoing_capacity, x->packet_count));
+    WS_TRY(WS_GROW(h->outgoing_slots, h->outgoing_slot_capacity, x->packet_count * x->slot_size));
+    if (h->sent == NULL)
+        WS_TRY(WS_NEW_ARRAY(h->sent, ranks));
+    if (h->received == NULL)
+        WS_TRY(WS_NEW_ARRAY(h->received, ranks));
+    WS_TRY(WS_NEW_ARRAY(at, ranks));
+    memset(h->sent, 0, ranks * sizeof *h->sent);
+    choose_owners(x, h->sent);
+    for (size_t r = 0; r < ranks; r++) {
         at[r] = total;
-        total += counts[r];
+        total += h->sent[r];
     }
     for (size_t k = 0; k < x->piece_count; k++) {
         const extract_piece *piece = &x->pieces[k];
@@ -49,9 +55,9 @@ static ws_err sort_by_owner(extraction *x, size_t *counts)
             continue;
         for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++) {
             const size_t to = at[x->owners[i]]++;
-            x->outgoing[to] = x->packets[i];
+            h->outgoing[to] = x->packets[i];
             if (x->slot_size > 0)
-                memcpy(x->outgoing_slots + to * x->slot_size, x->slots + i * x->slot_size, x->slot_size);
+                memcpy(h->outgoing_slots + to * x->slot_size, x->slots + i * x->slot_size, x->slot_size);
         }
     }
     free(at);
@@ -65,10 +71,7 @@ ws_err extract_take_flow(void *context, const ws_flow *flow)
         extract_count_flow(x, flow);
         return extract_reservoir_offer(x->reservoir, flow);
     }
-    WS_TRY(extract_rows_add(x, flow));
-    if (x->comm->size == 1) /* alone, a rank need not wait for the others: rows leave while the cache still has them */
-        WS_TRY(extract_rows_write_all(x, false));
-    return WS_OK;
+    return extract_rows_add(x, flow);
 }
 
 /* The end of the stream's packets of an input with ordinals below `before`. */
@@ -82,9 +85,9 @@ static const ws_packet *end_of_run(const packet_stream *stream, uint32_t input, 
     return at;
 }
 
-static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_count)
+static ws_err feed_tables(extraction *x, const extract_hand_over *h, packet_stream *streams, size_t stream_count)
 {
-    for (const closing_point *point = x->points; point < x->points + x->point_count; point++) {
+    for (const closing_point *point = h->points; point < h->points + h->point_count; point++) {
         if (!x->options->windows_from_epoch)
             ws_flow_table_set_window_origin(x->table, x->groups[point->input].origin_ns);
         for (size_t r = 0; r < stream_count; r++) {
@@ -104,53 +107,97 @@ static ws_err feed_tables(extraction *x, packet_stream *streams, size_t stream_c
 }
 
 /* Received packets lie rank by rank, this rank's own among the outgoing ones. */
-static ws_err feed_streams(extraction *x, const size_t *sent, const size_t *received)
+static ws_err feed_streams(extraction *x, const extract_hand_over *h)
 {
     packet_stream *streams = NULL;
     WS_TRY(WS_NEW_ARRAY(streams, (size_t)x->comm->size));
-    const ws_packet *theirs = x->incoming, *own = x->outgoing;
-    const uint8_t *their_slots = x->incoming_slots, *own_slots = x->outgoing_slots;
+    const ws_packet *theirs = h->incoming, *own = h->outgoing;
+    const uint8_t *their_slots = h->incoming_slots, *own_slots = h->outgoing_slots;
     for (int r = 0; r < x->comm->size; r++) {
-        streams[r] = r == x->comm->rank ? (packet_stream){own, own + sent[r], own_slots}
-                                        : (packet_stream){theirs, theirs + received[r], their_slots};
-        theirs += received[r];
-        own += sent[r];
+        streams[r] = r == x->comm->rank ? (packet_stream){own, own + h->sent[r], own_slots}
+                                        : (packet_stream){theirs, theirs + h->received[r], their_slots};
+        theirs += h->received[r];
+        own += h->sent[r];
         if (x->slot_size > 0) {
-            their_slots += received[r] * x->slot_size;
-            own_slots += sent[r] * x->slot_size;
+            their_slots += h->received[r] * x->slot_size;
+            own_slots += h->sent[r] * x->slot_size;
         }
     }
-    ws_err error = feed_tables(x, streams, (size_t)x->comm->size);
+    ws_err error = feed_tables(x, h, streams, (size_t)x->comm->size);
     free(streams);
     return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
 }
 
+/* What the round says beside its packets; the next round makes its own. */
+static void take_round(extraction *x, extract_hand_over *h)
+{
+    closing_point *const points = h->points;
+    const size_t capacity = h->point_capacity;
+    h->points = x->points;
+    h->point_count = x->point_count;
+    h->point_capacity = x->point_capacity;
+    x->points = points;
+    x->point_capacity = capacity;
+}
+
+static ws_err send_packets_all(extraction *x, extract_hand_over *h)
+{
+    extract_enter(x, WS_EXTRACT_PHASE_exchange);
+    WS_AGREE(x->comm, sort_by_owner(x, h));
+    for (int r = 0; r < x->comm->size; r++)
+        x->exchanged_bytes += r == x->comm->rank ? 0 : h->sent[r] * (sizeof *h->outgoing + x->slot_size);
+    WS_TRY(ws_exchange_begin_all(&h->packets, x->comm, h->outgoing, h->sent, sizeof *h->outgoing, (void **)&h->incoming,
+                                 &h->incoming_bytes, h->received));
+    if (x->slot_size > 0)
+        WS_TRY(ws_exchange_begin_all(&h->slots, x->comm, h->outgoing_slots, h->sent, x->slot_size,
+                                     (void **)&h->incoming_slots, &h->incoming_slot_bytes, h->received));
+    h->pending = true;
+    return WS_OK;
+}
+
 ws_err extract_round_route_all(extraction *x)
 {
+    extract_hand_over *h = &x->hand_over;
     if (x->comm->size == 1) {
         packet_stream own = {x->packets, x->packets + x->packet_count, x->slots};
-        return feed_tables(x, &own, 1);
+        take_round(x, h);
+        return extract_rows_settle_all(x, feed_tables(x, h, &own, 1), false);
     }
-    size_t *sent = NULL, *received = NULL;
-    ws_err local = WS_NEW_ARRAY(sent, (size_t)x->comm->size);
-    if (local == WS_OK)
-        local = WS_NEW_ARRAY(received, (size_t)x->comm->size);
-    if (local == WS_OK)
-        local = sort_by_owner(x, sent);
+    WS_TRY(extract_route_finish_all(x));
+    take_round(x, h);
+    WS_TRY(send_packets_all(x, h));
+    return WS_OK;
+}
+
+void extract_route_push(extraction *x)
+{
+    ws_exchange_push(x->hand_over.packets);
+    ws_exchange_push(x->hand_over.slots);
+}
+
+ws_err extract_route_finish_all(extraction *x)
+{
+    extract_hand_over *h = &x->hand_over;
+    if (!h->pending)
+        return WS_OK;
+    h->pending = false;
     extract_enter(x, WS_EXTRACT_PHASE_exchange);
-    ws_err error = ws_agree_all(x->comm, local);
-    for (int r = 0; error == WS_OK && r < x->comm->size; r++)
-        x->exchanged_bytes += r == x->comm->rank ? 0 : sent[r] * (sizeof *x->outgoing + x->slot_size);
-    if (error == WS_OK)
-        error = ws_exchange_others_all(x->comm, x->outgoing, sent, sizeof *x->outgoing, (void **)&x->incoming,
-                                       &x->incoming_bytes, received);
-    if (error == WS_OK && x->slot_size > 0)
-        error = ws_exchange_others_all(x->comm, x->outgoing_slots, sent, x->slot_size, (void **)&x->incoming_slots,
-                                       &x->incoming_slot_bytes, received);
+    WS_TRY(ws_exchange_end(h->packets));
+    WS_TRY(ws_exchange_end(h->slots));
     extract_enter(x, WS_EXTRACT_PHASE_table);
-    if (error == WS_OK)
-        error = ws_agree_all(x->comm, feed_streams(x, sent, received));
-    free(sent);
-    free(received);
-    return error;
+    WS_TRY(extract_rows_settle_all(x, feed_streams(x, h), false));
+    return WS_OK;
+}
+
+void extract_hand_over_destroy(extract_hand_over *h)
+{
+    ws_exchange_destroy(&h->packets);
+    ws_exchange_destroy(&h->slots);
+    free(h->points);
+    free(h->sent);
+    free(h->received);
+    free(h->outgoing);
+    free(h->outgoing_slots);
+    free(h->incoming);
+    free(h->incoming_slots);
 }

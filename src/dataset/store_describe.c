@@ -230,7 +230,9 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
         add_integer(root, "first_ns", d->summary.first_ns);
         add_integer(root, "last_ns", d->summary.last_ns);
     }
-    cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
+    cJSON *inputs = cJSON_AddArrayToObject(root, "inputs"), *options = parsed_or_text(d->options);
+    const cJSON *hash_from = cJSON_GetObjectItemCaseSensitive(options, "input_hash_from"),
+                *hash_block = cJSON_GetObjectItemCaseSensitive(options, "input_hash_block");
     for (uint64_t i = 0; i < d->input_count; i++) {
         cJSON *input = cJSON_CreateObject();
         cJSON_AddStringToObject(input, "name", d->inputs[i]);
@@ -238,6 +240,9 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
         add_integer(input, "records", (int64_t)d->input_records[i]);
         if (i < d->sha256_count)
             cJSON_AddStringToObject(input, "sha256", d->input_sha256[i]);
+        if (i < d->sha256_count && cJSON_IsNumber(hash_from) && cJSON_IsNumber(hash_block) &&
+            (double)d->input_bytes[i] >= hash_from->valuedouble)
+            cJSON_AddNumberToObject(input, "sha256_block", hash_block->valuedouble);
         add_integer(input, "rows", (int64_t)d->summary.inputs[i]);
         cJSON_AddItemToArray(inputs, input);
     }
@@ -256,7 +261,7 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
     for (int e = 0; e < WS_STORE_ENDS; e++)
         add_integer(ends, ws_store_end_names[e], (int64_t)d->summary.ends[e]);
     add_levels(root, store, d);
-    cJSON_AddItemToObject(root, "options", parsed_or_text(d->options));
+    cJSON_AddItemToObject(root, "options", options);
     cJSON_AddItemToObject(root, "counters", parsed_or_text(d->counters));
     char *text = cJSON_Print(root);
     cJSON_Delete(root);

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -35,6 +37,13 @@ static ws_err check_free(int descriptor, const char *partial, uint64_t bytes)
     return bytes <= held || bytes - held <= available ? WS_OK : no_room(partial, bytes, ENOSPC);
 }
 
+/* There a reservation takes pages and clears them, one rank for all, which costs more than the writing. */
+static bool lies_in_memory(int descriptor)
+{
+    struct statfs system;
+    return fstatfs(descriptor, &system) == 0 && system.f_type == TMPFS_MAGIC;
+}
+
 ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
 {
     /* In growing steps: each costs time. */
@@ -44,6 +53,11 @@ ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
     int descriptor = open(partial, O_RDWR | O_CLOEXEC);
     WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
     ws_err error = WS_OK;
+    if (lies_in_memory(descriptor)) {
+        error = check_free(descriptor, partial, bytes);
+        close(descriptor);
+        return error == WS_OK ? WS_OK : ws_error_pass(error, __FILE__, __LINE__, __func__);
+    }
     const off_t begin = (off_t)*reserved, more = (off_t)(bytes - *reserved);
     *reserved = bytes;
     if (fallocate(descriptor, FALLOC_FL_KEEP_SIZE, begin, more + ahead) == 0) {

@@ -9,7 +9,7 @@
 
 /* Alone, a rank makes no collective calls, and gains by what stays in its cache. Together, less than what an extraction brings in
  * a batch: a window of one batch lies in the ranks as it is to be written. */
-enum { WINDOW_BYTES = 16 << 20, WINDOW_BYTES_ALONE = 4 << 20 };
+enum { WINDOW_BYTES = 3 << 20, WINDOW_BYTES_ALONE = 4 << 20 };
 
 /* ---------------------------------------------------------------- opening */
 static size_t count_columns(const ws_store_column *columns)

@@ -188,8 +188,7 @@ ws_err ws_table_options_json(const extraction *x, ws_text *out)
     extract_put_number(root, "packets", (uint64_t)o->packets);
     cJSON_AddStringToObject(root, "endpoints", o->endpoints == NULL ? "drop" : o->endpoints);
     cJSON_AddStringToObject(root, "non_finite", o->skip_not_finite ? "skip" : "zero");
-    if (o->input_hash_tree)
-        extract_put_number(root, "input_hash_block", WS_INPUT_HASH_BLOCK);
+    extract_put_hash_form(root, o);
     if (o->config != NULL)
         cJSON_AddStringToObject(root, "config", ws_path_base(o->config));
     ws_err error = ws_json_canonical(root, out);
