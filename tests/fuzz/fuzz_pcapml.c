@@ -1,9 +1,16 @@
-/* libFuzzer: comments of packets as pcapML's labels: each line of the input is the comment of a packet; the line's length says
- * between which addresses it was sent. The first byte chooses how time stamps are read.
+/* libFuzzer: comments of packets as pcapML's labels: each line of the input is a packet, carriage returns part its comments, and
+ * the line's length says between which addresses it was sent. The first byte chooses how time stamps are read.
  */
 #include "fuzz/fuzz_flows.h"
 
-enum { BLOCK_PACKET = 6, OPTION_COMMENT = 1, FRAME = 42, LINES_MOST = 256 };
+enum {
+    BLOCK_PACKET = 6,
+    OPTION_COMMENT = 1,
+    FRAME = 42,
+    LINES_MOST = 256,
+    LINE_MOST = 1024,
+    PACKET_MOST = 128 + 8 * LINE_MOST
+};
 
 /* The headers of UDP from 10.0.0.1 to an address of many. */
 static void make_frame(uint8_t frame[FRAME], uint8_t host)
@@ -22,18 +29,25 @@ static void append(uint8_t **at, const void *bytes, size_t count)
         *(*at)++ = 0;
 }
 
-static void append_packet(uint8_t **at, uint32_t number, const uint8_t *comment, uint16_t length)
+static void append_packet(uint8_t **at, uint32_t number, const uint8_t *comments, uint16_t length)
 {
-    uint8_t frame[FRAME];
-    const uint16_t option[2] = {OPTION_COMMENT, length}, end[2] = {0, 0};
-    const uint32_t total = 32 + 44 + 4 + (length + 3u) / 4 * 4 + 4,
-                   head[7] = {BLOCK_PACKET, total, 0, 0x55000 + number, number, FRAME, FRAME};
+    uint8_t frame[FRAME], *start = *at;
+    const uint16_t none[2] = {0, 0};
+    const uint32_t head[7] = {BLOCK_PACKET, 0, 0, 0x55000 + number, number, FRAME, FRAME};
     make_frame(frame, (uint8_t)length);
     append(at, head, sizeof head);
     append(at, frame, FRAME);
-    append(at, option, sizeof option);
-    append(at, comment, length);
-    append(at, end, sizeof end);
+    for (const uint8_t *end = comments + length; comments <= end;) {
+        const uint8_t *stop = memchr(comments, '\r', (size_t)(end - comments));
+        stop = stop != NULL ? stop : end;
+        const uint16_t option[2] = {OPTION_COMMENT, (uint16_t)(stop - comments)};
+        append(at, option, sizeof option);
+        append(at, comments, option[1]);
+        comments = stop + 1;
+    }
+    append(at, none, sizeof none);
+    const uint32_t total = (uint32_t)(*at - start) + 4;
+    memcpy(start + 4, &total, sizeof total);
     append(at, &total, sizeof total);
 }
 
@@ -48,7 +62,7 @@ static size_t make_capture(const uint8_t *data, size_t bytes, uint8_t *out)
         const uint8_t *stop = memchr(line, '\n', (size_t)(end - line));
         stop = stop != NULL ? stop : end;
         const size_t length = (size_t)(stop - line);
-        append_packet(&at, lines, line, (uint16_t)(length < 4096 ? length : 4096));
+        append_packet(&at, lines, line, (uint16_t)(length < LINE_MOST ? length : LINE_MOST));
         line = stop + 1;
     }
     return (size_t)(at - out);
@@ -70,7 +84,7 @@ static void look_up(ws_label_source *source, uint8_t host)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    static uint8_t capture[1 << 20];
+    static uint8_t capture[LINES_MOST * PACKET_MOST];
     ws_label_source *source = NULL;
     if (bytes < 1)
         return 0;
