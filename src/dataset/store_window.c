@@ -11,9 +11,9 @@
 
 #include <stdlib.h>
 
-/* The shares of a window: what this rank writes. */
+/* The shares of a window: what this rank writes. Records of rows, and those that each row has besides, are shared alike. */
 typedef struct window {
-    ws_share rows, packets, values, views;
+    ws_share shares[WS_HELD_KINDS];
     ws_share_chain row_chain, packet_chain;
     int last_row_rank, last_packet_rank; /* that hold records; -1: none */
 } window;
@@ -26,21 +26,15 @@ static ws_share held_share(const ws_held *held, uint64_t begin)
 
 static ws_err take_shares_all(ws_store_writer *writer, window *w)
 {
-    const uint64_t rows = writer->total_rows - writer->written_rows,
-                   packets = writer->total_packets - writer->written_packets;
-    if (writer->comm.size == 1 || writer->batches <= 1) {
-        w->rows = held_share(&writer->rows, writer->written_rows);
-        w->packets = held_share(&writer->packets, writer->written_packets);
-        w->values = held_share(&writer->values, writer->written_rows);
-        w->views = held_share(&writer->views, writer->written_rows);
-        return WS_OK;
+    for (int k = 0; k < WS_HELD_KINDS; k++) {
+        const bool packets = k == WS_HELD_PACKETS;
+        const uint64_t begin = packets ? writer->written_packets : writer->written_rows,
+                       total = (packets ? writer->total_packets : writer->total_rows) - begin;
+        if (writer->comm.size == 1 || writer->batches <= 1)
+            w->shares[k] = held_share(&writer->held[k], begin);
+        else if (writer->held[k].record_bytes > 0)
+            WS_TRY(ws_store_spread_all(&writer->comm, &writer->held[k], begin, total, &w->shares[k]));
     }
-    WS_TRY(ws_store_spread_all(&writer->comm, &writer->rows, writer->written_rows, rows, &w->rows));
-    WS_TRY(ws_store_spread_all(&writer->comm, &writer->packets, writer->written_packets, packets, &w->packets));
-    if (writer->values.record_bytes > 0)
-        WS_TRY(ws_store_spread_all(&writer->comm, &writer->values, writer->written_rows, rows, &w->values));
-    if (writer->byte_view.packets > 0)
-        WS_TRY(ws_store_spread_all(&writer->comm, &writer->views, writer->written_rows, rows, &w->views));
     return WS_OK;
 }
 
@@ -63,7 +57,7 @@ static ws_share_chain chain_of(const uint64_t *counts, const ws_comm *comm, int 
 
 static ws_err link_shares_all(const ws_comm *comm, window *w)
 {
-    const uint64_t mine[2] = {w->rows.count, w->packets.count};
+    const uint64_t mine[2] = {w->shares[WS_HELD_ROWS].count, w->shares[WS_HELD_PACKETS].count};
     uint64_t *counts = NULL;
     WS_AGREE(comm, WS_NEW_ARRAY(counts, 2 * (size_t)comm->size));
     ws_err error = ws_gather_equal_all(comm, mine, sizeof mine, counts);
@@ -75,82 +69,38 @@ static ws_err link_shares_all(const ws_comm *comm, window *w)
 }
 
 /* ---------------------------------------------------------------- what must be had before anything is written */
-static bool of_packets(const ws_store_writer *writer, size_t d)
+static bool of_packets(const ws_written_column *column)
 {
-    return d >= writer->row_datasets;
+    return column->held == WS_HELD_PACKETS;
 }
 
-/* NULL: the dataset is no feature table. */
-static const ws_feature_table *table_of(const ws_store_writer *writer, size_t d)
+/* A column that is all that its records hold lies packed there. */
+static bool lies_packed(const ws_store_writer *writer, const ws_written_column *column)
 {
-    return d >= writer->column_count && d < writer->column_count + writer->table_count
-               ? &writer->tables[d - writer->column_count]
-               : NULL;
-}
-
-/* A table that is all that `values` holds lies packed there. */
-static bool lies_packed(const ws_store_writer *writer, size_t d)
-{
-    const ws_feature_table *table = table_of(writer, d);
-    return table != NULL && !(writer->flow20 && d == writer->column_count) &&
-           writer->values.record_bytes == table->columns * sizeof(float);
-}
-
-/* NULL: the dataset is none of the byte view. */
-static const ws_byte_column *byte_column(const ws_store_writer *writer, size_t d)
-{
-    const size_t first = writer->column_count + writer->table_count;
-    return d >= first && d < writer->row_datasets ? &writer->byte_columns[d - first] : NULL;
-}
-
-static ws_stored_type dataset_type(const ws_store_writer *writer, size_t d)
-{
-    if (table_of(writer, d) != NULL)
-        return WS_STORED_F32;
-    if (byte_column(writer, d) != NULL)
-        return byte_column(writer, d)->type;
-    return of_packets(writer, d) ? ws_packet_columns[d - writer->row_datasets].type : writer->columns[d].type;
-}
-
-/* Of a row: its dimensions, 1 where the dataset has fewer than 3. */
-static void dataset_shape(const ws_store_writer *writer, size_t d, hsize_t shape[2])
-{
-    const ws_byte_column *bytes = byte_column(writer, d);
-    const ws_feature_table *table = table_of(writer, d);
-    shape[0] = table != NULL ? table->columns : bytes != NULL ? writer->byte_view.packets : 1;
-    shape[1] = bytes != NULL ? bytes->width : 1;
-}
-
-static size_t dataset_row_bytes(const ws_store_writer *writer, size_t d)
-{
-    hsize_t shape[2];
-    dataset_shape(writer, d, shape);
-    return ws_stored_size(dataset_type(writer, d)) * (size_t)(shape[0] * shape[1]);
+    return column->row_bytes == writer->held[column->held].record_bytes;
 }
 
 /* Of a share's column in the buffer. */
-static size_t packed_bytes(const ws_store_writer *writer, const window *w, size_t d)
+static size_t packed_bytes(const ws_store_writer *writer, const window *w, const ws_written_column *column)
 {
-    if (lies_packed(writer, d))
-        return 0;
-    const uint64_t count = of_packets(writer, d) ? w->packets.count : w->rows.count;
-    return (dataset_row_bytes(writer, d) * count + 63) / 64 * 64;
+    return lies_packed(writer, column) ? 0 : (column->row_bytes * w->shares[column->held].count + 63) / 64 * 64;
 }
 
 static ws_err grow_buffers(ws_store_writer *writer, const window *w)
 {
     size_t bytes = 0;
-    for (size_t d = 0; d < writer->dataset_total; d++)
-        bytes += packed_bytes(writer, w, d);
+    for (size_t c = 0; c < writer->column_count; c++)
+        bytes += packed_bytes(writer, w, &writer->columns[c]);
     WS_TRY(WS_GROW(writer->buffer, writer->buffer_capacity, bytes));
     unsigned char *at = writer->buffer;
-    for (size_t d = 0; d < writer->dataset_total; d++) {
-        writer->packed[d] = at;
-        at += packed_bytes(writer, w, d);
-        WS_TRY(ws_block_hash_reserve(&writer->blocks[d], of_packets(writer, d) ? w->packets.count : w->rows.count));
+    for (size_t c = 0; c < writer->column_count; c++) {
+        ws_written_column *column = &writer->columns[c];
+        column->packed = lies_packed(writer, column) ? w->shares[column->held].records : at;
+        at += packed_bytes(writer, w, column);
+        WS_TRY(ws_block_hash_reserve(&writer->blocks[c], w->shares[column->held].count));
     }
-    WS_TRY(WS_GROW(writer->identities, writer->identity_capacity, w->rows.count));
-    WS_TRY(WS_GROW(writer->numbers, writer->number_capacity, w->rows.count));
+    WS_TRY(WS_GROW(writer->identities, writer->identity_capacity, w->shares[WS_HELD_ROWS].count));
+    WS_TRY(WS_GROW(writer->numbers, writer->number_capacity, w->shares[WS_HELD_ROWS].count));
     return WS_OK;
 }
 
@@ -165,11 +115,12 @@ static uint64_t chunked_bytes(uint64_t rows, uint64_t chunk_rows, size_t value_b
 static uint64_t expected_bytes(const ws_store_writer *writer)
 {
     uint64_t bytes = 2 << 20;
-    for (size_t d = 0; d < writer->dataset_total; d++)
-        bytes += of_packets(writer, d)
-                     ? chunked_bytes(writer->total_packets, WS_CHUNK_PACKETS, dataset_row_bytes(writer, d))
-                     : chunked_bytes(writer->total_rows + 1, ws_chunk_rows(dataset_row_bytes(writer, d)),
-                                     dataset_row_bytes(writer, d));
+    for (size_t c = 0; c < writer->column_count; c++) {
+        const ws_written_column *column = &writer->columns[c];
+        bytes += of_packets(column)
+                     ? chunked_bytes(writer->total_packets, WS_CHUNK_PACKETS, column->row_bytes)
+                     : chunked_bytes(writer->total_rows + 1, ws_chunk_rows(column->row_bytes), column->row_bytes);
+    }
     return bytes;
 }
 
@@ -230,78 +181,48 @@ static void pack(const unsigned char *records, size_t record_bytes, uint64_t cou
 #undef PACK
 
 /* Some records after the other, all columns of each: they stay in the cache meanwhile. */
-static void pack_columns(const ws_store_column *columns, size_t column_count, const ws_share *share,
-                         size_t record_bytes, unsigned char *const *out)
+static void pack_held(ws_store_writer *writer, ws_held_kind held, const ws_share *share)
 {
     enum { TILE_BYTES = 1 << 17 };
-    const uint64_t tile = TILE_BYTES / record_bytes;
+    const size_t record_bytes = writer->held[held].record_bytes;
+    const uint64_t tile = record_bytes > 0 && record_bytes < TILE_BYTES ? TILE_BYTES / record_bytes : 1;
     for (uint64_t at = 0; at < share->count; at += tile) {
         const uint64_t here = share->count - at < tile ? share->count - at : tile;
         const unsigned char *records = (const unsigned char *)share->records + at * record_bytes;
-        for (size_t c = 0; c < column_count; c++) {
-            const size_t bytes = ws_stored_size(columns[c].type);
-            pack(records + columns[c].offset, record_bytes, here, bytes, out[c] + at * bytes);
+        for (size_t c = 0; c < writer->column_count; c++) {
+            const ws_written_column *column = &writer->columns[c];
+            if (column->held == held && !lies_packed(writer, column))
+                pack(records + column->offset, record_bytes, here, column->row_bytes,
+                     column->packed + at * column->row_bytes);
         }
     }
-}
-
-static void pack_tables(ws_store_writer *writer, const window *w)
-{
-    size_t offset = 0;
-    for (size_t t = 0; t < writer->table_count && w->rows.count > 0; t++) {
-        const size_t d = writer->column_count + t, bytes = dataset_row_bytes(writer, d);
-        if (t == 0 && writer->flow20) {
-            pack((const unsigned char *)w->rows.records + offsetof(ws_store_row, features), sizeof(ws_store_row),
-                 w->rows.count, bytes, writer->packed[d]);
-            continue;
-        }
-        if (lies_packed(writer, d))
-            writer->packed[d] = w->values.records;
-        else
-            pack((const unsigned char *)w->values.records + offset, writer->values.record_bytes, w->rows.count, bytes,
-                 writer->packed[d]);
-        offset += bytes;
-    }
-}
-
-static void pack_share(ws_store_writer *writer, const window *w)
-{
-    pack_columns(writer->columns, writer->column_count, &w->rows, sizeof(ws_store_row), writer->packed);
-    pack_columns(ws_packet_columns, writer->dataset_total - writer->row_datasets, &w->packets, sizeof(ws_flow_packet),
-                 writer->packed + writer->row_datasets);
-    for (size_t d = writer->column_count + writer->table_count; d < writer->row_datasets; d++)
-        pack((const unsigned char *)w->views.records + byte_column(writer, d)->offset, writer->views.record_bytes,
-             w->views.count, dataset_row_bytes(writer, d), writer->packed[d]);
-    pack_tables(writer, w);
 }
 
 /* ---------------------------------------------------------------- writing */
-/* Rows [begin, begin + count) of a dataset that then has `total` rows; collective, also with count 0. */
-static ws_err write_values(const ws_store_writer *writer, size_t d, hid_t memory_type, uint64_t total, uint64_t begin,
-                           uint64_t count, const void *values)
+/* Rows [begin, begin + count) of a column that then has `total` rows; collective, also with count 0. */
+static ws_err write_values(const ws_store_writer *writer, const ws_written_column *column, uint64_t total,
+                           uint64_t begin, uint64_t count, const void *values)
 {
     ws_err error = WS_OK;
-    const hid_t dataset = writer->datasets[d];
-    hsize_t row[2];
-    dataset_shape(writer, d, row);
-    const int dimensions = byte_column(writer, d) != NULL ? 3 : table_of(writer, d) != NULL ? 2 : 1;
-    const hsize_t extent[3] = {total, row[0], row[1]}, start[3] = {begin, 0, 0}, size[3] = {count, row[0], row[1]};
-    hid_t file_space = -1, memory_space = -1;
-    WS_H5_GOTO(out, H5Dset_extent(dataset, extent));
-    WS_H5_GOTO(out, file_space = H5Dget_space(dataset));
-    WS_H5_GOTO(out, memory_space = H5Screate_simple(dimensions, size, NULL));
+    const hsize_t *row = column->shape, extent[3] = {total, row[0], row[1]}, start[3] = {begin, 0, 0},
+                  size[3] = {count, row[0], row[1]};
+    hid_t file_space = -1, memory_space = -1, memory_type = ws_stored_memory_type(column->type);
+    WS_H5_GOTO(out, H5Dset_extent(column->dataset, extent));
+    WS_H5_GOTO(out, file_space = H5Dget_space(column->dataset));
+    WS_H5_GOTO(out, memory_space = H5Screate_simple(column->dimensions, size, NULL));
     if (count == 0) {
         WS_H5_GOTO(out, H5Sselect_none(file_space));
         WS_H5_GOTO(out, H5Sselect_none(memory_space));
     } else {
         WS_H5_GOTO(out, H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, size, NULL));
     }
-    WS_H5_GOTO(out, H5Dwrite(dataset, memory_type, memory_space, file_space, writer->collective, values));
+    WS_H5_GOTO(out, H5Dwrite(column->dataset, memory_type, memory_space, file_space, writer->collective, values));
 out:
     if (file_space >= 0)
         H5Sclose(file_space);
     if (memory_space >= 0)
         H5Sclose(memory_space);
+    ws_stored_release(column->type, memory_type);
     return error;
 }
 
@@ -309,14 +230,11 @@ out:
 static ws_err write_columns(const ws_store_writer *writer, const window *w)
 {
     ws_err error = WS_OK;
-    for (size_t d = 0; d < writer->dataset_total; d++) {
-        const bool packets = of_packets(writer, d);
-        const ws_share *share = packets ? &w->packets : &w->rows;
-        const ws_stored_type type = dataset_type(writer, d);
-        hid_t memory_type = ws_stored_memory_type(type);
-        ws_err next = write_values(writer, d, memory_type, packets ? writer->total_packets : writer->total_rows,
-                                   share->begin, share->count, writer->packed[d]);
-        ws_stored_release(type, memory_type);
+    for (size_t c = 0; c < writer->column_count; c++) {
+        const ws_written_column *column = &writer->columns[c];
+        const ws_share *share = &w->shares[column->held];
+        ws_err next = write_values(writer, column, of_packets(column) ? writer->total_packets : writer->total_rows,
+                                   share->begin, share->count, column->packed);
         error = error == WS_OK ? next : error;
     }
     return error;
@@ -324,22 +242,23 @@ static ws_err write_columns(const ws_store_writer *writer, const window *w)
 
 static ws_err hash_columns(ws_store_writer *writer, const window *w)
 {
-    for (size_t d = 0; d < writer->dataset_total; d++) {
-        const bool packets = of_packets(writer, d);
-        const ws_share *share = packets ? &w->packets : &w->rows;
-        WS_TRY(ws_block_hash_add(&writer->comm, &writer->blocks[d], packets ? &w->packet_chain : &w->row_chain,
-                                 share->begin, share->count, writer->packed[d]));
+    for (size_t c = 0; c < writer->column_count; c++) {
+        const ws_written_column *column = &writer->columns[c];
+        const ws_share *share = &w->shares[column->held];
+        WS_TRY(ws_block_hash_add(&writer->comm, &writer->blocks[c],
+                                 of_packets(column) ? &w->packet_chain : &w->row_chain, share->begin, share->count,
+                                 column->packed));
     }
     return WS_OK;
 }
 
 static ws_err carry_hashes_all(ws_store_writer *writer, const window *w)
 {
-    const size_t of_rows = writer->row_datasets;
+    const size_t of_rows = writer->row_column_count;
     if (w->last_row_rank >= 0)
         WS_TRY(ws_block_hash_carry_all(&writer->comm, writer->blocks, of_rows, w->last_row_rank));
     if (w->last_packet_rank >= 0)
-        WS_TRY(ws_block_hash_carry_all(&writer->comm, writer->blocks + of_rows, writer->dataset_total - of_rows,
+        WS_TRY(ws_block_hash_carry_all(&writer->comm, writer->blocks + of_rows, writer->column_count - of_rows,
                                        w->last_packet_rank));
     return WS_OK;
 }
@@ -383,9 +302,10 @@ static ws_err write_shares_all(ws_store_writer *writer, window *w)
     WS_TRY(take_shares_all(writer, w));
     WS_TRY(link_shares_all(comm, w));
     WS_AGREE(comm, grow_buffers(writer, w));
-    WS_TRY(number_rows_all(writer, &w->rows));
+    WS_TRY(number_rows_all(writer, &w->shares[WS_HELD_ROWS]));
     WS_TRY(reserve_all(writer));
-    pack_share(writer, w);
+    for (int k = 0; k < WS_HELD_KINDS; k++)
+        pack_held(writer, (ws_held_kind)k, &w->shares[k]);
     WS_TRY(put_columns_all(writer, w));
     WS_TRY(carry_hashes_all(writer, w));
     return WS_OK;
@@ -395,42 +315,35 @@ ws_err ws_store_write_window_all(ws_store_writer *writer)
 {
     window w = {0};
     ws_err error = write_shares_all(writer, &w);
-    free(w.rows.owned);
-    free(w.packets.owned);
-    free(w.values.owned);
-    free(w.views.owned);
+    for (int k = 0; k < WS_HELD_KINDS; k++)
+        free(w.shares[k].owned);
     WS_TRY(error);
     writer->batches = 0;
     writer->written_rows = writer->total_rows;
     writer->written_packets = writer->total_packets;
-    writer->rows.count = writer->rows.run_count = writer->packets.count = writer->packets.run_count = 0;
-    writer->values.count = writer->values.run_count = 0;
-    writer->views.count = writer->views.run_count = 0;
+    for (int k = 0; k < WS_HELD_KINDS; k++)
+        writer->held[k].count = writer->held[k].run_count = 0;
     return WS_OK;
 }
 
-static bool is_packet_start(const ws_store_writer *writer, size_t d)
-{
-    return d < writer->column_count && strcmp(writer->columns[d].path, "/flows/packet_start") == 0;
-}
+static const char packet_start[] = "/flows/packet_start";
 
-uint64_t ws_store_dataset_rows(const ws_store_writer *writer, size_t d)
+uint64_t ws_store_column_rows(const ws_store_writer *writer, size_t column)
 {
-    return of_packets(writer, d) ? writer->total_packets : writer->total_rows + is_packet_start(writer, d);
+    const ws_written_column *about = &writer->columns[column];
+    return of_packets(about) ? writer->total_packets : writer->total_rows + (strcmp(about->path, packet_start) == 0);
 }
 
 ws_err ws_store_write_last_start_all(ws_store_writer *writer)
 {
     const bool mine = writer->comm.rank == 0;
     const ws_share_chain alone = {-1, -1};
-    size_t d = 0;
-    while (!is_packet_start(writer, d))
-        d++;
-    ws_err local = write_values(writer, d, H5T_NATIVE_UINT64, writer->total_rows + 1, writer->total_rows, mine,
-                                &writer->total_packets);
+    const ws_written_column *column = ws_store_column_find(writer, packet_start);
+    ws_err local =
+        write_values(writer, column, writer->total_rows + 1, writer->total_rows, mine, &writer->total_packets);
     if (local == WS_OK && mine) /* every rank has the state */
-        local =
-            ws_block_hash_add(&writer->comm, &writer->blocks[d], &alone, writer->total_rows, 1, &writer->total_packets);
+        local = ws_block_hash_add(&writer->comm, &writer->blocks[column - writer->columns], &alone, writer->total_rows,
+                                  1, &writer->total_packets);
     WS_AGREE(&writer->comm, local);
     return WS_OK;
 }

@@ -12,50 +12,6 @@
 enum { WINDOW_BYTES = 3 << 20, WINDOW_BYTES_ALONE = 4 << 20 };
 
 /* ---------------------------------------------------------------- opening */
-static size_t count_columns(const ws_store_column *columns)
-{
-    size_t count = 0;
-    while (columns[count].path != NULL)
-        count++;
-    return count;
-}
-
-/* The columns of a row: flows, endpoints where kept, labels. The feature table comes apart, being wider. */
-static ws_err list_columns(ws_store_writer *writer, const ws_store_writer_options *options)
-{
-    size_t flows = count_columns(ws_flow_columns);
-    size_t endpoints = writer->maker.endpoints == WS_ENDPOINTS_DROP ? 0 : count_columns(ws_endpoint_columns);
-    WS_TRY(WS_NEW_ARRAY(writer->columns, flows + endpoints + options->level_count + 1));
-    WS_TRY(WS_NEW_ARRAY(writer->names, options->level_count));
-    writer->level_count = options->level_count;
-    memcpy(writer->columns, ws_flow_columns, flows * sizeof *writer->columns);
-    memcpy(writer->columns + flows, ws_endpoint_columns, endpoints * sizeof *writer->columns);
-    writer->column_count = flows + endpoints;
-    for (size_t l = 0; l < options->level_count; l++) {
-        writer->names[l] = ws_format("/labels/%s", options->levels[l].name);
-        WS_CHECK(writer->names[l] != NULL, MEMORY, "no memory for the label level %s", options->levels[l].name);
-        writer->columns[writer->column_count++] =
-            (ws_store_column){writer->names[l], WS_STORED_I32, offsetof(ws_store_row, labels) + l * sizeof(int32_t)};
-    }
-    if (options->tells_attempts)
-        writer->columns[writer->column_count++] =
-            (ws_store_column){"/labels/attempted", WS_STORED_U8, offsetof(ws_store_row, attempted)};
-    return WS_OK;
-}
-
-static ws_err list_tables(ws_store_writer *writer, const ws_store_writer_options *options)
-{
-    WS_CHECK(options->more_count < WS_FEATURE_TABLES_MAX, ARGUMENT, "%zu feature tables; at most %d are supported",
-             options->more_count + 1, WS_FEATURE_TABLES_MAX);
-    writer->flow20 = options->features == NULL;
-    writer->tables[writer->table_count++] = writer->flow20 ? ws_features_flow20.table : *options->features;
-    for (size_t t = 0; t < options->more_count; t++)
-        writer->tables[writer->table_count++] = *options->more_features[t];
-    for (size_t t = writer->flow20; t < writer->table_count; t++)
-        writer->values.record_bytes += writer->tables[t].columns * sizeof(float);
-    return WS_OK;
-}
-
 static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *options)
 {
     WS_CHECK(options->level_count <= WS_LABEL_LEVELS_MAX, ARGUMENT, "%zu label levels; at most %d are supported",
@@ -66,62 +22,21 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     WS_CHECK(writer->path != NULL, MEMORY, "no memory to write %s", options->path);
     writer->inputs = *options->inputs;
     writer->levels = options->levels;
+    writer->level_count = options->level_count;
     WS_TRY(ws_store_summary_create(&writer->summary, writer->inputs.count, options->level_count));
     writer->window_bytes = options->window_bytes;
     if (writer->window_bytes == 0)
         writer->window_bytes = writer->comm.size > 1 ? WINDOW_BYTES : WINDOW_BYTES_ALONE;
-    writer->rows.record_bytes = sizeof(ws_store_row);
-    writer->packets.record_bytes = sizeof(ws_flow_packet);
-    WS_TRY(list_tables(writer, options));
     WS_TRY(ws_row_maker_create(&writer->maker, options->endpoints, options->key_file));
     WS_TRY(ws_dense_ids_create(&writer->sessions, writer->path, options->id_bytes));
     WS_TRY(ws_dense_ids_create(&writer->hosts, writer->path, options->id_bytes));
-    WS_TRY(list_columns(writer, options));
-    writer->row_datasets = writer->column_count + writer->table_count;
-    if (options->bytes != NULL) {
-        writer->byte_view = *options->bytes;
-        ws_byte_columns(options->bytes, writer->byte_columns);
-        writer->views.record_bytes = ws_byte_record_size(options->bytes);
-        writer->row_datasets += WS_BYTE_COLUMNS;
-    }
-    writer->dataset_total = writer->row_datasets + count_columns(ws_packet_columns);
-    WS_TRY(WS_NEW_ARRAY(writer->datasets, writer->dataset_total));
-    WS_TRY(WS_NEW_ARRAY(writer->blocks, writer->dataset_total));
-    WS_TRY(WS_NEW_ARRAY(writer->packed, writer->dataset_total));
+    WS_TRY(ws_store_columns_list(writer));
     if (writer->comm.size == 1)
         WS_TRY(ws_shard_threads_create(&writer->threads, 2));
     writer->collective = H5Pcreate(H5P_DATASET_XFER);
     WS_H5(writer->collective);
     if (writer->comm.size > 1) /* one rank alone writes through ordinary file calls, see ws_h5_open_all */
         WS_H5(H5Pset_dxpl_mpio(writer->collective, H5FD_MPIO_COLLECTIVE));
-    return WS_OK;
-}
-
-static ws_err open_dataset(ws_store_writer *writer, const char *path, ws_stored_type type, size_t columns)
-{
-    hid_t dataset = H5Dopen2(writer->file, path, H5P_DEFAULT);
-    WS_H5(dataset);
-    const size_t d = writer->dataset_count++;
-    writer->datasets[d] = dataset;
-    WS_TRY(ws_block_hash_create(&writer->blocks[d], path, ws_stored_size(type) * columns, type == WS_STORED_TEXT));
-    return WS_OK;
-}
-
-static ws_err open_datasets(ws_store_writer *writer)
-{
-    for (size_t c = 0; c < writer->column_count; c++)
-        WS_TRY(open_dataset(writer, writer->columns[c].path, writer->columns[c].type, 1));
-    for (size_t t = 0; t < writer->table_count; t++) {
-        if (writer->table_paths[t] == NULL) /* the first segment */
-            writer->table_paths[t] = ws_format("/features/%s", writer->tables[t].name);
-        WS_CHECK(writer->table_paths[t] != NULL, MEMORY, "no memory for the feature table %s", writer->tables[t].name);
-        WS_TRY(open_dataset(writer, writer->table_paths[t], WS_STORED_F32, writer->tables[t].columns));
-    }
-    for (size_t c = 0; writer->byte_view.packets > 0 && c < WS_BYTE_COLUMNS; c++)
-        WS_TRY(open_dataset(writer, writer->byte_columns[c].path, writer->byte_columns[c].type,
-                            writer->byte_view.packets * writer->byte_columns[c].width));
-    for (const ws_store_column *column = ws_packet_columns; column->path != NULL; column++)
-        WS_TRY(open_dataset(writer, column->path, column->type, 1));
     return WS_OK;
 }
 
@@ -146,7 +61,7 @@ static ws_err open_file_all(ws_store_writer *writer)
     WS_AGREE(comm, name_file(writer));
     WS_AGREE(comm, comm->rank == 0 ? ws_store_write_skeleton(writer->partial, &writer->options) : WS_OK);
     WS_TRY(ws_h5_open_all(comm, writer->partial, true, &writer->file));
-    WS_AGREE(comm, open_datasets(writer));
+    WS_AGREE(comm, ws_store_columns_open(writer));
     return WS_OK;
 }
 
@@ -198,12 +113,12 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
         packets += block->flows[i].packet_count;
     }
     WS_TRY(count_rows(&writer->summary, block));
-    WS_TRY(hold(&writer->rows, block->count));
-    WS_TRY(hold(&writer->packets, packets));
-    if (writer->values.record_bytes > 0)
-        WS_TRY(hold(&writer->values, block->count));
-    if (writer->byte_view.packets > 0)
-        WS_TRY(hold(&writer->views, block->count));
+    WS_TRY(hold(&writer->held[WS_HELD_ROWS], block->count));
+    WS_TRY(hold(&writer->held[WS_HELD_PACKETS], packets));
+    if (writer->held[WS_HELD_VALUES].record_bytes > 0)
+        WS_TRY(hold(&writer->held[WS_HELD_VALUES], block->count));
+    if (writer->options.bytes != NULL)
+        WS_TRY(hold(&writer->held[WS_HELD_VIEWS], block->count));
     *packet_total = packets;
     return WS_OK;
 }
@@ -217,26 +132,27 @@ static void number_held(ws_held *held_records, uint64_t number, uint64_t count)
 
 static void add_views(ws_store_writer *writer, const ws_store_block *block, uint64_t number)
 {
-    const size_t record = writer->views.record_bytes;
-    uint8_t *out = (uint8_t *)writer->views.records + writer->views.count * record;
+    const size_t record = writer->held[WS_HELD_VIEWS].record_bytes;
+    uint8_t *out = (uint8_t *)writer->held[WS_HELD_VIEWS].records + writer->held[WS_HELD_VIEWS].count * record;
     const uint8_t *slots = block->slots;
     const ws_flow_packet *packets = block->packets;
     for (uint64_t i = 0; i < block->count; i++, out += record) {
         const ws_flow *flow = &block->flows[i];
-        ws_byte_record_fill(&writer->byte_view, slots, flow->slot_bytes, packets, out);
+        ws_byte_record_fill(writer->options.bytes, slots, flow->slot_bytes, packets, out);
         slots += flow->slot_bytes;
         packets += flow->packet_count;
     }
-    number_held(&writer->views, number, block->count);
+    number_held(&writer->held[WS_HELD_VIEWS], number, block->count);
 }
 
 static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint64_t number, uint64_t packet_number,
                      uint64_t packet_total)
 {
-    ws_store_row *row = (ws_store_row *)writer->rows.records + writer->rows.count;
+    ws_store_row *row = (ws_store_row *)writer->held[WS_HELD_ROWS].records + writer->held[WS_HELD_ROWS].count;
     uint64_t packet_start = packet_number;
-    ws_rows_make(&writer->maker, block->flows, block->count, block->packets, writer->flow20 ? NULL : block->features,
-                 writer->tables[0].columns, &writer->inputs, row);
+    const bool in_table = writer->options.features != NULL;
+    ws_rows_make(&writer->maker, block->flows, block->count, block->packets, in_table ? block->features : NULL,
+                 in_table ? writer->options.features->columns : 0, &writer->inputs, row);
     for (uint64_t i = 0; i < block->count; i++, row++) {
         const ws_flow *flow = &block->flows[i];
         row->packet_start = packet_start;
@@ -246,17 +162,18 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
         packet_start += flow->packet_count;
     }
     if (packet_total > 0)
-        memcpy((ws_flow_packet *)writer->packets.records + writer->packets.count, block->packets,
-               packet_total * sizeof(ws_flow_packet));
-    if (writer->values.record_bytes > 0 && block->count > 0)
-        memcpy((unsigned char *)writer->values.records + writer->values.count * writer->values.record_bytes,
-               block->features, block->count * writer->values.record_bytes);
-    if (writer->values.record_bytes > 0)
-        number_held(&writer->values, number, block->count);
-    if (writer->byte_view.packets > 0)
+        memcpy((ws_flow_packet *)writer->held[WS_HELD_PACKETS].records + writer->held[WS_HELD_PACKETS].count,
+               block->packets, packet_total * sizeof(ws_flow_packet));
+    if (writer->held[WS_HELD_VALUES].record_bytes > 0 && block->count > 0)
+        memcpy((unsigned char *)writer->held[WS_HELD_VALUES].records +
+                   writer->held[WS_HELD_VALUES].count * writer->held[WS_HELD_VALUES].record_bytes,
+               block->features, block->count * writer->held[WS_HELD_VALUES].record_bytes);
+    if (writer->held[WS_HELD_VALUES].record_bytes > 0)
+        number_held(&writer->held[WS_HELD_VALUES], number, block->count);
+    if (writer->options.bytes != NULL)
         add_views(writer, block, number);
-    number_held(&writer->rows, number, block->count);
-    number_held(&writer->packets, packet_number, packet_total);
+    number_held(&writer->held[WS_HELD_ROWS], number, block->count);
+    number_held(&writer->held[WS_HELD_PACKETS], packet_number, packet_total);
 }
 
 ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block)
@@ -270,7 +187,8 @@ ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block 
     writer->total_rows += totals[0];
     writer->total_packets += totals[1];
     uint64_t held_bytes = (writer->total_rows - writer->written_rows) *
-                              (sizeof(ws_store_row) + writer->values.record_bytes + writer->views.record_bytes) +
+                              (sizeof(ws_store_row) + writer->held[WS_HELD_VALUES].record_bytes +
+                               writer->held[WS_HELD_VIEWS].record_bytes) +
                           (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
     if (held_bytes < writer->window_bytes * (uint64_t)writer->comm.size)
         return WS_OK;
@@ -291,18 +209,13 @@ static const char session_path[] = "/flows/session_id", host_path[] = "/flows/ho
 /* Numbers that came late, in their column. */
 static ws_err finish_numbers_all(ws_store_writer *writer, ws_dense_ids *ids, const char *path)
 {
-    size_t d = 0;
-    while (strcmp(writer->columns[d].path, path) != 0)
-        d++;
-    return ws_dense_ids_finish_all(&writer->comm, ids, writer->total_rows, writer->datasets[d], writer->collective);
+    const hid_t dataset = ws_store_column_find(writer, path)->dataset;
+    return ws_dense_ids_finish_all(&writer->comm, ids, writer->total_rows, dataset, writer->collective);
 }
 
 static ws_err close_file(ws_store_writer *writer)
 {
-    ws_err error = WS_OK;
-    while (writer->dataset_count > 0)
-        if (H5Dclose(writer->datasets[--writer->dataset_count]) < 0 && error == WS_OK)
-            error = ws_h5_raise("H5Dclose", __FILE__, __LINE__, __func__);
+    ws_err error = ws_store_columns_close(writer);
     ws_err closed = ws_h5_close(&writer->file);
     return error == WS_OK ? closed : error;
 }
@@ -325,13 +238,13 @@ static bool hashed_on_the_way(const ws_store_writer *writer, size_t d, rewritten
 static ws_err hash_with(ws_store_writer *writer, ws_known_digests *known, rewritten since, char content_hash[65])
 {
     size_t count = 0;
-    for (size_t d = 0; d < writer->dataset_total; d++)
+    for (size_t d = 0; d < writer->column_count; d++)
         if (hashed_on_the_way(writer, d, since)) {
             const ws_known_digests moved = known[count];
             known[count++] = known[d];
             known[d] = moved;
         }
-    if (count < writer->dataset_total) { /* all ranks read the rest */
+    if (count < writer->column_count) { /* all ranks read the rest */
         WS_TRY(ws_store_hash_all(&writer->comm, writer->partial, known, count, content_hash));
         return WS_OK;
     }
@@ -346,13 +259,13 @@ static ws_err hash_all(ws_store_writer *writer, rewritten since, char content_ha
 {
     ws_known_digests *known = NULL;
     ws_err local = WS_OK;
-    for (size_t d = 0; d < writer->dataset_total && local == WS_OK && writer->comm.rank == 0; d++)
-        local = ws_block_hash_end(&writer->blocks[d], ws_store_dataset_rows(writer, d));
+    for (size_t d = 0; d < writer->column_count && local == WS_OK && writer->comm.rank == 0; d++)
+        local = ws_block_hash_end(&writer->blocks[d], ws_store_column_rows(writer, d));
     WS_AGREE(&writer->comm, local);
-    ws_err error = ws_block_hash_gather_all(&writer->comm, writer->blocks, writer->dataset_total, &known);
+    ws_err error = ws_block_hash_gather_all(&writer->comm, writer->blocks, writer->column_count, &known);
     if (error == WS_OK)
         error = hash_with(writer, known, since, content_hash);
-    ws_known_digests_destroy(&known, writer->dataset_total);
+    ws_known_digests_destroy(&known, writer->column_count);
     WS_TRY(error);
     return WS_OK;
 }
@@ -413,7 +326,7 @@ ws_err ws_store_writer_cut_all(ws_store_writer *writer, char content_hash[65])
     WS_AGREE(comm, comm->rank == 0 ? ws_store_bring_to_disk(writer->partial) : WS_OK);
     writer->segment++;
     writer->earlier_rows += writer->total_rows;
-    for (size_t d = 0; d < writer->dataset_total; d++)
+    for (size_t d = 0; d < writer->column_count; d++)
         ws_block_hash_destroy(&writer->blocks[d]);
     writer->total_rows = writer->total_packets = writer->written_rows = writer->written_packets = writer->reserved = 0;
     WS_AGREE(comm, name_file(writer));
@@ -509,8 +422,8 @@ void ws_store_writer_destroy(ws_store_writer **out)
      * full disk HDF5 could not close it otherwise. */
     if (!writer->sealed && writer->comm.rank == 0 && writer->partial != NULL)
         ws_store_release(writer->partial, true);
-    while (writer->dataset_count > 0)
-        H5Dclose(writer->datasets[--writer->dataset_count]);
+    if (ws_store_columns_close(writer) != WS_OK)
+        ws_error_clear();
     if (writer->file >= 0)
         H5Fclose(writer->file);
     if (!writer->sealed && writer->comm.rank == 0 && writer->partial != NULL)
@@ -522,27 +435,11 @@ void ws_store_writer_destroy(ws_store_writer **out)
     ws_row_maker_destroy(&writer->maker);
     ws_dense_ids_destroy(&writer->sessions);
     ws_dense_ids_destroy(&writer->hosts);
-    if (writer->names != NULL)
-        for (size_t l = 0; l < writer->level_count; l++)
-            free(writer->names[l]);
-    free(writer->names);
-    for (size_t t = 0; t < writer->table_count; t++)
-        free(writer->table_paths[t]);
-    free(writer->columns);
-    free(writer->datasets);
-    if (writer->blocks != NULL)
-        for (size_t d = 0; d < writer->dataset_total; d++)
-            ws_block_hash_destroy(&writer->blocks[d]);
-    free(writer->blocks);
-    free(writer->rows.records);
-    free(writer->rows.runs);
-    free(writer->values.records);
-    free(writer->values.runs);
-    free(writer->views.records);
-    free(writer->views.runs);
-    free(writer->packets.records);
-    free(writer->packets.runs);
-    free(writer->packed);
+    ws_store_columns_destroy(writer);
+    for (int k = 0; k < WS_HELD_KINDS; k++) {
+        free(writer->held[k].records);
+        free(writer->held[k].runs);
+    }
     free(writer->buffer);
     free(writer->identities);
     free(writer->numbers);

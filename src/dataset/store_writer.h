@@ -2,6 +2,7 @@
  *
  *   store_write.c   begins a store, takes batches, ends it
  *   store_window.c  writes and hashes what was held, all ranks together
+ *   store_columns.c lists the columns and where their values lie until then
  *   store_spread.c  gives every rank adjacent rows where it holds scattered ones
  *   store_ids.c, store_blocks.c, store_space.c, store_provenance.c  see store_layout.h
  */
@@ -33,6 +34,23 @@ typedef struct ws_share {
 WS_MUST ws_err ws_store_spread_all(const ws_comm *comm, const ws_held *from, uint64_t begin, uint64_t total,
                                    ws_share *out);
 
+/* What a rank holds of the window: records of rows, of the feature tables of a row but for flow20, of the byte view of a row
+ * (ws_byte_record_size), of packets. */
+typedef enum ws_held_kind { WS_HELD_ROWS, WS_HELD_VALUES, WS_HELD_VIEWS, WS_HELD_PACKETS, WS_HELD_KINDS } ws_held_kind;
+
+enum { WS_WRITTEN_COLUMNS_MAX = 64 + WS_LABEL_LEVELS_MAX + WS_FEATURE_TABLES_MAX };
+typedef struct ws_written_column {
+    char *path; /* owned */
+    ws_stored_type type;
+    ws_held_kind held; /* in whose records it lies */
+    size_t offset;     /* there */
+    int dimensions;    /* of its dataset */
+    hsize_t shape[2];  /* of a record's values; 1 where the dataset has fewer dimensions */
+    size_t row_bytes;
+    hid_t dataset;         /* -1 while the file is closed */
+    unsigned char *packed; /* the share of a window on its way to the file: in `buffer`, or the records themselves */
+} ws_written_column;
+
 struct ws_store_writer {
     ws_comm comm;
     ws_store_writer_options options; /* what it points to is the caller's until finish */
@@ -48,23 +66,10 @@ struct ws_store_writer {
     ws_dense_ids *sessions, *hosts;
     ws_shard_threads *threads; /* of a rank that is alone: it hashes while it writes; NULL: ranks share the cores */
     hid_t file, collective;
-    ws_store_column *
-        columns; /* of ws_store_row; the first column_count of `datasets`; behind them the feature tables, bytes where kept, then packets */
-    hid_t *datasets;
-    size_t column_count, dataset_count, dataset_total; /* datasets: open now, in all */
-    size_t row_datasets;                               /* those in front: columns, features, bytes */
-    ws_block_hash *blocks;                             /* of the datasets */
-    char **names;                                      /* of label columns, owned */
-    ws_held rows, packets;                             /* of ws_store_row, of ws_flow_packet */
-    ws_held values; /* of the feature tables, one after another; flow20, the first where it is one, lies in the rows */
-    ws_held views;  /* of ws_byte_record_size; with byte_view.packets > 0 */
-    ws_byte_view byte_view;
-    ws_byte_column byte_columns[WS_BYTE_COLUMNS];
-    ws_feature_table tables[WS_FEATURE_TABLES_MAX];
-    char *table_paths[WS_FEATURE_TABLES_MAX]; /* owned */
-    size_t table_count;
-    bool flow20;
-    unsigned char **packed; /* [dataset_total] columns of a share on their way to the file, in `buffer` */
+    ws_written_column *columns;
+    size_t column_count, row_column_count; /* in all; in front, but for those of packets */
+    ws_block_hash *blocks;                 /* [column_count] */
+    ws_held held[WS_HELD_KINDS];
     unsigned char *buffer;
     size_t buffer_capacity;
     ws_identity *identities; /* of the window's rows, and their numbers */
@@ -77,9 +82,16 @@ struct ws_store_writer {
     bool sealed;
 };
 
+/* store_columns.c */
+WS_MUST ws_err ws_store_columns_list(ws_store_writer *writer); /* of writer->options, once `maker` is made */
+WS_MUST ws_err ws_store_columns_open(ws_store_writer *writer);
+WS_MUST ws_err ws_store_columns_close(ws_store_writer *writer);
+void ws_store_columns_destroy(ws_store_writer *writer);
+ws_written_column *ws_store_column_find(ws_store_writer *writer, const char *path); /* one that is there */
+
 /* What is held goes to the file. */
 WS_MUST ws_err ws_store_write_window_all(ws_store_writer *writer);
-uint64_t ws_store_dataset_rows(const ws_store_writer *writer, size_t d); /* with that one more row */
+uint64_t ws_store_column_rows(const ws_store_writer *writer, size_t column); /* with that one more row */
 /* One more row of /flows/packet_start behind those of all windows. */
 WS_MUST ws_err ws_store_write_last_start_all(ws_store_writer *writer);
 
