@@ -333,6 +333,7 @@ static ws_err read_block(ws_walk *walk, uint32_t type, uint32_t total, bool swap
     *taken = false;
     switch (type) {
     case WS_PCAPNG_SECTION:
+        walk->met_count = 0; /* nothing before a section says what is behind it */
         WS_TRY(note_state_block(walk));
         walk->section_swapped = swapped;
         walk->interface_count = 0;
@@ -409,16 +410,37 @@ static ws_err take_state_block(ws_walk *walk, uint64_t offset)
     return WS_OK;
 }
 
+/* Of `count` blocks, nothing before the last section matters: *first is that one, where it is among the last few (a section
+ * may have any number of interfaces), else 0. *found: it is. */
+static ws_err find_section(const ws_walk *walk, const uint64_t *blocks, size_t count, size_t *first, bool *found)
+{
+    enum { LAST_FEW = 16 };
+    *found = false;
+    *first = 0;
+    for (size_t i = count; i > 0 && count - i < LAST_FEW && !*found; i--) {
+        uint8_t type[4];
+        WS_TRY(ws_capture_read(walk->capture, blocks[i - 1], type, sizeof type));
+        *found = ws_file32(type, false) == WS_PCAPNG_SECTION;
+        *first = *found ? i - 1 : 0;
+    }
+    return WS_OK;
+}
+
 ws_err ws_pcapng_stripe(ws_walk *walk, uint64_t begin, const uint64_t *blocks, size_t count)
 {
     const bool continues = walk->has_head && begin == walk->offset;
     if (!walk->has_head)
         WS_TRY(read_head(walk));
     if (!continues) {
+        size_t first;
+        bool found;
+        while (count > 0 && blocks[count - 1] >= begin)
+            count--;
+        WS_TRY(find_section(walk, blocks, count, &first, &found));
         walk->interface_count = 0;
-        for (size_t i = 0; i < walk->head_count && walk->head[i] < begin; i++)
+        for (size_t i = 0; i < walk->head_count && walk->head[i] < begin && !found; i++)
             WS_TRY(take_state_block(walk, walk->head[i]));
-        for (size_t i = 0; i < count && blocks[i] < begin; i++)
+        for (size_t i = first; i < count; i++)
             WS_TRY(take_state_block(walk, blocks[i]));
         walk->finished = false;
     }

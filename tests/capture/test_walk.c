@@ -296,6 +296,56 @@ static void pcapng_in_ranges(void **state)
     bytes_free(&content);
 }
 
+/* A stripe needs no more than the blocks from the last section on, however many interfaces and sections there are. */
+static void pcapng_stripes_among_sections(void **state)
+{
+    (void)state;
+    enum { SECTIONS = 12, INTERFACES_MOST = 40 };
+    bytes content = {0};
+    for (size_t s = 0; s < SECTIONS; s++) {
+        const size_t interfaces = s % 3 == 2 ? INTERFACES_MOST : s % 3 + 1;
+        put_section(&content, s & 1);
+        for (size_t i = 0; i < interfaces; i++) {
+            uint8_t frame[1500];
+            const size_t count = make_frame(s * INTERFACES_MOST + i, frame);
+            put_interface(&content, s & 1, i % 2 ? 101 : 1, 0, (int)(3 + 3 * (i % 3)), (int64_t)s);
+            put_enhanced(&content, s & 1, (uint32_t)(i * 7 % (i + 1)), 1500000000000 + i, frame, count, count);
+        }
+    }
+    walk_all(&content, &first_walk);
+    assert_int_equal(first_walk.damage_count, 0);
+    ws_capture capture;
+    assert_int_equal(ws_capture_open(&capture, write_file(&content)), WS_OK);
+    for (size_t from = 1; from < first_walk.count; from += 3) {
+        ws_walk *before, *stripe;
+        ws_record record;
+        bool more = true;
+        size_t count, at = from;
+        const uint64_t begin = first_walk.records[from].offset;
+        assert_int_equal(ws_walk_create(&before, &capture, 3), WS_OK);
+        assert_int_equal(ws_walk_range(before, capture.first_record, begin), WS_OK);
+        while (more)
+            assert_int_equal(ws_walk_next(before, &record, &more), WS_OK);
+        const uint64_t *blocks = ws_walk_state_blocks(before, &count);
+        assert_true(count <= INTERFACES_MOST + 1);
+        assert_int_equal(ws_walk_create(&stripe, &capture, 3), WS_OK);
+        assert_int_equal(ws_walk_stripe(stripe, begin, capture.bytes, blocks, count), WS_OK);
+        for (more = true; more; at += more) {
+            assert_int_equal(ws_walk_next(stripe, &record, &more), WS_OK);
+            if (!more)
+                break;
+            assert_true(record.offset == first_walk.records[at].offset);
+            assert_true(record.time_ns == first_walk.records[at].time_ns);
+            assert_int_equal(record.link_type, first_walk.records[at].link_type);
+        }
+        assert_int_equal(at, first_walk.count);
+        ws_walk_destroy(&stripe);
+        ws_walk_destroy(&before);
+    }
+    ws_capture_close(&capture);
+    bytes_free(&content);
+}
+
 /* One record header overwritten: that record is lost and noted, its neighbours are not. */
 static void bad_record_loses_its_neighbourhood_only(void **state)
 {
@@ -557,6 +607,7 @@ int main(void)
         cmocka_unit_test(pcapng_equals_pcap),
         cmocka_unit_test(pcapng_times_saturate),
         cmocka_unit_test(pcapng_block_types_and_sections),
+        cmocka_unit_test(pcapng_stripes_among_sections),
         cmocka_unit_test(pcapng_in_ranges),
         cmocka_unit_test(bad_record_loses_its_neighbourhood_only),
         cmocka_unit_test(hole_in_the_middle),
