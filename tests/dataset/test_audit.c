@@ -7,33 +7,16 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include "flows.h"
+#include "folder.h"
 
-static ws_comm world;
-static char folder[64], path[128];
-
-static void ok(ws_err error)
-{
-    if (error != WS_OK)
-        fail_msg("%s (%s)\n%s", ws_error_message(), ws_error_hint(), ws_error_trace());
-}
+static char path[128];
 
 static int set_up(void **state)
 {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/wiresweep_audit_XXXXXX");
-    if (mkdtemp(folder) == NULL)
+    if (make_folder(state) != 0)
         return -1;
     snprintf(path, sizeof path, "%s/store.h5", folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ok(ws_directory_remove(folder));
     return 0;
 }
 
@@ -259,11 +242,11 @@ static void test_published(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_clean, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_near_duplicates, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_same_beginning, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_labels_in_features, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_published, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_clean, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_near_duplicates, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_same_beginning, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_labels_in_features, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_published, set_up, remove_folder),
     };
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;

@@ -7,36 +7,19 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include "flows.h"
+#include "folder.h"
 
 enum { ROWS = 4000, MANY = 45000 };
 
-static ws_comm world;
-static char folder[64], path[128], other[128];
-
-static void ok(ws_err error)
-{
-    if (error != WS_OK)
-        fail_msg("%s (%s)\n%s", ws_error_message(), ws_error_hint(), ws_error_trace());
-}
+static char path[128], other[128];
 
 static int set_up(void **state)
 {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/wiresweep_leaks_XXXXXX");
-    if (mkdtemp(folder) == NULL)
+    if (make_folder(state) != 0)
         return -1;
     snprintf(path, sizeof path, "%s/store.h5", folder);
     snprintf(other, sizeof other, "%s/other.h5", folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ok(ws_directory_remove(folder));
     return 0;
 }
 
@@ -363,14 +346,14 @@ static void test_flowconx_v1(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_duplicates, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_contradictions, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_hosts_that_tell, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_captures_that_tell, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_times, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_other_store, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_every_protocol, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_flowconx_v1, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_duplicates, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_contradictions, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_hosts_that_tell, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_captures_that_tell, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_times, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_other_store, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_every_protocol, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_flowconx_v1, set_up, remove_folder),
     };
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;

@@ -9,25 +9,9 @@
 
 #include "capture/captures.h"
 #include "dataset/dataset.h"
+#include "folder.h"
 
 enum { FLOWS = 3000, PACKETS = 4, H = 28, P = 16, MOST = 7 };
-static ws_comm world;
-static char folder[64];
-
-static void ok(ws_err error)
-{
-    if (error != WS_OK)
-        fail_msg("%s (%s)\n%s", ws_error_message(), ws_error_hint(), ws_error_trace());
-}
-
-static const char *in_folder(const char *name)
-{
-    static char out[4][128];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(out[next], sizeof out[next], "%s/%s", folder, name);
-    return out[next];
-}
 
 /* Flow f has 1 + f % MOST packets of UDP from port 1000 + f, packet k of it k * f % 40 bytes, each f + k. Its first packet
  * comes in the order of f, the others in rounds. A capture of 14 + H + 10 bytes a frame. */
@@ -59,13 +43,11 @@ static void put_flow_packet(bytes *out, size_t f, size_t k, int64_t time_ns)
 
 static int set_up(void **state)
 {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/wiresweep_bytes_XXXXXX");
+    if (make_folder(state) != 0)
+        return -1;
     if (world.rank == 0) {
         bytes file = {0};
         int64_t now = INT64_C(1500000000) * 1000000000;
-        if (mkdtemp(folder) == NULL)
-            return -1;
         put_pcap_header(&file, (pcap_kind){.link_type = 1, .snap_length = 14 + H + 10});
         for (size_t k = 0; k < MOST; k++)
             for (size_t f = 0; f < FLOWS; f++)
@@ -74,16 +56,7 @@ static int set_up(void **state)
         ok(ws_file_write(in_folder("a.pcap"), (const char *)file.data, file.count));
         bytes_free(&file);
     }
-    ok(ws_broadcast_all(&world, folder, sizeof folder, 0));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
     ok(ws_barrier_all(&world));
-    if (world.rank == 0)
-        ok(ws_directory_remove(folder));
     return 0;
 }
 
@@ -232,7 +205,7 @@ int main(int argc, char **argv)
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;
     ws_h5_setup();
-    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, set_up, remove_folder);
     ws_cluster_stop();
     return failed != 0;
 }

@@ -6,33 +6,16 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include "dataset/label_rules.h"
+#include "folder.h"
 
-static ws_comm world = {.size = 1};
-static char folder[64], path[128];
-
-static void ok(ws_err error)
-{
-    if (error != WS_OK)
-        fail_msg("%s (%s)\n%s", ws_error_message(), ws_error_hint(), ws_error_trace());
-}
+static char path[128];
 
 static int set_up(void **state)
 {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/wiresweep_rules_XXXXXX");
-    if (mkdtemp(folder) == NULL)
+    if (make_folder(state) != 0)
         return -1;
     snprintf(path, sizeof path, "%s/rules.json", folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ok(ws_directory_remove(folder));
     return 0;
 }
 
@@ -386,13 +369,13 @@ static void test_wrong_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_names_and_folders, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_conditions, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cicids2017, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cicids2017_attempts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cicddos2019, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_families, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_wrong_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_and_folders, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_conditions, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_cicids2017, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_cicids2017_attempts, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_cicddos2019, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_families, set_up, remove_folder),
+        cmocka_unit_test_setup_teardown(test_wrong_files, set_up, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,30 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "dataset/labels.h"
+#include "folder.h"
 
-static ws_comm world;
-static char folder[64], path[128];
-
-static void ok(ws_err error)
-{
-    if (error != WS_OK)
-        fail_msg("%s (%s)\n%s", ws_error_message(), ws_error_hint(), ws_error_trace());
-}
+static char path[128];
 
 static int set_up(void **state)
 {
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/wiresweep_labels_XXXXXX");
-    if (mkdtemp(folder) == NULL)
+    if (make_folder(state) != 0)
         return -1;
     snprintf(path, sizeof path, "%s/labels.csv", folder);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ok(ws_directory_remove(folder));
     return 0;
 }
 
@@ -332,7 +317,7 @@ int main(int argc, char **argv)
     };
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;
-    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, set_up, remove_folder);
     ws_cluster_stop();
     return failed != 0;
 }

@@ -9,27 +9,10 @@
 
 #include "capture/captures.h"
 #include "dataset/dataset.h"
+#include "folder.h"
 
 enum { FLOWS = 40, ROUNDS = 6, PACKETS = FLOWS * ROUNDS };
 #define FIRST_US UINT64_C(1500000000900000) /* July 2017; 0.9 s, so that seconds pass within a flow */
-
-static ws_comm world;
-static char folder[64];
-
-static void ok(ws_err error)
-{
-    if (error != WS_OK)
-        fail_msg("%s (%s)\n%s", ws_error_message(), ws_error_hint(), ws_error_trace());
-}
-
-static const char *in_folder(const char *name)
-{
-    static char out[8][128];
-    static int next;
-    next = (next + 1) % 8;
-    snprintf(out[next], sizeof out[next], "%s/%s", folder, name);
-    return out[next];
-}
 
 /* Packet n in time: of flow n % FLOWS, every second one an answer, i bytes long. */
 static void put_packet(bytes *out, size_t n, bool split, uint64_t first_us)
@@ -247,25 +230,6 @@ static void stamps_tell_their_convention(void **state)
     assert_int_equal(ws_stamps_tell(600001, 0), WS_STAMPS_DETECT);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/wiresweep_pcapml_XXXXXX");
-    if (world.rank == 0 && mkdtemp(folder) == NULL)
-        return -1;
-    ok(ws_broadcast_all(&world, folder, sizeof folder, 0));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    ok(ws_barrier_all(&world));
-    if (world.rank == 0)
-        ok(ws_directory_remove(folder));
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -278,7 +242,7 @@ int main(int argc, char **argv)
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;
     ws_h5_setup();
-    int failed = cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
     ws_cluster_stop();
     return failed != 0;
 }
