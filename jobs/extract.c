@@ -13,7 +13,7 @@ typedef struct extract_job {
     ws_string_list set, protocols, features;
     int64_t packets;
     int endpoints, on_error;
-    bool join, resume;
+    bool join, append, resume;
 } extract_job;
 
 static const ws_option fields[] = {
@@ -40,6 +40,9 @@ static const ws_option fields[] = {
     WS_OPTION_BOOL(extract_job, join, false,
                    "rotated captures: all inputs are one, by the times of their first records; flows span the files "
                    "(several such: settings join and groups)"),
+    WS_OPTION_BOOL(
+        extract_job, append, false,
+        "add the inputs to the store that is there; where there is none, make one that knows its hosts again"),
     WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that cannot be read"),
     WS_OPTION_BOOL(extract_job, resume, false,
                    "go on with an extraction that was stopped or killed, on any number of ranks"),
@@ -231,6 +234,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .reservoir_balanced = settings.reservoir_kind == 1,
                                         .reservoir_seed = settings.reservoir_seed,
                                         .input_hash_from = input_hash_from[settings.input_hash],
+                                        .append = job->append,
                                         .join = (ws_join)settings.join,
                                         .groups = settings.groups,
                                         .label_rules = has_rules ? job->config : NULL,

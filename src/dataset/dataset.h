@@ -12,7 +12,8 @@
  *   /flows/input_id       uint32 [n]    index into /provenance/inputs
  *   /flows/first_ordinal  uint64 [n]    record number of the first packet in its input
  *   /flows/session_id     uint32 [n]    dense, in order of first row: unordered 5-tuple, over all inputs
- *   /flows/host_id        uint32 [n]    dense, in order of first row: address of the forward sender
+ *   /flows/host_id        uint32 [n]    dense, in order of first row: address of the forward sender. Attribute apart_from:
+ *                                       from this row on a host that rows before it have has another number too
  *   /flows/key_hash       uint64 [n]    first 8 bytes of SHA-256 of (domain, key file if any, 5-tuple)
  *   /flows/input_hash     uint64 [n]    first 8 bytes of SHA-256 of what a model sees (features and packet columns):
  *                                       equal = duplicate
@@ -50,11 +51,19 @@
  *                         (uint64), input (uint32: index into inputs), each [files], in the order in which they were read.
  *                         Then an input has the name of its first file, and its input_sha256 is over those of its files:
  *                         sha256sum FILE... | cut -c-64 | sha256sum
+ *   /provenance/hosts     uint64 [hosts,2]: of each host_id 128 bits of the SHA-256 that it stands for, by which a store that
+ *                         is added to (extract --append) knows its hosts again. Only where addresses are stored anyway
+ *                         (plain), where a key is part of the hash, or where the store was made with --append; and not where
+ *                         memory was too short for them. Attribute key_check of /provenance tells whether another run has
+ *                         the same key
  *   /provenance/counts/   of rows, which follow from the columns: end uint64 [5] by ws_flow_end, input uint64 [inputs],
  *                         labels/<level> uint64 [classes + 1], the last without label, times int64 [2] the least
  *                         first_ns and the greatest last_ns
  *   /provenance/damage/   input uint32, reason (text), offset uint64, bytes uint64   each [runs of damage]; with
  *                         /provenance/files also file uint32, in which the offset is
+ *
+ * A store that was added to (extract --append) has the rows of the inputs that were added behind all others; in its options,
+ * `appended` lists what each later run was told, and its first input.
  *
  * Row order: (input, the point at which the flow left, ordinal of its first packet). Stores of flow tables have one row
  * a record, in the order of inputs and records; first_ordinal is the number of the record in its input, from 0; what a
@@ -122,6 +131,7 @@ typedef struct ws_extract_options {
     ws_string_list features;   /* tables of features.def that are stored beside flow20 */
     ws_join join;              /* of the files that are of none of the groups */
     ws_string_list groups;     /* patterns of file names; files that match one are one input */
+    bool append;               /* to the output, where it is there already */
     const char *label_rules;   /* a file like those of configs/datasets; NULL: the data set's own, if any */
     const char *config;        /* JSON file whose "table" object describes flow tables; NULL: none */
     bool resume;               /* goes on with what is in OUTPUT.partial; from the beginning where nothing is */
@@ -257,6 +267,7 @@ WS_MUST ws_err ws_store_byte_view(const ws_store *store, ws_byte_view *out);
  * kept and lengths [count][packets][2]. */
 WS_MUST ws_err ws_store_read_bytes(const ws_store *store, uint64_t begin, uint64_t count, uint8_t *values,
                                    uint16_t *kept, uint32_t *lengths);
+bool ws_store_hosts_apart(const ws_store *store);                              /* a host may have several numbers */
 const ws_label_level *ws_store_level(const ws_store *store, const char *name); /* NULL where absent */
 WS_MUST ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path,
                                          char hex[65]); /* reads everything again */

@@ -3,6 +3,7 @@
  * Memory is bounded by one round of input, the live flows, and the rows that wait to be written; with a bound on memory, the
  * latter two by that: what does not fit goes through files.
  */
+#include "dataset/extract_append.h"
 #include "dataset/extract_checkpoint.h"
 #include "dataset/label_rules.h"
 #include "dataset/table.h"
@@ -193,6 +194,8 @@ static ws_err prepare_all(extraction *x)
         local = ws_table_configure(x->adapter->table, x->options->config, x->arena, &x->tables);
     if (local == WS_OK && x->options->reservoir > 0)
         local = extract_reservoir_create(&x->reservoir, x->options);
+    if (local == WS_OK)
+        local = extract_append_open(x);
     WS_AGREE(x->comm, local);
     WS_TRY(extract_inputs_open_all(x));
     WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x));
@@ -202,10 +205,30 @@ static ws_err prepare_all(extraction *x)
     return WS_OK;
 }
 
+bool extract_keeps_hosts(const extraction *x)
+{
+    const ws_extract_options *o = x->options;
+    return o->append || o->key_file != NULL || (o->endpoints != NULL && strcmp(o->endpoints, "plain") == 0);
+}
+
+static ws_err check_append(extraction *x)
+{
+    ws_text options = {0};
+    size_t count;
+    const ws_label_level *levels = ws_labels_levels(x->labels, &count);
+    ws_err error = extract_options_json(x, &options);
+    if (error == WS_OK)
+        error = extract_append_check(x, ws_text_string(&options), levels, count);
+    ws_text_destroy(&options);
+    WS_TRY(error);
+    return extract_append_classes(x, levels, count);
+}
+
 static ws_err prepare_captures_all(extraction *x)
 {
     const ws_feature_table **tables = NULL;
     WS_AGREE(x->comm, open_labels(x));
+    WS_AGREE(x->comm, check_append(x));
     WS_AGREE(x->comm, ws_arena_alloc(x->arena, &tables, x->feature_count, sizeof *tables));
     WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,
@@ -214,7 +237,9 @@ static ws_err prepare_captures_all(extraction *x)
                                        .endpoints = x->options->endpoints,
                                        .key_file = x->options->key_file,
                                        .folder = x->checkpoint->folder,
-                                       .segment = x->checkpoint->last};
+                                       .segment = x->checkpoint->last,
+                                       .append_to = x->append != NULL ? x->options->output : NULL,
+                                       .keep_hosts = extract_keeps_hosts(x)};
     options.bytes = x->slot_size > 0 ? &x->rules.bytes : NULL;
     for (size_t t = 0; t < x->feature_count; t++)
         tables[t] = &x->features[t]->table;
@@ -303,6 +328,7 @@ static void extraction_destroy(extraction *x, ws_err outcome)
     free(x->met);
     ws_store_writer_destroy(&x->writer);
     extract_folder_close(x, outcome);
+    extract_append_close(x);
     ws_labels_destroy(&x->labels);
     ws_label_rules_destroy(&x->label_rules);
     ws_flow_table_destroy(&x->table);

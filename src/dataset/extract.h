@@ -15,6 +15,7 @@
  *   extract_file.c     such files
  *   extract_account.c  counters, the conservation check, the summary
  *   extract_checkpoint.h  the folder NAME.partial, states from which an interrupted run goes on, and their files
+ *   extract_append.h   the store that inputs are added to
  *   extract_books.c    what that has in common with the account of flow tables
  *
  * The result depends on the inputs only. Everything decided here about who does what (stripes, readers, owners,
@@ -164,6 +165,7 @@ typedef struct extract_hasher extract_hasher;
 typedef struct extract_reservoir extract_reservoir;
 typedef struct extract_spill extract_spill;
 typedef struct extract_checkpoint extract_checkpoint;
+typedef struct extract_append extract_append;
 
 typedef struct extraction {
     const ws_comm *comm;
@@ -178,8 +180,9 @@ typedef struct extraction {
     ws_string_list plain_paths;  /* of these as opened, without compression suffix: what labels are looked up by */
     extract_input *inputs;
     size_t input_count;
-    extract_group *groups;
-    size_t group_count;
+    extract_group *groups; /* in front, without files, the inputs of the store that is added to */
+    size_t group_count, old_groups;
+    extract_append *append; /* NULL: the store is a new one */
     skipped_input *skipped;
     size_t skipped_count;
     uint64_t total_bytes;
@@ -246,6 +249,7 @@ typedef struct extraction {
 /* The clock goes on in another phase; returns the one before. */
 ws_extract_phase extract_enter(extraction *x, ws_extract_phase phase);
 
+bool extract_keeps_hosts(const extraction *x);     /* in the store, for --append */
 uint64_t extract_round_bytes(const extraction *x); /* input that all ranks read before they exchange */
 
 /* extract_inputs.c */
@@ -256,7 +260,8 @@ void extract_input_release(extract_input *input);
 const char *extract_path_tail(const char *path, int parts); /* its last parts */
 
 /* extract_join.c */
-bool extract_joins(const extraction *x); /* whether files are to be joined */
+bool extract_joins(const extraction *x);     /* whether files are to be joined */
+bool extract_is_joined(const extraction *x); /* whether some are */
 /* Files in the order of their paths into the order in which they are read, and the groups that they are. */
 WS_MUST ws_err extract_join_inputs(extraction *x);
 /* Names of the groups, from those of the files. */

@@ -5,7 +5,7 @@
  * one row of the store. The two sides are counted in different places (the walks, the written rows), mostly on
  * different ranks.
  */
-#include "dataset/extract.h"
+#include "dataset/extract_append.h"
 #include "dataset/store_summary.h"
 
 #include <stdlib.h>
@@ -158,7 +158,7 @@ static ws_err counters_json_all(const extraction *x, const table_totals *totals,
     extract_counts total = total_counts(x);
     cJSON_AddItemToObject(root, "sum", counts_json(&total));
     extract_put_inputs(root, x, input_counts_json, x);
-    cJSON *files = x->group_count < x->input_count ? cJSON_AddArrayToObject(root, "files") : NULL;
+    cJSON *files = extract_is_joined(x) ? cJSON_AddArrayToObject(root, "files") : NULL;
     for (size_t i = 0; files != NULL && i < x->input_count; i++)
         cJSON_AddItemToArray(files, file_counts_json(x, i));
     cJSON *ended = cJSON_AddObjectToObject(root, "flows_ended");
@@ -236,7 +236,7 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
 static void fill_report(const extraction *x, const table_totals *totals, ws_extract_report *report)
 {
     extract_counts total = total_counts(x);
-    report->inputs = x->group_count;
+    report->inputs = x->group_count - x->old_groups;
     report->files = x->input_count;
     report->inputs_skipped = x->skipped_count;
     report->records = total.records;
@@ -276,6 +276,10 @@ ws_err extract_finish_all(extraction *x, ws_extract_report *report)
                                       .counters_json = ws_text_string(&counters),
                                       .damage = x->damage,
                                       .damage_count = x->damage_count};
+    if (x->append != NULL) {
+        provenance.levels = x->append->levels;
+        provenance.renumber = (const int32_t *const *)x->append->renumber;
+    }
     if (error == WS_OK)
         error = extract_finish_store_all(x, &provenance, report->content_hash);
     ws_text_destroy(&options);

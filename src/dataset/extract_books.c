@@ -1,7 +1,7 @@
 /* What the books of captures (extract_account.c) and of flow tables (table_account.c) have in common: sides that must be
  * equal, counters as JSON, and what provenance says of the inputs.
  */
-#include "dataset/extract.h"
+#include "dataset/extract_append.h"
 
 #include <inttypes.h>
 
@@ -40,7 +40,7 @@ void extract_put_inputs(cJSON *root, const extraction *x, cJSON *(*counts_json)(
                         const void *run)
 {
     cJSON *inputs = cJSON_AddArrayToObject(root, "inputs");
-    for (size_t g = 0; g < x->group_count; g++) {
+    for (size_t g = x->old_groups; g < x->group_count; g++) {
         cJSON *one = counts_json(run, g);
         cJSON_AddStringToObject(one, "name", x->group_names.items[g]);
         cJSON_AddItemToArray(inputs, one);
@@ -54,43 +54,113 @@ void extract_put_inputs(cJSON *root, const extraction *x, cJSON *(*counts_json)(
     }
 }
 
-/* What provenance says of files, and of the inputs of the store that they are. */
+/* What provenance says of inputs, and of the files that they are: first those of the store that is added to, if any. */
 typedef struct input_books {
-    ws_string_list sha256, file_sha256;
-    uint64_t *bytes, *records, *file_bytes, *file_records;
+    ws_string_list sha256;
+    uint64_t *bytes, *records;
+    const char **file_names, **file_sha256;
+    uint64_t *file_bytes, *file_records;
     uint32_t *file_inputs;
+    size_t file_count;
+    ws_string_list name_list, sha256_list;
     ws_store_files files;
+    ws_damage *damage;
+    ws_text options, counters;
 } input_books;
 
-static ws_err fill_books(const extraction *x, input_books *books)
+static void add_file(input_books *books, const char *name, const char *sha256, uint64_t bytes, uint64_t records,
+                     uint32_t input)
 {
-    WS_TRY(ws_arena_alloc(x->arena, &books->bytes, x->group_count, sizeof *books->bytes));
-    WS_TRY(ws_arena_alloc(x->arena, &books->records, x->group_count, sizeof *books->records));
-    WS_TRY(ws_arena_alloc(x->arena, &books->file_bytes, x->input_count, sizeof *books->file_bytes));
-    WS_TRY(ws_arena_alloc(x->arena, &books->file_records, x->input_count, sizeof *books->file_records));
-    WS_TRY(ws_arena_alloc(x->arena, &books->file_inputs, x->input_count, sizeof *books->file_inputs));
-    for (size_t i = 0; i < x->input_count; i++) {
-        const extract_input *input = &x->inputs[i];
-        books->bytes[input->group] += books->file_bytes[i] = input->bytes;
-        books->records[input->group] += books->file_records[i] = input->records;
-        books->file_inputs[i] = input->group;
-    }
-    books->files = (ws_store_files){.names = &x->names,
-                                    .sha256 = &books->file_sha256,
+    const size_t f = books->file_count++;
+    books->file_names[f] = name;
+    books->file_sha256[f] = sha256;
+    books->file_bytes[f] = bytes;
+    books->file_records[f] = records;
+    books->file_inputs[f] = input;
+}
+
+static ws_err fill_files(const extraction *x, const ws_string_list *sha256, input_books *books)
+{
+    const extract_append *old = x->append;
+    const size_t old_files = old != NULL ? old->file_names.count : 0, most = old_files + x->input_count;
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_names, most, sizeof *books->file_names));
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_sha256, most, sizeof *books->file_sha256));
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_bytes, most, sizeof *books->file_bytes));
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_records, most, sizeof *books->file_records));
+    WS_TRY(ws_arena_alloc(x->arena, &books->file_inputs, most, sizeof *books->file_inputs));
+    for (size_t f = 0; f < old_files; f++)
+        add_file(books, old->file_names.items[f], old->file_sha256.items[f], old->file_bytes[f], old->file_records[f],
+                 old->file_inputs[f]);
+    for (size_t i = 0; i < x->input_count; i++)
+        add_file(books, x->names.items[i], sha256->items[i], x->inputs[i].bytes, x->inputs[i].records,
+                 x->inputs[i].group);
+    books->name_list = (ws_string_list){books->file_names, most};
+    books->sha256_list = (ws_string_list){books->file_sha256, most};
+    books->files = (ws_store_files){.names = &books->name_list,
+                                    .sha256 = &books->sha256_list,
                                     .bytes = books->file_bytes,
                                     .records = books->file_records,
                                     .inputs = books->file_inputs};
-    return extract_join_hashes(x, &books->file_sha256, &books->sha256);
+    return WS_OK;
+}
+
+static ws_err fill_inputs(const extraction *x, const ws_string_list *sha256, input_books *books)
+{
+    WS_TRY(ws_arena_alloc(x->arena, &books->bytes, x->group_count, sizeof *books->bytes));
+    WS_TRY(ws_arena_alloc(x->arena, &books->records, x->group_count, sizeof *books->records));
+    for (size_t f = 0; f < books->file_count; f++) {
+        books->bytes[books->file_inputs[f]] += books->file_bytes[f];
+        books->records[books->file_inputs[f]] += books->file_records[f];
+    }
+    return extract_join_hashes(x, sha256, &books->sha256);
+}
+
+/* Of files, as all of them are numbered. */
+static ws_err fill_damage(const extraction *x, input_books *books, ws_store_provenance *provenance)
+{
+    const extract_append *old = x->append;
+    const size_t count = old->damage_count + provenance->damage_count;
+    WS_TRY(ws_arena_alloc(x->arena, &books->damage, count, sizeof *books->damage));
+    for (size_t d = 0; d < count; d++) {
+        books->damage[d] = d < old->damage_count ? old->damage[d] : provenance->damage[d - old->damage_count];
+        books->damage[d].input += d < old->damage_count ? 0 : (uint32_t)old->file_names.count;
+    }
+    provenance->damage = books->damage;
+    provenance->damage_count = count;
+    return WS_OK;
+}
+
+static ws_err fill_books(const extraction *x, const ws_string_list *sha256, input_books *books,
+                         ws_store_provenance *provenance)
+{
+    WS_TRY(fill_files(x, sha256, books));
+    WS_TRY(fill_inputs(x, sha256, books));
+    provenance->input_sha256 = &books->sha256;
+    provenance->input_bytes = books->bytes;
+    provenance->input_records = books->records;
+    provenance->files = x->group_count < books->file_count ? &books->files : NULL;
+    if (x->append == NULL)
+        return WS_OK;
+    WS_TRY(extract_append_check_hashes(x, sha256));
+    WS_TRY(fill_damage(x, books, provenance));
+    if (x->comm->rank > 0) /* the first rank writes it */
+        return WS_OK;
+    WS_TRY(extract_append_merge(x, provenance->options_json, provenance->counters_json, &books->options,
+                                &books->counters));
+    provenance->options_json = ws_text_string(&books->options);
+    provenance->counters_json = ws_text_string(&books->counters);
+    return WS_OK;
 }
 
 ws_err extract_finish_store_all(extraction *x, ws_store_provenance *provenance, char content_hash[65])
 {
     input_books books = {0};
-    WS_TRY(extract_hasher_finish_all(x->hasher, x->arena, &books.file_sha256));
-    WS_AGREE(x->comm, fill_books(x, &books));
-    provenance->input_sha256 = &books.sha256;
-    provenance->input_bytes = books.bytes;
-    provenance->input_records = books.records;
-    provenance->files = x->group_count < x->input_count ? &books.files : NULL;
-    return ws_store_writer_finish_all(x->writer, provenance, content_hash);
+    ws_string_list sha256;
+    WS_TRY(extract_hasher_finish_all(x->hasher, x->arena, &sha256));
+    ws_err error = ws_agree_all(x->comm, fill_books(x, &sha256, &books, provenance));
+    if (error == WS_OK)
+        error = ws_store_writer_finish_all(x->writer, provenance, content_hash);
+    ws_text_destroy(&books.options);
+    ws_text_destroy(&books.counters);
+    return error;
 }

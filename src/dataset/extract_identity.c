@@ -1,6 +1,7 @@
 /* What a run was told to do, as a text that a later run compares with its own before it goes on: the options that determine
  * rows, and the inputs by name, size, time of change and digest of their ends. Where the inputs lie does not matter.
  */
+#include "dataset/extract_append.h"
 #include "dataset/extract_checkpoint.h"
 #include "dataset/table.h"
 
@@ -87,6 +88,8 @@ static ws_err add_options(const extraction *x, cJSON *root)
     WS_TRY(add_file(options, "key", x->options->key_file));
     WS_TRY(add_file(options, "config", x->options->config));
     WS_TRY(add_file(options, "labels", x->options->labels));
+    if (x->append != NULL)
+        cJSON_AddStringToObject(options, "store that is added to", x->append->store.content_hash);
     add_classes(options, x);
     return WS_OK;
 }

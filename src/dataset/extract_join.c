@@ -5,7 +5,7 @@
  * last; an input has the name of its first file, and inputs are in the order of the paths of those. So what a store holds
  * depends neither on the command line nor on where files were cut. Does not read files: first times come with their headers.
  */
-#include "dataset/extract.h"
+#include "dataset/extract_append.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -21,6 +21,11 @@ typedef struct member {
 bool extract_joins(const extraction *x)
 {
     return x->options->join != WS_JOIN_NONE || x->options->groups.count > 0;
+}
+
+bool extract_is_joined(const extraction *x)
+{
+    return x->group_count - x->old_groups < x->input_count;
 }
 
 /* Against as many last parts of the path as the pattern has; compressed or not. */
@@ -105,7 +110,8 @@ static ws_err take_order(extraction *x, const member *members)
     const char **paths = NULL;
     WS_TRY(ws_arena_alloc(x->arena, &inputs, x->input_count, sizeof *inputs));
     WS_TRY(ws_arena_alloc(x->arena, &paths, x->input_count, sizeof *paths));
-    WS_TRY(ws_arena_alloc(x->arena, &x->groups, x->input_count, sizeof *x->groups));
+    x->group_count = x->old_groups = x->append != NULL ? x->append->names.count : 0;
+    WS_TRY(ws_arena_alloc(x->arena, &x->groups, x->old_groups + x->input_count, sizeof *x->groups));
     for (size_t i = 0; i < x->input_count; i++) {
         if (i == 0 || members[i].leader != members[i - 1].leader)
             x->groups[x->group_count++] = (extract_group){.first = i, .newest_ns = INT64_MIN};
@@ -140,8 +146,9 @@ ws_err extract_join_names(extraction *x, const ws_string_list *plain_paths)
     WS_TRY(ws_arena_alloc(x->arena, &names, x->group_count, sizeof *names));
     WS_TRY(ws_arena_alloc(x->arena, &paths, x->group_count, sizeof *paths));
     for (size_t g = 0; g < x->group_count; g++) {
-        names[g] = x->names.items[x->groups[g].first];
-        paths[g] = plain_paths->items[x->groups[g].first];
+        const bool old = g < x->old_groups; /* its flows have their labels */
+        names[g] = old ? x->append->names.items[g] : x->names.items[x->groups[g].first];
+        paths[g] = old ? "" : plain_paths->items[x->groups[g].first];
     }
     x->group_names = (ws_string_list){names, x->group_count};
     x->plain_paths = (ws_string_list){paths, x->group_count};
@@ -172,7 +179,10 @@ ws_err extract_join_hashes(const extraction *x, const ws_string_list *files, ws_
     const char **items = NULL;
     WS_TRY(ws_arena_alloc(x->arena, &items, x->group_count, sizeof *items));
     for (size_t g = 0; g < x->group_count; g++)
-        WS_TRY(hash_group(x, &x->groups[g], files, &items[g]));
+        if (g < x->old_groups)
+            items[g] = x->append->sha256.items[g];
+        else
+            WS_TRY(hash_group(x, &x->groups[g], files, &items[g]));
     *out = (ws_string_list){items, x->group_count};
     return WS_OK;
 }

@@ -1,7 +1,7 @@
 /* Rows on their way to the store: those of all ranks are brought into one order (extract_sort.c), cut into contiguous blocks,
  * labelled and written.
  */
-#include "dataset/extract.h"
+#include "dataset/extract_append.h"
 
 #include <stdlib.h>
 
@@ -55,7 +55,8 @@ static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out,
         ws_labels_find(x->labels, &rows->flows[i], classes, &(*attempted)[i]);
         bool labelled = false; /* a line may speak of a flow and give it no class */
         for (size_t level = 0; level < levels; level++) {
-            (*out)[level * rows->count + i] = classes[level];
+            const bool renumbered = x->append != NULL && classes[level] >= 0;
+            (*out)[level * rows->count + i] = renumbered ? x->append->written[level][classes[level]] : classes[level];
             labelled = labelled || classes[level] >= 0;
         }
         x->labelled += labelled;

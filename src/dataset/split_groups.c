@@ -96,6 +96,22 @@ out:
     }                                                                                                                  \
     const ws_protocol ws_protocol_##protocol = {#protocol, help, assign_##protocol, false};
 
+/* A store that was added to without knowing its hosts has some of them twice. */
+static ws_err assign_host(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
+                          const int32_t *label, uint64_t count, uint8_t *part)
+{
+    (void)label;
+    if (ws_store_hosts_apart(store)) {
+        ws_err error = WS_ERROR(FORMAT,
+                                "%s: hosts of inputs that were added to it are numbered apart, so parts cannot be told "
+                                "from each other by hosts",
+                                store->path);
+        WS_HINT("extract all inputs at once, or with --append from the first one on; protocol session needs no hosts");
+        return error;
+    }
+    return assign_groups(store, options, "/flows/host_id", chosen, count, part);
+}
+const ws_protocol ws_protocol_host = {"host", "no forward sender is in two parts", assign_host, false};
+
 GROUP_PROTOCOL(session, "/flows/session_id", "no 5-tuple is in two parts")
-GROUP_PROTOCOL(host, "/flows/host_id", "no forward sender is in two parts")
 GROUP_PROTOCOL(capture, "/flows/input_id", "no input is in two parts")

@@ -335,3 +335,8 @@ const ws_label_level *ws_store_level(const ws_store *store, const char *name)
             return &store->levels[l];
     return NULL;
 }
+
+bool ws_store_hosts_apart(const ws_store *store)
+{
+    return H5Aexists_by_name(store->file, "/flows/host_id", WS_HOSTS_APART, H5P_DEFAULT) > 0;
+}

@@ -100,6 +100,10 @@ typedef struct ws_row_maker {
 } ws_row_maker;
 WS_MUST ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char *key_file);
 void ws_row_maker_destroy(ws_row_maker *maker);
+/* By which the same key is known again: HMAC-SHA-256 with the key file, in hex; "" without key. */
+void ws_row_maker_key_check(const ws_row_maker *maker, char out[65]);
+#define WS_KEY_CHECK "key_check"    /* attribute of /provenance */
+#define WS_HOSTS_APART "apart_from" /* attribute of /flows/host_id */
 /* Everything but number, packet_start, session_id, host_id and labels. packets: of flow 0, then 1, ...; values[count][columns]:
  * of the store's own feature table; NULL: flow20, which the rows keep. */
 void ws_rows_make(ws_row_maker *maker, const ws_flow *flows, size_t count, const ws_flow_packet *packets,
@@ -211,6 +215,7 @@ WS_MUST ws_err ws_store_assemble_all(const ws_comm *comm, const char *const *par
 
 /* ---------------------------------------------------------------- store_provenance.c: the parts one rank writes */
 WS_MUST ws_err ws_store_create_file(const char *partial, hid_t *file);
+WS_MUST ws_err ws_store_open_writable(const char *path, hid_t *file); /* by one process, through ordinary file calls */
 WS_MUST ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inputs,
                                          const ws_store_provenance *provenance, uint64_t rows);

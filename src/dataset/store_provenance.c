@@ -160,8 +160,7 @@ ws_err ws_store_write_skeleton(const char *partial, const ws_store_writer_option
     return WS_OK;
 }
 
-/* By one process, through ordinary file calls. */
-static ws_err open_writable(const char *path, hid_t *file)
+ws_err ws_store_open_writable(const char *path, hid_t *file)
 {
     *file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
     WS_H5(*file);
@@ -223,6 +222,7 @@ static ws_err write_provenance(hid_t file, const ws_string_list *inputs, const w
 {
     const hsize_t shape[1] = {inputs->count};
     WS_TRY(ws_h5_write_attribute_i64(file, ".", "rows", (int64_t)rows));
+    WS_TRY(ws_h5_write_attribute_text(file, ".", "version", ws_version())); /* rows of a store may be another's */
     WS_TRY(ws_h5_write_attribute_text(file, "/provenance", "version", ws_version()));
     WS_TRY(ws_h5_write_attribute_text(file, "/provenance", "options", provenance->options_json));
     WS_TRY(ws_h5_write_attribute_text(file, "/provenance", "counters", provenance->counters_json));
@@ -243,7 +243,7 @@ ws_err ws_store_write_provenance(const char *partial, const ws_string_list *inpu
                                  const ws_store_provenance *provenance, uint64_t rows)
 {
     hid_t file;
-    WS_TRY(open_writable(partial, &file));
+    WS_TRY(ws_store_open_writable(partial, &file));
     ws_err error = write_provenance(file, inputs, provenance, rows);
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);
@@ -255,7 +255,7 @@ ws_err ws_store_write_counts(const char *partial, const ws_store_summary *summar
                              const int32_t *const *renumber)
 {
     hid_t file;
-    WS_TRY(open_writable(partial, &file));
+    WS_TRY(ws_store_open_writable(partial, &file));
     ws_err error = ws_store_summary_write(file, summary, levels, renumber);
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);
@@ -313,7 +313,7 @@ static ws_err rename_level(hid_t file, const char *path, const ws_label_level *l
 ws_err ws_store_renumber(const char *partial, const ws_store_provenance *provenance, size_t level_count)
 {
     hid_t file;
-    WS_TRY(open_writable(partial, &file));
+    WS_TRY(ws_store_open_writable(partial, &file));
     ws_err error = WS_OK;
     for (size_t l = 0; l < level_count && error == WS_OK; l++) {
         char *path = ws_format("/labels/%s", provenance->levels[l].name);
@@ -342,7 +342,7 @@ ws_err ws_store_bring_to_disk(const char *partial)
 ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash)
 {
     hid_t file;
-    WS_TRY(open_writable(partial, &file));
+    WS_TRY(ws_store_open_writable(partial, &file));
     ws_err error = ws_h5_write_attribute_text(file, ".", "content_hash", content_hash);
     ws_err close_error = ws_h5_close(&file);
     WS_TRY(error);

@@ -271,6 +271,20 @@ ws_err ws_row_maker_create(ws_row_maker *out, const char *endpoints, const char 
     return WS_OK;
 }
 
+void ws_row_maker_key_check(const ws_row_maker *maker, char out[65])
+{
+    static const char domain[] = "wiresweep key check\n";
+    uint8_t code[EVP_MAX_MD_SIZE] = {0};
+    unsigned int bytes = 0;
+    ws_digest digest;
+    out[0] = '\0';
+    if (maker->key == NULL)
+        return;
+    HMAC(EVP_sha256(), maker->key, (int)maker->key_bytes, (const uint8_t *)domain, sizeof domain - 1, code, &bytes);
+    memcpy(digest.bytes, code, sizeof digest.bytes);
+    ws_digest_hex(&digest, out);
+}
+
 void ws_row_maker_destroy(ws_row_maker *maker)
 {
     texts_destroy(&maker->texts);

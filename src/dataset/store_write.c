@@ -75,6 +75,8 @@ ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, co
         writer->file = writer->collective = -1;
         error = prepare(writer, options);
     }
+    if (error == WS_OK && options->append_to != NULL)
+        error = ws_store_writer_follow(writer);
     WS_AGREE(comm, error);
     WS_TRY(open_file_all(writer));
     return WS_OK;
@@ -159,6 +161,8 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
         for (size_t l = 0; l < writer->level_count; l++)
             row->labels[l] = block->labels[l * block->count + i];
         row->attempted = block->attempted == NULL ? 0 : block->attempted[i];
+        if (writer->options.append_to != NULL)
+            row->session = ws_session_of_key(row->key_hash);
         packet_start += flow->packet_count;
     }
     if (packet_total > 0)
@@ -367,15 +371,16 @@ static ws_err number_whole_all(ws_store_writer *writer)
     return WS_OK;
 }
 
-/* Puts the segments together; the last of them is the file just ended. */
+/* Puts the segments together, behind the store that they are added to; the last of them is the file just ended. */
 static ws_err assemble_all(ws_store_writer *writer)
 {
     const ws_comm *comm = &writer->comm;
-    const size_t count = (size_t)writer->segment + 1;
+    const size_t before = writer->options.append_to != NULL ? 1 : 0, count = before + (size_t)writer->segment + 1;
     char **parts = NULL, *whole = ws_path_join(writer->options.folder, "assembled.h5");
     ws_err error = whole == NULL ? WS_ERROR(MEMORY, "no memory to write %s", writer->path) : WS_NEW_ARRAY(parts, count);
     for (size_t p = 0; error == WS_OK && p < count; p++)
-        if ((parts[p] = ws_store_segment_path(writer->options.folder, p)) == NULL)
+        if ((parts[p] = p < before ? ws_format("%s", writer->options.append_to)
+                                   : ws_store_segment_path(writer->options.folder, p - before)) == NULL)
             error = WS_ERROR(MEMORY, "no memory for the names of %zu segments", count);
     error = ws_agree_all(comm, error);
     if (error == WS_OK)
@@ -393,7 +398,7 @@ static ws_err assemble_all(ws_store_writer *writer)
 ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_provenance *provenance, char content_hash[65])
 {
     const ws_comm *comm = &writer->comm;
-    const bool assembles = writer->segment > 0;
+    const bool assembles = writer->segment > 0 || writer->options.append_to != NULL;
     WS_TRY(end_file_all(writer, !assembles));
     if (assembles)
         WS_TRY(assemble_all(writer));
@@ -404,6 +409,7 @@ ws_err ws_store_writer_finish_all(ws_store_writer *writer, const ws_store_proven
                        ? ws_store_renumber(writer->partial, provenance, writer->level_count)
                        : WS_OK);
     WS_TRY(write_counts_all(writer, provenance));
+    WS_TRY(ws_store_write_marks_all(writer));
     if (assembles) /* what was hashed on the way are blocks of segments */
         WS_TRY(ws_store_hash_all(comm, writer->partial, NULL, 0, content_hash));
     else

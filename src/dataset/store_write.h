@@ -31,6 +31,10 @@ typedef struct ws_store_writer_options {
     /* NULL: written as NAME.partial, a file. Else segments in this folder, put together by finish. */
     const char *folder;
     uint64_t segment; /* that is written first; those before it are there already */
+    /* A store whose rows come first in the new one, segments with `folder` behind them; NULL: none. Inputs are all of both, and
+     * labels have the numbers that its own have. */
+    const char *append_to;
+    bool keep_hosts; /* by which hosts are known again in a store that is added to */
 } ws_store_writer_options;
 
 /* A rank's block of rows of one batch. */

@@ -4,6 +4,7 @@
  *   store_window.c  writes and hashes what was held, all ranks together
  *   store_columns.c lists the columns and where their values lie until then
  *   store_spread.c  gives every rank adjacent rows where it holds scattered ones
+ *   store_append.c  goes on behind the rows of a store that is there
  *   store_ids.c, store_blocks.c, store_space.c, store_provenance.c  see store_layout.h
  */
 #ifndef WS_DATASET_STORE_WRITER_H
@@ -80,6 +81,8 @@ struct ws_store_writer {
     uint64_t reserved;                                                 /* of the file, by rank 0 */
     double seconds;                                                    /* in windows */
     bool sealed;
+    bool knows_hosts;    /* with options.append_to: its hosts are known again */
+    uint64_t apart_from; /* its rows */
 };
 
 /* store_columns.c */
@@ -88,6 +91,12 @@ WS_MUST ws_err ws_store_columns_open(ws_store_writer *writer);
 WS_MUST ws_err ws_store_columns_close(ws_store_writer *writer);
 void ws_store_columns_destroy(ws_store_writer *writer);
 ws_written_column *ws_store_column_find(ws_store_writer *writer, const char *path); /* one that is there */
+
+/* store_append.c: numbers go on from those of options.append_to. */
+WS_MUST ws_err ws_store_writer_follow(ws_store_writer *writer);
+ws_identity ws_session_of_key(uint64_t key_hash);
+/* What a later run that adds to the store needs: the check of the key, /provenance/hosts, or that hosts are numbered apart. */
+WS_MUST ws_err ws_store_write_marks_all(ws_store_writer *writer);
 
 /* What is held goes to the file. */
 WS_MUST ws_err ws_store_write_window_all(ws_store_writer *writer);

@@ -164,7 +164,8 @@ static cJSON *counts_json(const ws_table_counts *c)
 
 static cJSON *input_counts_json(const void *run, size_t input)
 {
-    return counts_json(&((const ws_table_run *)run)->counts[input]);
+    const ws_table_run *own = run;
+    return counts_json(&own->counts[input - own->x->old_groups]);
 }
 
 static ws_err counters_json(const ws_table_run *run, ws_text *out)

@@ -6,6 +6,7 @@
  * true boundary. So the first rank's true start proves all, and the cuts change nothing. A compressed file is one
  * stream that one rank reads. Rows are written in the order of files and records, whoever read them.
  */
+#include "dataset/extract_append.h"
 #include "dataset/extract_checkpoint.h"
 #include "dataset/table.h"
 
@@ -146,8 +147,8 @@ static ws_err read_records(ws_table_run *run, table_segment *segment, size_t i, 
         WS_TRY(ws_table_text_next(text, &record, &more));
         if (!more)
             break;
-        WS_TRY(ws_table_add_row(&run->maker, &run->plans[i], &record, (uint32_t)i, piece->records, &segment->rows,
-                                &piece->counts));
+        WS_TRY(ws_table_add_row(&run->maker, &run->plans[i], &record, run->x->inputs[i].group, piece->records,
+                                &segment->rows, &piece->counts));
         piece->records++;
     }
     piece->row_count = segment->rows.count - piece->first_row;
@@ -441,6 +442,26 @@ static ws_err rounds_all(ws_table_run *run, table_round *round, ws_progress *pro
 }
 
 /* ---------------------------------------------------------------- the run */
+/* Classes of a store that is added to come first, with the numbers that its rows have. */
+static ws_err follow_store(ws_table_run *run)
+{
+    extraction *x = run->x;
+    ws_text options = {0};
+    int32_t number;
+    ws_err error = ws_table_options_json(x, &options);
+    if (error == WS_OK)
+        error = extract_append_check(x, ws_text_string(&options), run->levels, run->level_count);
+    ws_text_destroy(&options);
+    WS_TRY(error);
+    WS_TRY(extract_append_check_columns(x, &run->features));
+    for (size_t l = 0; x->append != NULL && l < run->level_count; l++) {
+        const ws_label_level *level = ws_store_level(&x->append->store, run->levels[l].name);
+        for (size_t c = 0; c < level->classes; c++)
+            WS_TRY(ws_table_add_class(run, l, level->names[c], &number));
+    }
+    return WS_OK;
+}
+
 static ws_err prepare(ws_table_run *run)
 {
     extraction *x = run->x;
@@ -462,7 +483,7 @@ static ws_err prepare(ws_table_run *run)
     WS_TRY(ws_arena_alloc(x->arena, &run->levels, plan->level_count, sizeof *run->levels));
     for (size_t l = 0; l < plan->level_count; l++)
         run->levels[l].name = (char *)(uintptr_t)plan->levels[l];
-    return WS_OK;
+    return follow_store(run);
 }
 
 static ws_err run_all(ws_table_run *run, ws_extract_report *report)
@@ -475,7 +496,7 @@ static ws_err run_all(ws_table_run *run, ws_extract_report *report)
     WS_TRY(extract_folder_open_all(x));
     const ws_store_writer_options options = {.path = x->options->output,
                                              .dataset = x->options->dataset,
-                                             .inputs = &x->names,
+                                             .inputs = &x->group_names,
                                              .endpoints = x->options->endpoints,
                                              .key_file = x->options->key_file,
                                              .levels = run->levels,
@@ -483,7 +504,9 @@ static ws_err run_all(ws_table_run *run, ws_extract_report *report)
                                              .tells_attempts = run->plans[0].attempted_level >= 0,
                                              .features = &run->features,
                                              .folder = x->checkpoint->folder,
-                                             .segment = x->checkpoint->last};
+                                             .segment = x->checkpoint->last,
+                                             .append_to = x->append != NULL ? x->options->output : NULL,
+                                             .keep_hosts = extract_keeps_hosts(x)};
     WS_TRY(ws_store_writer_create_all(&x->writer, x->comm, &options));
     WS_TRY(extract_checkpoint_restore_all(x));
     ws_progress *progress = NULL;
