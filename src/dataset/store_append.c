@@ -43,7 +43,7 @@ static ws_err restore_sessions(ws_store_writer *writer, const ws_store *store)
             next++;
         }
     }
-    ws_dense_ids_continue(writer->sessions, next);
+    error = ws_dense_ids_continue(writer->sessions, (ws_dense_ids_mark){next, UINT64_MAX});
 out:
     free(keys);
     free(numbers);
@@ -62,8 +62,9 @@ static ws_err restore_hosts(ws_store_writer *writer, const ws_store *store)
     for (uint64_t h = 0; error == WS_OK && h < shape[0]; h++)
         if (is_mine(writer, &hosts[h]))
             error = ws_dense_ids_restore(writer->hosts, &hosts[h], h);
+    if (error == WS_OK)
+        error = ws_dense_ids_continue(writer->hosts, (ws_dense_ids_mark){shape[0], UINT64_MAX});
     free(hosts);
-    ws_dense_ids_continue(writer->hosts, shape[0]);
     return error;
 }
 
@@ -79,8 +80,9 @@ static ws_err skip_hosts(ws_store_writer *writer, const ws_store *store)
         for (uint64_t i = 0; error == WS_OK && i < count; i++)
             next = numbers[i] >= next ? (uint64_t)numbers[i] + 1 : next;
     }
+    if (error == WS_OK)
+        error = ws_dense_ids_continue(writer->hosts, (ws_dense_ids_mark){next, UINT64_MAX});
     free(numbers);
-    ws_dense_ids_continue(writer->hosts, next);
     return error;
 }
 
