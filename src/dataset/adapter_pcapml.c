@@ -242,6 +242,8 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
         uint32_t scope;
         sample_list list = {0};
         WS_TRY(ws_label_source_set_scope(source, i, inputs->items[i], &scope));
+        if (inputs->items[i][0] == '\0') /* of a store that is added to */
+            continue;
         ws_err error = collect(inputs->items[i], ws_label_source_reading(source), &list);
         if (error == WS_OK)
             error = add_rows(source, scope, &list);

@@ -133,7 +133,7 @@ static ws_err open_labels(extraction *x)
         return ws_labels_open_rules(&x->labels, &x->label_rules, &x->plain_paths);
     const ws_label_reading reading = {x->stamps, x->options->inner_packets, &x->protocols};
     return ws_labels_open_reading(&x->labels, x->adapter, x->options->labels,
-                                  x->adapter->labels_inside ? &x->paths : &x->plain_paths, &reading);
+                                  x->adapter->labels_inside ? &x->first_paths : &x->plain_paths, &reading);
 }
 
 enum { FIXED_BYTES = 96 << 20 }; /* the program, its libraries, buffers of a round; estimated */
@@ -221,6 +221,7 @@ static ws_err check_append(extraction *x)
         error = extract_append_check(x, ws_text_string(&options), levels, count);
     ws_text_destroy(&options);
     WS_TRY(error);
+    extract_append_release(x);
     return extract_append_classes(x, levels, count);
 }
 

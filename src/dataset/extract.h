@@ -175,9 +175,11 @@ typedef struct extraction {
     const ws_table_family
         *tables; /* how flow tables are read; NULL: the data set has none, or the inputs are captures */
     ws_arena *arena;
-    ws_string_list paths, names; /* of the files: as opened; as stored, without compression suffix */
+    ws_string_list paths, names; /* of the files: as found, in their order; as stored, without compression suffix */
     ws_string_list group_names;  /* of the inputs of the store: those of their first files */
-    ws_string_list plain_paths;  /* of these as opened, without compression suffix: what labels are looked up by */
+    /* Of these; empty texts for inputs of a store that is added to, whose flows have their labels: */
+    ws_string_list first_paths; /* as opened: where labels are that captures carry */
+    ws_string_list plain_paths; /* without compression suffix: what other labels are looked up by */
     extract_input *inputs;
     size_t input_count;
     extract_group *groups; /* in front, without files, the inputs of the store that is added to */

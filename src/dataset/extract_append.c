@@ -124,6 +124,14 @@ ws_err extract_append_open(extraction *x)
     return WS_OK;
 }
 
+void extract_append_release(extraction *x)
+{
+    if (x->append == NULL || x->append->store.file < 0)
+        return;
+    H5Fclose(x->append->store.file);
+    x->append->store.file = -1;
+}
+
 void extract_append_close(extraction *x)
 {
     if (x->append == NULL)
@@ -221,7 +229,8 @@ static ws_err compare_names(const extraction *x)
     return WS_OK;
 }
 
-/* The SHA-256 of all files is known at the end only; a copy is found now where its size is that of a file of the store. */
+/* The SHA-256 of all files is known at the end only; a copy is found now where its size is that of a file of the store. Files
+ * without records may well be alike. */
 static ws_err look_for_copies(const extraction *x)
 {
     const extract_append *old = x->append;
@@ -231,7 +240,7 @@ static ws_err look_for_copies(const extraction *x)
          i += (size_t)x->comm->size) {
         bool hashed = false;
         for (size_t k = 0; k < old->file_names.count; k++) {
-            if (old->file_bytes[k] != x->inputs[i].bytes)
+            if (old->file_bytes[k] != x->inputs[i].bytes || old->file_records[k] == 0)
                 continue;
             if (!hashed)
                 WS_TRY(ws_sha256_file(x->inputs[i].path, &digest));
@@ -277,7 +286,7 @@ ws_err extract_append_check_hashes(const extraction *x, const ws_string_list *fi
 {
     for (size_t i = 0; x->append != NULL && i < x->input_count; i++)
         for (size_t k = 0; k < x->append->file_sha256.count; k++)
-            if (strcmp(file_sha256->items[i], x->append->file_sha256.items[k]) == 0)
+            if (x->append->file_records[k] > 0 && strcmp(file_sha256->items[i], x->append->file_sha256.items[k]) == 0)
                 return already_there(x, x->inputs[i].path, x->append->file_names.items[k]);
     return WS_OK;
 }

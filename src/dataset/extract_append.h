@@ -11,7 +11,7 @@
 
 /* All of it in the arena of the run but for the store. */
 typedef struct extract_append {
-    ws_store store; /* open */
+    ws_store store; /* its file is open until extract_append_release */
     ws_string_list names, sha256;
     uint64_t *bytes, *records; /* of inputs, as are the names */
     bool joined;               /* some of its inputs are several files */
@@ -30,6 +30,7 @@ typedef struct extract_append {
 
 /* Where the run adds to a store that is there: x->append. */
 WS_MUST ws_err extract_append_open(extraction *x);
+void extract_append_release(extraction *x);
 void extract_append_close(extraction *x);
 /* Whether rows of this run are like those of the store, before any is made; levels: of this run, with the classes that are
  * known so far. */

@@ -164,7 +164,8 @@ static ws_err stopped(const extraction *x)
     const char *folder = x->checkpoint->folder;
     ws_err error;
     if (x->checkpoint->last == 0) {
-        error = WS_ERROR(INTERRUPTED, "extraction was stopped; nothing is left of %s", x->options->output);
+        error = WS_ERROR(INTERRUPTED, "extraction was stopped; %s %s",
+                         x->append != NULL ? "nothing was added to" : "nothing is left of", x->options->output);
         WS_HINT("run the same command again: it starts from the beginning");
         return error;
     }

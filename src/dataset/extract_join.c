@@ -107,9 +107,7 @@ static ws_err check_patterns(const extraction *x, const member *members)
 static ws_err take_order(extraction *x, const member *members)
 {
     extract_input *inputs = NULL;
-    const char **paths = NULL;
     WS_TRY(ws_arena_alloc(x->arena, &inputs, x->input_count, sizeof *inputs));
-    WS_TRY(ws_arena_alloc(x->arena, &paths, x->input_count, sizeof *paths));
     x->group_count = x->old_groups = x->append != NULL ? x->append->names.count : 0;
     WS_TRY(ws_arena_alloc(x->arena, &x->groups, x->old_groups + x->input_count, sizeof *x->groups));
     for (size_t i = 0; i < x->input_count; i++) {
@@ -117,11 +115,9 @@ static ws_err take_order(extraction *x, const member *members)
             x->groups[x->group_count++] = (extract_group){.first = i, .newest_ns = INT64_MIN};
         inputs[i] = x->inputs[members[i].at];
         inputs[i].group = (uint32_t)(x->group_count - 1);
-        paths[i] = inputs[i].path;
         x->groups[x->group_count - 1].count++;
     }
     x->inputs = inputs;
-    x->paths = (ws_string_list){paths, x->input_count};
     return WS_OK;
 }
 
@@ -142,16 +138,20 @@ ws_err extract_join_inputs(extraction *x)
 
 ws_err extract_join_names(extraction *x, const ws_string_list *plain_paths)
 {
-    const char **names = NULL, **paths = NULL;
+    const char **names = NULL, **paths = NULL, **plain = NULL;
     WS_TRY(ws_arena_alloc(x->arena, &names, x->group_count, sizeof *names));
     WS_TRY(ws_arena_alloc(x->arena, &paths, x->group_count, sizeof *paths));
+    WS_TRY(ws_arena_alloc(x->arena, &plain, x->group_count, sizeof *plain));
     for (size_t g = 0; g < x->group_count; g++) {
-        const bool old = g < x->old_groups; /* its flows have their labels */
-        names[g] = old ? x->append->names.items[g] : x->names.items[x->groups[g].first];
-        paths[g] = old ? "" : plain_paths->items[x->groups[g].first];
+        const bool old = g < x->old_groups;
+        const size_t first = x->groups[g].first;
+        names[g] = old ? x->append->names.items[g] : x->names.items[first];
+        paths[g] = old ? "" : x->inputs[first].path;
+        plain[g] = old ? "" : plain_paths->items[first];
     }
     x->group_names = (ws_string_list){names, x->group_count};
-    x->plain_paths = (ws_string_list){paths, x->group_count};
+    x->first_paths = (ws_string_list){paths, x->group_count};
+    x->plain_paths = (ws_string_list){plain, x->group_count};
     return WS_OK;
 }
 

@@ -15,7 +15,7 @@
 
 typedef struct ws_label_rules ws_label_rules; /* label_rules.h */
 
-/* Reads the labels of `inputs` (expanded paths, as extraction numbers them) with the adapter's reader. A data set
+/* Reads the labels of `inputs` (expanded paths, as extraction numbers them; "" for one that has no flows) with the adapter's reader. A data set
  * without labels gives a source without levels. Classes are those of the rows that speak of the inputs, sorted
  * bytewise. */
 WS_MUST ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,

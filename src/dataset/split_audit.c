@@ -150,10 +150,10 @@ typedef struct audited_store {
     const ws_store *store;
 } audited_store;
 
-/* Hosts have numbers within a store only. */
-static bool is_comparable(int kind, size_t stores)
+/* Hosts have numbers within a store only, and some several of them where inputs were added to it. */
+static bool is_comparable(int kind, const audited_store *from, size_t stores)
 {
-    return stores == 1 || kind != WS_AUDIT_HOSTS;
+    return kind != WS_AUDIT_HOSTS || (stores == 1 && !ws_store_hosts_apart(from->store));
 }
 
 static ws_err add_rows(const audited_store *from, int kind, bool across, ws_arena *arena, audited_row *rows,
@@ -197,7 +197,7 @@ static ws_err audit_stores(ws_split_audit *out, const audited_store *from, size_
             of_part[from[s].split->part[i]]++;
     }
     for (int kind = 0; kind < WS_AUDIT_COLUMNS; kind++) {
-        if (!is_comparable(kind, stores))
+        if (!is_comparable(kind, from, stores))
             continue;
         WS_TRY(audit_kind(from, stores, kind, total, out->overlap[kind]));
         for (int k = 0; k < WS_AUDIT_PAIRS; k++)

@@ -454,6 +454,7 @@ static ws_err follow_store(ws_table_run *run)
     ws_text_destroy(&options);
     WS_TRY(error);
     WS_TRY(extract_append_check_columns(x, &run->features));
+    extract_append_release(x);
     for (size_t l = 0; x->append != NULL && l < run->level_count; l++) {
         const ws_label_level *level = ws_store_level(&x->append->store, run->levels[l].name);
         for (size_t c = 0; c < level->classes; c++)

@@ -151,6 +151,36 @@ if [ $status -ne 0 ] && [ -e store.h5.partial/checkpoint-0001 ]; then
 fi
 rm -rf store.h5.partial
 
+# Inputs without records, first, last and between, which all look alike; what cannot be read.
+mkdir few
+for file in 1 3 5; do head -c 24 5.pcap >few/$file.pcap; done
+"$make" --flows 20 --seed 6 -o few/2.pcap >/dev/null
+cp 5.pcap few/4.pcap
+"$WIRESWEEP" extract -q -o all.h5 few
+rm -f store.h5
+for file in 1 2 3 4 5; do mpirun -n $((file % 3 + 1)) "$WIRESWEEP" extract -q --append -o store.h5 few/$file.pcap; done
+[ "$("$WIRESWEEP" inspect --hash store.h5)" = "$("$WIRESWEEP" inspect --hash all.h5)" ] || fail "empty inputs"
+echo nothing >6.pcap
+head -c 3000 few/2.pcap >7.pcap
+status=0
+"$WIRESWEEP" extract -q --append --on-error skip -o store.h5 6.pcap 7.pcap 2>/dev/null || status=$?
+[ $status -eq 3 ] || fail "status $status"
+[ "$("$WIRESWEEP" inspect --json store.h5 | jq -c '[.counters.inputs_skipped[].name, .inputs[5].name, .damage_runs]')" = \
+    '["6.pcap","7.pcap",1]' ] || fail "skipped inputs"
+
+# Labels that captures carry.
+if command -v editcap >/dev/null; then
+    for file in 1 2; do
+        "$make" --flows 20 --seed $file --format pcapng -o bare.pcapng >/dev/null
+        editcap -a "1:$file,class-$file" -a "9:7,other" bare.pcapng ml-$file.pcapng
+    done
+    "$WIRESWEEP" extract -q --dataset pcapml -o all.h5 ml-1.pcapng ml-2.pcapng
+    rm -f store.h5
+    for file in 1 2; do mpirun -n $file "$WIRESWEEP" extract -q --append --dataset pcapml -o store.h5 ml-$file.pcapng; done
+    [ "$("$WIRESWEEP" inspect --hash store.h5)" = "$("$WIRESWEEP" inspect --hash all.h5)" ] || fail "pcapml"
+    [ "$("$WIRESWEEP" inspect --json store.h5 | jq '.labels.label.classes | length')" -eq 3 ] || fail "classes of pcapml"
+fi
+
 # Flow tables.
 printf 'when,bytes,class\n1,2,a\n2,3,c\n' >1.csv
 printf 'when,bytes,class\n3,4,b\n4,5,a\n' >2.csv
