@@ -275,6 +275,7 @@ WS_MUST ws_err extract_join_hashes(const extraction *x, const ws_string_list *fi
 WS_MUST ws_err extract_hasher_start(extract_hasher **out, const extraction *x);
 /* Waits for it; of every input, in hex, in the arena; the same on all ranks. */
 WS_MUST ws_err extract_hasher_finish_all(extract_hasher *hasher, ws_arena *arena, ws_string_list *out);
+bool extract_hashes_blocks(const extraction *x, size_t input); /* whether the file is hashed in blocks */
 void extract_hasher_destroy(extract_hasher **hasher); /* also while it runs */
 
 /* extract_read.c: the next round: packets with their ordinals, pieces, closing points. */

@@ -236,10 +236,9 @@ static ws_err look_for_copies(const extraction *x)
     const extract_append *old = x->append;
     ws_digest digest;
     char hex[65];
-    for (size_t i = (size_t)x->comm->rank; !x->options->input_hash_tree && i < x->input_count;
-         i += (size_t)x->comm->size) {
+    for (size_t i = (size_t)x->comm->rank; i < x->input_count; i += (size_t)x->comm->size) {
         bool hashed = false;
-        for (size_t k = 0; k < old->file_names.count; k++) {
+        for (size_t k = 0; !extract_hashes_blocks(x, i) && k < old->file_names.count; k++) {
             if (old->file_bytes[k] != x->inputs[i].bytes || old->file_records[k] == 0)
                 continue;
             if (!hashed)

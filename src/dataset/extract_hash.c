@@ -37,8 +37,7 @@ typedef struct hash_lane {
     size_t held;
 } hash_lane;
 
-/* Is the input hashed in blocks? */
-static bool in_blocks(const extraction *x, size_t input)
+bool extract_hashes_blocks(const extraction *x, size_t input)
 {
     const int64_t from = x->options->input_hash_from;
     return x->inputs[input].bytes >= (uint64_t)(from == 0 ? WS_INPUT_HASH_FROM : from);
@@ -53,7 +52,7 @@ static uint64_t ends_at(FILE *file, uint64_t reached)
 
 static bool is_mine(const extract_hasher *h, size_t input, size_t unit)
 {
-    const int hasher = in_blocks(h->x, input) ? (int)(unit % (size_t)h->x->comm->size) : h->x->inputs[input].hasher;
+    const int hasher = extract_hashes_blocks(h->x, input) ? (int)(unit % (size_t)h->x->comm->size) : h->x->inputs[input].hasher;
     return hasher == h->x->comm->rank;
 }
 
@@ -72,7 +71,7 @@ static ws_err lane_open(extract_hasher *h, hash_lane *lane, size_t input, size_t
     lane->unit = unit;
     lane->at = 0;
     lane->end = from->bytes; /* of what the run reads, also where the file grew since */
-    if (in_blocks(h->x, input)) {
+    if (extract_hashes_blocks(h->x, input)) {
         lane->at = (unit - h->units[input]) * WS_INPUT_HASH_BLOCK;
         lane->end = lane->end - lane->at < WS_INPUT_HASH_BLOCK ? lane->end : lane->at + WS_INPUT_HASH_BLOCK;
     }
@@ -181,7 +180,7 @@ ws_err extract_hasher_start(extract_hasher **out, const extraction *x)
     atomic_init(&h->cancelled, false);
     WS_TRY_GOTO(fail, WS_NEW_ARRAY(h->units, x->input_count + 1));
     for (size_t i = 0; i < x->input_count; i++)
-        h->units[i + 1] = h->units[i] + (in_blocks(x, i) ? blocks_of(x->inputs[i].bytes) : 1);
+        h->units[i + 1] = h->units[i] + (extract_hashes_blocks(x, i) ? blocks_of(x->inputs[i].bytes) : 1);
     WS_TRY_GOTO(fail, WS_NEW_ARRAY(h->words, h->units[x->input_count] * 4));
     WS_CHECK_GOTO(fail, pthread_create(&h->thread, NULL, hasher_main, h) == 0, MEMORY, "no thread to hash the inputs");
     h->running = true;
@@ -207,7 +206,7 @@ static ws_err digest_hex(const extract_hasher *h, size_t input, char hex[65])
     const size_t first = h->units[input], count = h->units[input + 1] - first;
     ws_digest digest;
     memcpy(digest.bytes, h->words + 4 * first, sizeof digest.bytes);
-    if (in_blocks(h->x, input)) {
+    if (extract_hashes_blocks(h->x, input)) {
         ws_sha256 *hash;
         WS_TRY(ws_sha256_create(&hash));
         ws_sha256_update(hash, h->words + 4 * first, count * sizeof digest.bytes);

@@ -85,11 +85,11 @@ static int by_leader(const void *left, const void *right)
     return compare_times(a, b);
 }
 
-/* A pattern that is misspelt would go unnoticed. */
+/* A pattern that is misspelt would go unnoticed; one whose files could not be read is another matter. */
 static ws_err check_patterns(const extraction *x, const member *members)
 {
     const ws_string_list *groups = &x->options->groups;
-    for (size_t p = 0; p < groups->count; p++) {
+    for (size_t p = 0; p < groups->count && x->skipped_count == 0; p++) {
         size_t at = 0;
         while (at < x->input_count && members[at].pattern != p)
             at++;

@@ -16,6 +16,7 @@ typedef struct description {
     uint64_t *file_bytes, *file_records, *file_inputs;
     char *options, *counters, *version, *endpoints;
     ws_byte_view view;
+    int64_t apart_from; /* row; -1: a host has one number */
 } description;
 
 static void description_destroy(description *d)
@@ -75,6 +76,9 @@ static ws_err read_provenance(const ws_store *store, description *d)
     WS_TRY(ws_store_read(store, "/provenance/input_records", H5T_NATIVE_UINT64, 0, d->input_count, d->input_records));
     WS_TRY(ws_h5_dataset_shape(store->file, "/provenance/damage/offset", &dimensions, shape));
     d->damage_runs = shape[0];
+    d->apart_from = -1;
+    if (ws_store_hosts_apart(store))
+        WS_TRY(ws_h5_read_attribute_i64(store->file, "/flows/host_id", WS_HOSTS_APART, &d->apart_from));
     return read_files(store, d);
 }
 
@@ -152,6 +156,10 @@ static void describe_text(const ws_store *store, const description *d, ws_text *
         ws_text_appendf(
             out, "  bytes         of the first %u packets %u of the header and %u of the payload; stripped: %s\n",
             d->view.packets, d->view.header, d->view.payload, ws_strip_names[d->view.stripped]);
+    if (d->apart_from >= 0)
+        ws_text_appendf(
+            out, "  hosts         of rows from %lld on have numbers of their own, also where rows before have them\n",
+            (long long)d->apart_from);
     if (store->rows > 0) {
         format_time(d->summary.first_ns, first);
         format_time(d->summary.last_ns, last);
@@ -230,6 +238,8 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
         add_integer(root, "first_ns", d->summary.first_ns);
         add_integer(root, "last_ns", d->summary.last_ns);
     }
+    if (d->apart_from >= 0)
+        add_integer(root, "hosts_apart_from", d->apart_from);
     cJSON *inputs = cJSON_AddArrayToObject(root, "inputs"), *options = parsed_or_text(d->options);
     const cJSON *hash_from = cJSON_GetObjectItemCaseSensitive(options, "input_hash_from"),
                 *hash_block = cJSON_GetObjectItemCaseSensitive(options, "input_hash_block");
@@ -240,7 +250,7 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
         add_integer(input, "records", (int64_t)d->input_records[i]);
         if (i < d->sha256_count)
             cJSON_AddStringToObject(input, "sha256", d->input_sha256[i]);
-        if (i < d->sha256_count && cJSON_IsNumber(hash_from) && cJSON_IsNumber(hash_block) &&
+        if (i < d->sha256_count && d->file_count == 0 && cJSON_IsNumber(hash_from) && cJSON_IsNumber(hash_block) &&
             (double)d->input_bytes[i] >= hash_from->valuedouble)
             cJSON_AddNumberToObject(input, "sha256_block", hash_block->valuedouble);
         add_integer(input, "rows", (int64_t)d->summary.inputs[i]);

@@ -114,8 +114,9 @@ refused 'no such file\|No such file' in/5.pcap
 grep -q 'numbered apart' messages || fail "hosts: $(cat messages)"
 ! "$WIRESWEEP" split --protocol host store.h5 >/dev/null 2>messages || fail "split by hosts that are not known"
 grep -q 'numbered apart' messages || fail "split: $(cat messages)"
-"$WIRESWEEP" split --protocol session store.h5 >/dev/null
+"$WIRESWEEP" split --protocol session store.h5 >/dev/null 2>&1
 
+"$WIRESWEEP" inspect --json store.h5 | jq -e '.hosts_apart_from == .inputs[0].rows' >/dev/null || fail "inspect: hosts"
 h5dump -n store.h5 | grep -q /provenance/hosts && fail "hosts are kept of a store without addresses"
 # One that was compressed since.
 rm -f store.h5
