@@ -22,6 +22,7 @@ shift $((OPTIND - 1))
 folder=${1:-$(mktemp -d)}
 program=${WIRESWEEP:-$source_folder/build/release/bin/wiresweep}
 tools=${WIRESWEEP_TOOLS:-$source_folder/build/release/bin}
+[ -x "$program" ] || { echo "$program is not there: build it, or set WIRESWEEP" >&2; exit 1; }
 mkdir -p "$folder" && cd "$folder" || exit 1
 
 # ---------------------------------------------------------------- programs and captures
@@ -65,7 +66,7 @@ done
 
 # ---------------------------------------------------------------- one run of each: prints "packets flows bytes identity"
 ours_() {
-    rm -f ours.h5
+    rm -f ours.h5 ours.csv
     if [ "$2" -gt 1 ]; then
         mpirun -n "$2" "$program" extract -q --json -o ours.h5 "$1" >ours.json || return 1
     else
