@@ -57,8 +57,10 @@ cmp expected told || fail "other files: $(diff expected told)"
     fail "packets of files"
 
 # What a run may be asked for: labels, bytes, windows, little memory, addresses.
-for way in "--dataset synthetic --labels labels.csv --endpoints plain" "--bytes header:40,payload:32,packets:3" \
-    "--set window=5" "--set window=5 --set window_rule=capture" "--memory 1M" "--set reservoir=60 --set direction=syn"; do
+ways=("--dataset synthetic --labels labels.csv --endpoints plain" "--bytes header:40,payload:32,packets:3" "--memory 1M"
+    "--set window=5" "--set window=5 --set window_rule=capture" "--set reservoir=60 --set direction=syn")
+[ -z "${WIRESWEEP_FEW:-}" ] || ways=("${ways[@]:0:3}")
+for way in "${ways[@]}"; do
     sed "s/^[^,]*\.pcap,/z.pcap,/" labels.csv >renamed.csv && mv renamed.csv labels.csv
     want=$(whole all.pcap z.pcap $way)
     joined "$want" 3:65536 $way cut

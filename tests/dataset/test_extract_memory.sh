@@ -15,7 +15,9 @@ mkdir inputs
 "$WIRESWEEP_TOOLS/make_capture" --flows 200 --seed 2 --format pcapng -o inputs/c.pcapng >/dev/null
 "$WIRESWEEP_TOOLS/many_flows" 6000 1 inputs/d.pcap 3
 reference=$(extract_hash 1 1000000000 inputs)
-for ranks in 1 2 3; do
+tried="1 2 3"
+[ -z "${WIRESWEEP_FEW:-}" ] || tried=2
+for ranks in $tried; do
     for memory in 1M 16M; do
         [ "$(extract_hash $ranks 300000 --memory $memory inputs)" = "$reference" ] ||
             { echo "$ranks ranks with $memory make another store"; exit 1; }
