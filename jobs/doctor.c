@@ -114,16 +114,20 @@ static void look_at_cpu(findings *f)
 #if defined(__x86_64__)
     ws_text features = {0};
 #define FEATURE(name)                                                                                                  \
-    if (__builtin_cpu_supports(name))                                                                                  \
-        ws_text_appendf(&features, "%s%s", features.length > 0 ? " " : "", name);
+    ws_text_append(&features, __builtin_cpu_supports(name) ? features.length > 0 ? " " name : name : "")
     __builtin_cpu_init();
-    FEATURE("sse4.2")
-    FEATURE("avx")
-    FEATURE("avx2")
-    FEATURE("fma")
-    FEATURE("bmi2") FEATURE("avx512f") FEATURE("avx512bw") FEATURE("avx512dq") FEATURE("avx512vl") FEATURE("avx512vnni")
+    FEATURE("sse4.2");
+    FEATURE("avx");
+    FEATURE("avx2");
+    FEATURE("fma");
+    FEATURE("bmi2");
+    FEATURE("avx512f");
+    FEATURE("avx512bw");
+    FEATURE("avx512dq");
+    FEATURE("avx512vl");
+    FEATURE("avx512vnni");
 #undef FEATURE
-        found(f, "CPU features", "%s", ws_text_string(&features));
+    found(f, "CPU features", "%s", ws_text_string(&features));
     ws_text_destroy(&features);
 #endif
     found(f, "instruction set level", "%s in use, %s is the best this machine runs", ws_isa_names[ws_isa_active()],

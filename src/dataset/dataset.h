@@ -126,8 +126,7 @@ typedef struct ws_extract_options {
     int64_t reservoir;        /* rows stored of all flows; 0: all (extract_reservoir.c) */
     bool reservoir_balanced;
     int64_t reservoir_seed;
-    int64_t
-        input_hash_from; /* see input_sha256 above; 0: WS_INPUT_HASH_FROM; of all inputs: 1; of none: WS_INPUT_HASH_WHOLE */
+    int64_t input_hash_from;   /* see input_sha256; 0: WS_INPUT_HASH_FROM; of all inputs: 1; of none: _WHOLE */
     ws_string_list features;   /* tables of features.def that are stored beside flow20 */
     ws_join join;              /* of the files that are of none of the groups */
     ws_string_list groups;     /* patterns of file names; files that match one are one input */

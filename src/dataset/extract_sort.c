@@ -173,7 +173,7 @@ static ws_err merge_runs(row_run *runs, size_t count, const extract_rows *totals
 }
 
 static ws_err merge_rows(const ws_comm *comm, const extract_rows *rows, row_counts sent, row_counts received,
-                         struct extract_sorter *sorter)
+                         extract_sorter *sorter)
 {
     row_run *runs = NULL;
     extract_rows totals = {0};

@@ -127,8 +127,7 @@ ws_err ws_store_writer_follow(ws_store_writer *writer)
     ws_store_close(&store);
     if (error == WS_OK && !writer->knows_hosts && writer->comm.rank == 0)
         ws_warn("%s keeps nothing by which its hosts could be known again (made with --append or --key it would): "
-                "those of the "
-                "new rows are numbered apart",
+                "those of the new rows are numbered apart",
                 writer->options.append_to);
     WS_TRY(error);
     return WS_OK;

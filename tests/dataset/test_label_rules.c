@@ -302,8 +302,8 @@ static void test_families(void **state)
                  /* folders above those of the data set say nothing */
                  {"iscxtor2016", "/data/tor/NonTor/chat1.pcap", "nontor chat"},
                  {"iscxtor2016", "/data/tor/Tor/chat1.pcap", "tor chat"},
-                 {"ciciot2022", "/home/brother/1-Power/Other/a.pcap", "Power-Other"},
-                 {"ciciot2022", "/home/brother/2-Idle/a.pcap", NULL},
+                 {"ciciot2022", "/srv/brother/1-Power/Other/a.pcap", "Power-Other"},
+                 {"ciciot2022", "/srv/brother/2-Idle/a.pcap", NULL},
                  {"ustc_tfc2016", "Malware/Nsis-ay.pcap", "Nsis-ay"},
                  {"ustc_tfc2016", "Benign/Weibo-3.pcap", "Weibo"},
                  {"ciciot2022", "6-Attacks/1-Flood/cam1.pcap", "Flood"},
