@@ -6,7 +6,8 @@
  * that both inputs of a two-input operator may be the same tensor (then their gradients are one buffer too, and the
  * second of the two is accumulated).
  *
- * A gradient pointer that is NULL is not wanted. A gradient with its accumulate flag set is added to, else overwritten.
+ * A gradient pointer that is NULL is not wanted; those of an operator's parameters are wanted together or not at all. A
+ * gradient with its accumulate flag set is added to, else overwritten.
  * Sums run in an order that depends on the shape only, so that two runs give the same bits; no atomics. Kernels do not
  * allocate and do not fail: the engine has checked the shapes.
  */
@@ -22,6 +23,15 @@
 extern "C" {
 #endif
 
+/* Where an operator that draws random numbers takes them from: row r of the shard is position first_row + r of the batch, and
+ * `stream` tells the operators of a plan apart, so that numbers depend neither on ranks nor on threads. Not active (scoring,
+ * validation): the operator leaves its input as it is. */
+typedef struct ws_random_source {
+    uint64_t seed, step, first_row;
+    uint32_t stream;
+    bool active;
+} ws_random_source;
+
 /* Column sums over rows (bias and norm-weight gradients) may be made from this many partial rows in `scratch`. */
 enum { WS_COLUMN_PARTS = 32 };
 
@@ -31,7 +41,7 @@ typedef struct ws_linear_arguments {
     ws_activation activation;
     bool accumulate_dx;
     const ws_real *x;              /* [B,K] */
-    const ws_real *weight, *bias;  /* [N,K], [N] */
+    const ws_real *weight, *bias;  /* [N,K], [N]; bias NULL: none, and no activation */
     ws_real *z;                    /* [B,N] kept for the backward pass of silu and gelu; NULL: not wanted */
     ws_real *y;                    /* [B,N] */
     ws_real *dy;                   /* [B,N] overwritten with dz */

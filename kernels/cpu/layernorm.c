@@ -98,7 +98,7 @@ static void add_part(const ws_layernorm_arguments *a, int64_t from, int64_t to)
             differentiate_row(a, b);
     }
     ws_real *restrict dweight = a->dweight, *restrict dbias = a->dbias;
-    for (int64_t k = 0; k < D; k++) {
+    for (int64_t k = 0; dweight && k < D; k++) {
         dweight[k] += weight_part[k];
         dbias[k] += bias_part[k];
     }
@@ -106,8 +106,10 @@ static void add_part(const ws_layernorm_arguments *a, int64_t from, int64_t to)
 
 WS_OPERATOR_KERNEL(layernorm, backward)
 {
-    memset(a->dweight, 0, (size_t)a->D * sizeof *a->dweight);
-    memset(a->dbias, 0, (size_t)a->D * sizeof *a->dbias);
+    if (a->dweight) {
+        memset(a->dweight, 0, (size_t)a->D * sizeof *a->dweight);
+        memset(a->dbias, 0, (size_t)a->D * sizeof *a->dbias);
+    }
     for (int64_t from = 0; from < a->B; from += ROWS_A_PART)
         add_part(a, from, from + ROWS_A_PART < a->B ? from + ROWS_A_PART : a->B);
 }

@@ -28,6 +28,8 @@ WS_OPERATOR_KERNEL(linear, forward)
 {
     ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)a->B, (blasint)a->N, (blasint)a->K, 1, a->x,
                   (blasint)a->K, a->weight, (blasint)a->K, 0, a->z ? a->z : a->y, (blasint)a->N);
+    if (!a->bias) /* a projection: no activation either */
+        return;
     switch (a->activation) { /* outside the loops, so that each becomes a loop of its own */
     case WS_RELU:
         add_bias_and_activate(a, WS_RELU);
@@ -72,11 +74,12 @@ WS_INLINE void differentiate_rows(const ws_linear_arguments *a, ws_activation ac
 WS_INLINE void differentiate(const ws_linear_arguments *a, ws_activation activation)
 {
     ws_real *restrict dbias = a->dbias;
-    memset(dbias, 0, (size_t)a->N * sizeof *dbias);
+    if (dbias)
+        memset(dbias, 0, (size_t)a->N * sizeof *dbias);
     for (int64_t from = 0; from < a->B; from += ROWS_A_PART) {
         differentiate_rows(a, activation, from, from + ROWS_A_PART < a->B ? from + ROWS_A_PART : a->B);
         const ws_real *restrict part = a->scratch;
-        for (int64_t n = 0; n < a->N; n++)
+        for (int64_t n = 0; dbias && n < a->N; n++)
             dbias[n] += part[n];
     }
 }
@@ -97,10 +100,12 @@ WS_OPERATOR_KERNEL(linear, backward)
         differentiate(a, WS_TANH);
         break;
     default:
-        differentiate(a, WS_NONE);
+        if (a->dbias)
+            differentiate(a, WS_NONE);
     }
     blasint B = (blasint)a->B, K = (blasint)a->K, N = (blasint)a->N;
-    ws_cblas_gemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, B, 1, a->dy, N, a->x, K, 0, a->dweight, K);
+    if (a->dweight)
+        ws_cblas_gemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, B, 1, a->dy, N, a->x, K, 0, a->dweight, K);
     if (a->dx)
         ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, B, K, N, 1, a->dy, N, a->weight, K,
                       a->accumulate_dx ? 1 : 0, a->dx, K);

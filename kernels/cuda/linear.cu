@@ -20,6 +20,8 @@ extern "C" void ws_linear_forward_cuda(const ws_linear_arguments *a, void *queue
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     float *out = a->z != NULL ? a->z : a->y;
     ws_cuda_gemm(queue, false, true, a->B, a->N, a->K, a->x, a->weight, false, out);
+    if (a->bias == NULL) /* a projection: no activation either */
+        return;
     dim3 blocks(ws_blocks(a->N, WS_BLOCK), (unsigned)(a->B < 32768 ? a->B : 32768));
     WS_LAUNCH(queue, add_bias_and_activate, blocks, WS_BLOCK, a->B, a->N, a->activation, a->bias, out, a->z, a->y);
 }
@@ -50,7 +52,8 @@ extern "C" void ws_linear_backward_cuda(const ws_linear_arguments *a, void *queu
     const float *y_or_z = ws_activation_needs_z(a->activation) ? a->z : a->y;
     int64_t parts = ws_column_parts(a->B);
     dim3 blocks(ws_blocks(a->N, WS_BLOCK), (unsigned)parts);
-    WS_LAUNCH(queue, slope_and_column_sums, blocks, WS_BLOCK, a->B, a->N, a->activation, y_or_z, a->dy, a->scratch);
+    if (a->activation != WS_NONE || a->dbias != NULL)
+        WS_LAUNCH(queue, slope_and_column_sums, blocks, WS_BLOCK, a->B, a->N, a->activation, y_or_z, a->dy, a->scratch);
     if (a->dbias != NULL)
         ws_cuda_sum_parts(queue, parts, a->N, a->scratch, a->dbias);
     if (a->dweight != NULL)

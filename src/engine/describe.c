@@ -21,22 +21,33 @@ size_t ws_plan_parameter_count(const ws_plan *plan)
     return count;
 }
 
+static double initial_value(const ws_initial *initial, const ws_shape *shape, double drawn, size_t element)
+{
+    if (initial->of)
+        return initial->of(drawn, element, shape);
+    return initial->constant + initial->scale * (initial->normal ? drawn : 2.0 * drawn - 1.0);
+}
+
 void ws_plan_initialise(const ws_plan *plan, uint64_t seed, ws_real *parameters)
 {
     enum { CHUNK = 256 }; /* elements a row of the random stream */
     memset(parameters, 0, plan->extent * sizeof *parameters);
     for (size_t i = 0; i < plan->parameter_count; i++) {
         const ws_parameter *parameter = &plan->parameters[i];
-        const ws_plan_parameter *detail = &plan->parameter_details[i];
+        const ws_initial *initial = &plan->parameter_details[i].initial;
+        ws_shape shape = {.dimensions = parameter->dimensions};
+        memcpy(shape.size, parameter->shape, sizeof shape.size);
         ws_real *values = parameters + parameter->offset;
         uint64_t stream = ws_hash64(parameter->name, strlen(parameter->name), 0);
         for (size_t k = 0; k < parameter->count; k += CHUNK) {
             size_t n = parameter->count - k < CHUNK ? parameter->count - k : CHUNK;
-            float uniform[CHUNK] = {0};
-            if (detail->bound > 0)
-                ws_random_uniform(seed, WS_RANDOM_INIT, stream, k / CHUNK, uniform, n);
+            float drawn[CHUNK] = {0};
+            if (initial->normal)
+                ws_random_normal(seed, WS_RANDOM_INIT, stream, k / CHUNK, drawn, n);
+            else if (initial->scale > 0 || initial->of)
+                ws_random_uniform(seed, WS_RANDOM_INIT, stream, k / CHUNK, drawn, n);
             for (size_t j = 0; j < n; j++)
-                values[k + j] = (ws_real)(detail->constant + detail->bound * (2.0 * (double)uniform[j] - 1.0));
+                values[k + j] = (ws_real)initial_value(initial, &shape, (double)drawn[j], k + j);
         }
     }
 }

@@ -1,10 +1,12 @@
 /* Differentiation: which tensors have a gradient, and which consumer of a tensor writes it first. A gradient is
- * computed only where it leads from the loss to a parameter, so the gradient of a plan's inputs is never made. */
+ * computed only where it leads from the loss to a parameter, or to an input whose gradient is asked for. */
 #include "engine/plan.h"
 
 /* A value depends on parameters when one of the nodes above it has some. */
 static void mark_dependence(const ws_plan *plan, bool *depends)
 {
+    for (size_t i = 0; i < plan->tensor_count; i++)
+        depends[i] = plan->tensors[i].gradient_wanted;
     for (size_t i = 0; i < plan->node_count; i++) {
         const ws_node *node = &plan->nodes[i];
         bool any = node->parameters[0] >= 0;

@@ -37,6 +37,7 @@ ws_tensor ws_input(ws_plan *plan, const char *name, int dimensions, const int64_
 ws_tensor ws_input_index(ws_plan *plan, const char *name, int64_t count); /* int32 class indices [count] */
 /* y[B,N] = act(x[B,K] W[N,K]^T + b[N]); parameters NAME.weight (uniform +-1/sqrt(K)) and NAME.bias */
 ws_tensor ws_linear(ws_plan *plan, ws_tensor x, int64_t width, ws_activation activation, const char *name);
+ws_tensor ws_project(ws_plan *plan, ws_tensor x, int64_t width, const char *name); /* y = x W^T: no bias */
 ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x,
                        const char *name); /* over the last dimension, eps 1e-5, NAME.weight, NAME.bias */
 ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b); /* same shape */
@@ -45,6 +46,10 @@ ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b); /* along the last 
 /* Losses: a scalar [1], mean over rows. */
 ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target);
 ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index); /* index -1: row ignored */
+/* The same memory in another shape of as many elements; costs nothing. */
+ws_tensor ws_view(ws_plan *plan, ws_tensor x, int dimensions, const int64_t *shape);
+/* Makes the backward pass compute the gradient of the loss with respect to this input (ws_executor_input_gradient). */
+void ws_input_gradient(ws_plan *plan, ws_tensor input);
 void ws_scope_begin(ws_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3))); /* prefixes names */
 void ws_scope_end(ws_plan *plan);
 void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name); /* keeps its value readable after forward */
@@ -76,9 +81,15 @@ void ws_executor_destroy(ws_executor **executor);
 ws_real *ws_executor_input(ws_executor *executor, const char *name); /* to be filled; NULL: no such input */
 int32_t *ws_executor_input_index(ws_executor *executor, const char *name);
 const ws_real *ws_executor_output(const ws_executor *executor, const char *name);
+/* After backward: the gradient of an input that ws_input_gradient has asked for; NULL: there is none. */
+const ws_real *ws_executor_input_gradient(const ws_executor *executor, const char *name);
+/* What operators draw at random (dropout) in the passes that follow: numbers of the rows first_row, first_row + 1, ... of the batch
+ * of this step. An executor begins without, as after ws_executor_set_calm: they leave their inputs as they are. */
+void ws_executor_set_random(ws_executor *executor, uint64_t seed, uint64_t step, uint64_t first_row);
+void ws_executor_set_calm(ws_executor *executor);
 void ws_executor_forward(ws_executor *executor, const ws_real *parameters);
 ws_real ws_executor_loss(const ws_executor *executor);
-/* gradients (the whole extent) is overwritten, padding zeroed. */
+/* gradients (the whole extent) is overwritten, padding zeroed. NULL: only those of inputs are wanted. */
 void ws_executor_backward(ws_executor *executor, const ws_real *parameters, ws_real *gradients);
 
 /* ---- optimiser: AdamW (Loshchilov & Hutter 2019), one fused pass over the flat buffer ---- */

@@ -13,6 +13,7 @@ struct ws_executor {
     char *host;
     size_t *host_offsets, host_bytes;
     ws_real unit;
+    ws_random_source random; /* without the stream, which is the node's number */
 };
 
 static void *buffer_at(const ws_executor *executor, int32_t buffer)
@@ -50,7 +51,8 @@ static size_t tensor_bytes(const ws_plan_tensor *tensor)
 
 static bool seen_by_host(const ws_plan *plan, size_t tensor)
 {
-    return plan->tensors[tensor].producer < 0 || plan->tensors[tensor].kept || (int32_t)tensor == plan->loss;
+    const ws_plan_tensor *t = &plan->tensors[tensor];
+    return t->view_of < 0 && (t->producer < 0 || t->kept || (int32_t)tensor == plan->loss);
 }
 
 static ws_err allocate_host(ws_executor *x)
@@ -59,8 +61,9 @@ static ws_err allocate_host(ws_executor *x)
     for (size_t i = 0; i < x->plan->tensor_count; i++) {
         if (!seen_by_host(x->plan, i))
             continue;
+        size_t bytes = (tensor_bytes(&x->plan->tensors[i]) + 63) / 64 * 64;
         x->host_offsets[i] = x->host_bytes;
-        x->host_bytes += (tensor_bytes(&x->plan->tensors[i]) + 63) / 64 * 64;
+        x->host_bytes += x->plan->tensors[i].gradient_wanted ? 2 * bytes : bytes; /* its gradient behind it */
     }
     void *host = NULL;
     WS_TRY(x->place.device->allocate_host(x->place.queue, &host, x->host_bytes + 64));
@@ -133,7 +136,8 @@ static void *find(const ws_executor *x, const char *name, bool input, ws_input_t
 {
     for (size_t i = 0; i < x->plan->tensor_count; i++) {
         const ws_plan_tensor *tensor = &x->plan->tensors[i];
-        if (tensor->name && (tensor->producer < 0) == input && tensor->type == type && strcmp(tensor->name, name) == 0)
+        if (tensor->name && tensor->view_of < 0 && (tensor->producer < 0) == input && tensor->type == type &&
+            strcmp(tensor->name, name) == 0)
             return host_side(x, i);
     }
     return NULL;
@@ -165,7 +169,7 @@ static void copy_inputs(ws_executor *x)
 {
     for (size_t i = 0; i < x->plan->tensor_count; i++) {
         const ws_plan_tensor *tensor = &x->plan->tensors[i];
-        if (tensor->producer < 0)
+        if (tensor->producer < 0 && tensor->view_of < 0)
             x->place.device->upload(x->place.queue, buffer_at(x, tensor->buffer), host_side(x, i),
                                     tensor_bytes(tensor));
     }
@@ -193,6 +197,50 @@ static void bind_parameters(const ws_plan *plan, const ws_node *node, ws_node_me
     }
 }
 
+const ws_real *ws_executor_input_gradient(const ws_executor *x, const char *name)
+{
+    for (size_t i = 0; i < x->plan->tensor_count; i++) {
+        const ws_plan_tensor *tensor = &x->plan->tensors[i];
+        if (tensor->gradient < 0 || tensor->producer >= 0 || strcmp(tensor->name, name) != 0)
+            continue;
+        const char *host = host_side(x, i);
+        return x->host ? (const ws_real *)(const void *)(host + (tensor_bytes(tensor) + 63) / 64 * 64)
+                       : buffer_at(x, tensor->gradient);
+    }
+    return NULL;
+}
+
+static void copy_input_gradients(ws_executor *x)
+{
+    for (size_t i = 0; i < x->plan->tensor_count; i++) {
+        const ws_plan_tensor *tensor = &x->plan->tensors[i];
+        if (tensor->producer >= 0 || tensor->gradient < 0)
+            continue;
+        char *host = host_side(x, i);
+        x->place.device->download(x->place.queue, host + (tensor_bytes(tensor) + 63) / 64 * 64,
+                                  buffer_at(x, tensor->gradient), tensor_bytes(tensor));
+    }
+}
+
+void ws_executor_set_random(ws_executor *executor, uint64_t seed, uint64_t step, uint64_t first_row)
+{
+    executor->random = (ws_random_source){.seed = seed, .step = step, .first_row = first_row, .active = true};
+}
+
+void ws_executor_set_calm(ws_executor *executor)
+{
+    executor->random = (ws_random_source){0};
+}
+
+/* The pointers and numbers of a node for this pass. */
+static void bind_pass(ws_executor *x, size_t node, ws_node_memory *memory, const ws_real *parameters,
+                      ws_real *gradients)
+{
+    bind_parameters(x->plan, &x->plan->nodes[node], memory, parameters, gradients);
+    memory->random = x->random;
+    memory->random.stream = (uint32_t)node;
+}
+
 void ws_executor_forward(ws_executor *x, const ws_real *parameters)
 {
     const ws_plan *plan = x->plan;
@@ -200,7 +248,7 @@ void ws_executor_forward(ws_executor *x, const ws_real *parameters)
         copy_inputs(x);
     for (size_t i = 0; i < plan->node_count; i++) {
         const ws_node *node = &plan->nodes[i];
-        bind_parameters(plan, node, &x->forward[i], parameters, NULL);
+        bind_pass(x, i, &x->forward[i], parameters, NULL);
         ws_operator_table[node->op]->forward(node, &x->forward[i], &x->place);
     }
     if (x->host)
@@ -211,7 +259,7 @@ void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gr
 {
     const ws_plan *plan = x->plan;
     const ws_device *device = x->place.device;
-    for (size_t i = 0; i < plan->gap_count; i++)
+    for (size_t i = 0; gradients && i < plan->gap_count; i++)
         device->zero(x->place.queue, gradients + plan->gaps[i].offset, plan->gaps[i].count * sizeof *gradients);
     if (plan->loss < 0)
         return;
@@ -221,9 +269,11 @@ void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gr
         const ws_node *node = &plan->nodes[i];
         if (!plan->node_buffers[i].differentiated)
             continue;
-        bind_parameters(plan, node, &x->backward[i], parameters, gradients);
+        bind_pass(x, i, &x->backward[i], parameters, gradients);
         ws_operator_table[node->op]->backward(node, &x->backward[i], &x->place);
     }
+    if (x->host)
+        copy_input_gradients(x);
 }
 
 ws_err ws_executor_wait(ws_executor *executor)

@@ -54,6 +54,8 @@ static ws_err add_tensor_buffers(ws_plan *plan)
     int32_t end = (int32_t)(2 * plan->node_count);
     for (size_t i = 0; i < plan->tensor_count; i++) {
         ws_plan_tensor *tensor = &plan->tensors[i];
+        if (tensor->view_of >= 0)
+            continue;
         size_t size = tensor->type == WS_INPUT_INDEX ? sizeof(int32_t) : sizeof(ws_real);
         size_t bytes = (size_t)ws_shape_count(&tensor->shape) * size;
         int32_t first = tensor->producer < 0 ? 0 : tensor->producer;
@@ -71,7 +73,8 @@ static ws_err add_tensor_buffers(ws_plan *plan)
                 if (plan->nodes[n].inputs[k] == (int32_t)i && plan->node_buffers[n].differentiated &&
                     backward_time(plan, n) < written)
                     written = backward_time(plan, n);
-        WS_TRY(add_buffer(plan, bytes, written, backward_time(plan, (size_t)tensor->producer), &tensor->gradient));
+        int32_t read = tensor->producer < 0 ? end : backward_time(plan, (size_t)tensor->producer);
+        WS_TRY(add_buffer(plan, bytes, written, read, &tensor->gradient));
     }
     return WS_OK;
 }

@@ -59,3 +59,9 @@ const ws_operator ws_operator_activate = {
     .flops_forward = flops_forward,
     .flops_backward = flops_backward,
 };
+
+ws_tensor ws_activate(ws_plan *plan, ws_tensor x, ws_activation activation)
+{
+    ws_node node = {.op = WS_OP_activate, .activation = activation};
+    return ws_plan_record(plan, node, NULL, (const ws_tensor[WS_MAX_INPUTS]){x});
+}

@@ -61,3 +61,8 @@ const ws_operator ws_operator_add = {
     .flops_forward = flops_forward,
     .flops_backward = flops_backward,
 };
+
+ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b)
+{
+    return ws_plan_record(plan, (ws_node){.op = WS_OP_add}, NULL, (const ws_tensor[WS_MAX_INPUTS]){a, b});
+}

@@ -68,3 +68,8 @@ const ws_operator ws_operator_concat = {
     .flops_forward = flops_forward,
     .flops_backward = flops_backward,
 };
+
+ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b)
+{
+    return ws_plan_record(plan, (ws_node){.op = WS_OP_concat}, NULL, (const ws_tensor[WS_MAX_INPUTS]){a, b});
+}

@@ -67,3 +67,9 @@ const ws_operator ws_operator_cross_entropy = {
     .flops_forward = flops_forward,
     .flops_backward = flops_backward,
 };
+
+ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index)
+{
+    return ws_plan_record(plan, (ws_node){.op = WS_OP_cross_entropy}, NULL,
+                          (const ws_tensor[WS_MAX_INPUTS]){logits, index});
+}

@@ -4,8 +4,8 @@
 static ws_err infer(ws_plan *plan, ws_node *node)
 {
     int64_t B = ws_shape_rows(&node->in[0]), D = ws_shape_width(&node->in[0]);
-    WS_TRY(ws_node_add_parameter(plan, node, 0, "weight", (ws_shape){1, {D}}, 0, 1, false));
-    WS_TRY(ws_node_add_parameter(plan, node, 1, "bias", (ws_shape){1, {D}}, 0, 0, false));
+    WS_TRY(ws_node_add_parameter(plan, node, 0, "weight", (ws_shape){1, {D}}, (ws_initial){.constant = 1}, false));
+    WS_TRY(ws_node_add_parameter(plan, node, 1, "bias", (ws_shape){1, {D}}, (ws_initial){0}, false));
     node->out = node->in[0];
     node->saved[0] = node->saved[1] = (size_t)B;
     node->scratch_backward = 2 * (size_t)(WS_COLUMN_PARTS * D);
@@ -67,3 +67,8 @@ const ws_operator ws_operator_layernorm = {
     .flops_forward = flops_forward,
     .flops_backward = flops_backward,
 };
+
+ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x, const char *name)
+{
+    return ws_plan_record(plan, (ws_node){.op = WS_OP_layernorm}, name, (const ws_tensor[WS_MAX_INPUTS]){x});
+}

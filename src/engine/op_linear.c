@@ -2,14 +2,18 @@
 #include <math.h>
 #include "engine/operator.h"
 
+enum { WITHOUT_BIAS };
+
 static ws_err infer(ws_plan *plan, ws_node *node)
 {
     int64_t K = ws_shape_width(&node->in[0]), N = node->width;
     WS_CHECK(N > 0, CONFIG, "linear %s: width %lld is not positive", node->name, (long long)N);
     WS_CHECK((unsigned)node->activation < WS_ACTIVATION_COUNT, CONFIG, "linear %s: unknown activation %d", node->name,
              (int)node->activation);
-    WS_TRY(ws_node_add_parameter(plan, node, 0, "weight", (ws_shape){2, {N, K}}, 1 / sqrt((double)K), 0, true));
-    WS_TRY(ws_node_add_parameter(plan, node, 1, "bias", (ws_shape){1, {N}}, 0, 0, false));
+    WS_TRY(ws_node_add_parameter(plan, node, 0, "weight", (ws_shape){2, {N, K}},
+                                 (ws_initial){.scale = 1 / sqrt((double)K)}, true));
+    if (!node->whole[WITHOUT_BIAS])
+        WS_TRY(ws_node_add_parameter(plan, node, 1, "bias", (ws_shape){1, {N}}, (ws_initial){0}, false));
     node->out = node->in[0];
     node->out.size[node->out.dimensions - 1] = N;
     node->scratch_backward = (size_t)(WS_COLUMN_PARTS * N);
@@ -75,3 +79,15 @@ const ws_operator ws_operator_linear = {
     .flops_forward = flops_forward,
     .flops_backward = flops_backward,
 };
+
+ws_tensor ws_linear(ws_plan *plan, ws_tensor x, int64_t width, ws_activation activation, const char *name)
+{
+    ws_node node = {.op = WS_OP_linear, .width = width, .activation = activation};
+    return ws_plan_record(plan, node, name, (const ws_tensor[WS_MAX_INPUTS]){x});
+}
+
+ws_tensor ws_project(ws_plan *plan, ws_tensor x, int64_t width, const char *name)
+{
+    ws_node node = {.op = WS_OP_linear, .width = width, .whole[WITHOUT_BIAS] = 1};
+    return ws_plan_record(plan, node, name, (const ws_tensor[WS_MAX_INPUTS]){x});
+}

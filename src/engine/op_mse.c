@@ -62,3 +62,8 @@ const ws_operator ws_operator_mse = {
     .flops_forward = flops_forward,
     .flops_backward = flops_backward,
 };
+
+ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target)
+{
+    return ws_plan_record(plan, (ws_node){.op = WS_OP_mse}, NULL, (const ws_tensor[WS_MAX_INPUTS]){prediction, target});
+}

@@ -9,8 +9,9 @@
  *   2. its argument struct in kernels/arguments.h, ws_<name>_arguments;
  *   3. op_<name>.c here: infer, forward, backward, flops, and the ws_operator that names them;
  *   4. the kernels ws_<name>_forward and ws_<name>_backward in kernels/cpu and kernels/cuda;
- *   5. its builder in engine.h and plan.c;
- *   6. a scenario in tests/engine/test_gradients.c, a naive loop in test_kernels.c, a plan in test_cuda_parity.c.
+ *   5. its builder: declared in engine.h, defined at the end of op_<name>.c with ws_plan_record;
+ *   6. a scenario in tests/engine/scenarios_<group>.h (gradients are checked, CUDA is compared with the CPU), a naive loop in
+ *      tests/engine/test_kernels_<group>.c.
  * Until 2 to 4 are there the program does not link, until 6 the tests fail.
  */
 #ifndef WS_ENGINE_OPERATOR_H
@@ -19,7 +20,7 @@
 #include "engine/engine.h"
 #include "engine/place.h"
 
-enum { WS_MAX_INPUTS = 2, WS_MAX_PARAMETERS = 2, WS_MAX_SAVED = 2 };
+enum { WS_MAX_INPUTS = 6, WS_MAX_PARAMETERS = 8, WS_MAX_SAVED = 4, WS_MAX_NUMBERS = 6 };
 
 /* What flows into an input: reals, which have a gradient, or class indices, which say explicitly that they have none.
  */
@@ -41,8 +42,10 @@ typedef struct ws_shape {
 typedef struct ws_node {
     ws_operator_id op;
     const char *name;
-    ws_activation activation; /* linear, activate */
-    int64_t width;            /* linear: columns of the output */
+    ws_activation activation;      /* linear, activate */
+    int64_t width;                 /* linear: columns of the output */
+    int64_t whole[WS_MAX_NUMBERS]; /* what else a builder was told; each op_<name>.c names its own */
+    double number[WS_MAX_NUMBERS];
     ws_shape in[WS_MAX_INPUTS], out;
     int32_t inputs[WS_MAX_INPUTS], output;
     int32_t parameters[WS_MAX_PARAMETERS];
@@ -64,11 +67,12 @@ typedef struct ws_node_memory {
     ws_real *input_gradients[WS_MAX_INPUTS];
     ws_real *saved[WS_MAX_SAVED]; /* NULL in a plan without backward */
     ws_real *scratch;
+    ws_random_source random; /* of this node */
 } ws_node_memory;
 
 typedef struct ws_operator {
     const char *name, *help;
-    int inputs;
+    int inputs, optional; /* of the inputs, so many at the end may be WS_NO_TENSOR */
     ws_input_type input_types[WS_MAX_INPUTS];
     ws_err (*infer)(ws_plan *plan, ws_node *node);
     void (*forward)(const ws_node *node, const ws_node_memory *memory, const ws_place *place);
@@ -84,9 +88,21 @@ typedef struct ws_operator {
 extern const ws_operator *const ws_operator_table[WS_OP_COUNT];
 
 /* ---- for infer ---- */
-/* Adds parameter NODE.suffix. bound: initial values are uniform in +-bound, or all `constant` when bound is 0. */
+/* Initial values: constant + scale * d, d being uniform in (-1, 1) or normal; or of(u, element, shape) with u uniform in (0, 1)
+ * where a formula is given. */
+typedef struct ws_initial {
+    double constant, scale;
+    bool normal;
+    double (*of)(double uniform, size_t element, const ws_shape *shape);
+} ws_initial;
+/* Adds parameter NODE.suffix. */
 WS_MUST ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape,
-                                     double bound, double constant, bool decay);
+                                     ws_initial initial, bool decay);
+/* ---- for builders ---- */
+/* Appends the node (its op and numbers are set) with the inputs of its operator, WS_NO_TENSOR for those left out. name NULL: one
+ * is made up. WS_NO_TENSOR after an error, which the plan keeps. */
+ws_tensor ws_plan_record(ws_plan *plan, ws_node node, const char *name, const ws_tensor inputs[WS_MAX_INPUTS]);
+
 int64_t ws_shape_count(const ws_shape *shape);
 int64_t ws_shape_rows(const ws_shape *shape);  /* product of all but the last dimension */
 int64_t ws_shape_width(const ws_shape *shape); /* last dimension */

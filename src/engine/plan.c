@@ -125,6 +125,7 @@ static ws_err add_tensor(ws_plan *plan, const char *name, ws_input_type type, co
         .shape = *shape,
         .type = type,
         .producer = producer,
+        .view_of = -1,
         .buffer = -1,
         .gradient = -1,
         .last_forward = -1,
@@ -140,8 +141,9 @@ static ws_err add_input(ws_plan *plan, const char *name, ws_input_type type, int
     WS_CHECK(dimensions >= 1 && dimensions <= WS_MAX_DIMENSIONS, CONFIG,
              "input %s: %d dimensions; 1 to %d are possible", name, dimensions, WS_MAX_DIMENSIONS);
     for (size_t i = 0; i < plan->tensor_count; i++)
-        WS_CHECK(plan->tensors[i].producer >= 0 || strcmp(plan->tensors[i].name, name) != 0, CONFIG,
-                 "input %s is declared twice", name);
+        WS_CHECK(plan->tensors[i].producer >= 0 || plan->tensors[i].view_of >= 0 ||
+                     strcmp(plan->tensors[i].name, name) != 0,
+                 CONFIG, "input %s is declared twice", name);
     ws_shape shape = {.dimensions = dimensions};
     memcpy(shape.size, size, (size_t)dimensions * sizeof shape.size[0]);
     const char *kept = ws_arena_strdup(plan->arena, name);
@@ -167,6 +169,43 @@ ws_tensor ws_input_index(ws_plan *plan, const char *name, int64_t count)
     return error == WS_OK ? out : remember(plan, error);
 }
 
+static ws_err add_view(ws_plan *plan, ws_tensor x, int dimensions, const int64_t *size, ws_tensor *out)
+{
+    WS_CHECK(x.id >= 0 && (size_t)x.id < plan->tensor_count, CONFIG, "view: no tensor of this plan");
+    WS_CHECK(dimensions >= 1 && dimensions <= WS_MAX_DIMENSIONS, CONFIG, "view: %d dimensions; 1 to %d are possible",
+             dimensions, WS_MAX_DIMENSIONS);
+    const ws_plan_tensor of = plan->tensors[x.id];
+    ws_shape shape = {.dimensions = dimensions};
+    memcpy(shape.size, size, (size_t)dimensions * sizeof shape.size[0]);
+    char a[96], b[96];
+    WS_CHECK(ws_shape_count(&shape) == ws_shape_count(&of.shape), CONFIG, "view: %s has not the elements of %s",
+             ws_shape_text(&shape, a), ws_shape_text(&of.shape, b));
+    WS_TRY(add_tensor(plan, NULL, of.type, &shape, of.producer, out));
+    plan->tensors[out->id].view_of = of.view_of < 0 ? x.id : of.view_of;
+    return WS_OK;
+}
+
+ws_tensor ws_view(ws_plan *plan, ws_tensor x, int dimensions, const int64_t *shape)
+{
+    ws_tensor out = WS_NO_TENSOR;
+    if (!usable(plan, "view"))
+        return out;
+    ws_err error = add_view(plan, x, dimensions, shape, &out);
+    return error == WS_OK ? out : remember(plan, error);
+}
+
+void ws_input_gradient(ws_plan *plan, ws_tensor input)
+{
+    if (!usable(plan, "ws_input_gradient"))
+        return;
+    bool known = input.id >= 0 && (size_t)input.id < plan->tensor_count;
+    const ws_plan_tensor *tensor = known ? &plan->tensors[input.id] : NULL;
+    if (known && tensor->producer < 0 && tensor->view_of < 0 && tensor->type == WS_INPUT_REAL)
+        plan->tensors[input.id].gradient_wanted = true;
+    else
+        remember(plan, WS_ERROR(CONFIG, "the gradient of a tensor is wanted that is no input of reals"));
+}
+
 void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name)
 {
     if (!usable(plan, name))
@@ -175,6 +214,8 @@ void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name)
         remember(plan, WS_ERROR(CONFIG, "output %s: the tensor is not made by an operator of this plan", name));
         return;
     }
+    if (plan->tensors[tensor.id].view_of >= 0)
+        tensor.id = plan->tensors[tensor.id].view_of;
     for (size_t i = 0; i < plan->tensor_count; i++) {
         const ws_plan_tensor *other = &plan->tensors[i];
         if (other->kept && (i == (size_t)tensor.id || strcmp(other->name, name) == 0)) {
@@ -190,8 +231,8 @@ void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name)
 
 /* ---- nodes ---- */
 
-ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape, double bound,
-                             double constant, bool decay)
+ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape,
+                             ws_initial initial, bool decay)
 {
     char *name = ws_format("%s.%s", node->name, suffix);
     WS_CHECK(name, MEMORY, "no memory for a name");
@@ -208,7 +249,7 @@ ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char 
     *parameter = (ws_parameter){
         .name = kept, .dimensions = shape.dimensions, .count = (size_t)ws_shape_count(&shape), .decay = decay};
     memcpy(parameter->shape, shape.size, sizeof shape.size);
-    plan->parameter_details[plan->parameter_count] = (ws_plan_parameter){.bound = bound, .constant = constant};
+    plan->parameter_details[plan->parameter_count] = (ws_plan_parameter){.initial = initial};
     node->parameters[slot] = (int32_t)plan->parameter_count++;
     return WS_OK;
 }
@@ -225,12 +266,14 @@ static ws_err add_node(ws_plan *plan, ws_node *node, const char *name, const ws_
         node->parameters[i] = -1;
     for (int i = 0; i < op->inputs; i++) {
         int32_t id = inputs[i].id;
+        if (id < 0 && i >= op->inputs - op->optional)
+            continue;
         WS_CHECK(id >= 0 && (size_t)id < plan->tensor_count, CONFIG, "%s %s: input %d is no tensor of this plan",
                  op->name, node->name, i);
         const ws_plan_tensor *tensor = &plan->tensors[id];
         WS_CHECK(tensor->type == op->input_types[i], CONFIG, "%s %s: input %d must hold %s", op->name, node->name, i,
                  op->input_types[i] == WS_INPUT_REAL ? "reals" : "class indices");
-        node->inputs[i] = id;
+        node->inputs[i] = tensor->view_of < 0 ? id : tensor->view_of;
         node->in[i] = tensor->shape;
     }
     WS_TRY(op->infer(plan, node));
@@ -241,54 +284,21 @@ static ws_err add_node(ws_plan *plan, ws_node *node, const char *name, const ws_
     return WS_OK;
 }
 
-static ws_tensor record(ws_plan *plan, ws_node node, const char *name, ws_tensor a, ws_tensor b)
+ws_tensor ws_plan_record(ws_plan *plan, ws_node node, const char *name, const ws_tensor inputs[WS_MAX_INPUTS])
 {
     ws_tensor out = WS_NO_TENSOR;
     if (!usable(plan, name ? name : ws_operator_table[node.op]->name))
         return out;
-    ws_err error = add_node(plan, &node, name, (ws_tensor[]){a, b}, &out);
+    ws_err error = add_node(plan, &node, name, inputs, &out);
     return error == WS_OK ? out : remember(plan, error);
-}
-
-ws_tensor ws_linear(ws_plan *plan, ws_tensor x, int64_t width, ws_activation activation, const char *name)
-{
-    return record(plan, (ws_node){.op = WS_OP_linear, .width = width, .activation = activation}, name, x, WS_NO_TENSOR);
-}
-
-ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x, const char *name)
-{
-    return record(plan, (ws_node){.op = WS_OP_layernorm}, name, x, WS_NO_TENSOR);
-}
-
-ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b)
-{
-    return record(plan, (ws_node){.op = WS_OP_add}, NULL, a, b);
-}
-
-ws_tensor ws_activate(ws_plan *plan, ws_tensor x, ws_activation activation)
-{
-    return record(plan, (ws_node){.op = WS_OP_activate, .activation = activation}, NULL, x, WS_NO_TENSOR);
-}
-
-ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b)
-{
-    return record(plan, (ws_node){.op = WS_OP_concat}, NULL, a, b);
-}
-
-ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target)
-{
-    return record(plan, (ws_node){.op = WS_OP_mse}, NULL, prediction, target);
-}
-
-ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index)
-{
-    return record(plan, (ws_node){.op = WS_OP_cross_entropy}, NULL, logits, index);
 }
 
 /* ---- finishing ---- */
 
 ws_err ws_plan_finish_with(ws_plan *plan, ws_tensor loss, bool share_memory)
 {
+    if (loss.id >= 0 && (size_t)loss.id < plan->tensor_count && plan->tensors[loss.id].view_of >= 0)
+        loss.id = plan->tensors[loss.id].view_of;
     if (plan->error != WS_OK)
         return ws_error_set(plan->error, plan->error_message ? plan->error_message : "out of memory", "", "");
     WS_CHECK(!plan->finished, INTERNAL, "ws_plan_finish is called twice");

@@ -13,7 +13,10 @@ typedef struct ws_plan_tensor {
     const char *name; /* inputs and marked outputs; NULL else */
     ws_shape shape;
     ws_input_type type;
-    int32_t producer;      /* node, -1 for inputs */
+    int32_t producer; /* node, -1 for inputs */
+    int32_t
+        view_of; /* a view: the tensor whose memory it shows in another shape; -1 else. Nodes never refer to views */
+    bool gradient_wanted;  /* an input whose gradient is asked for */
     bool kept;             /* marked as output: lives to the end */
     bool has_gradient;     /* its gradient is computed */
     int32_t buffer;        /* into buffers */
@@ -23,8 +26,8 @@ typedef struct ws_plan_tensor {
 } ws_plan_tensor;
 
 typedef struct ws_plan_parameter {
-    double bound, constant; /* initial values: uniform in +-bound, or the constant when bound is 0 */
-    bool reached;           /* has a gradient */
+    ws_initial initial;
+    bool reached; /* has a gradient */
 } ws_plan_parameter;
 
 typedef struct ws_buffer {

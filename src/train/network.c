@@ -178,6 +178,11 @@ static void run_shard(void *context, int shard, int thread)
     loop *l = context;
     ws_executor *executor = l->executors[thread];
     l->state->model->network->fill(l->state->context, &l->batch, l->plan, shard, executor);
+    if (l->with_gradients)
+        ws_executor_set_random(executor, l->batch.seed, l->batch.step,
+                               (uint64_t)shard * (uint64_t)(l->state->context->batch / l->shards));
+    else
+        ws_executor_set_calm(executor);
     ws_executor_forward(executor, l->parameters);
     l->own->losses[shard - l->first] = ws_executor_loss(executor);
     if (l->with_gradients)

@@ -333,6 +333,52 @@ static void test_description_and_flops(void **state)
     ws_plan_destroy(&plan);
 }
 
+/* The gradient of an input against central differences, with and without those of the parameters. */
+static void test_gradient_of_an_input(void **state)
+{
+    (void)state;
+    enum { B = 3, D = 4 };
+    ws_plan *plan = new_plan();
+    ws_tensor x = input(plan, "x", B, D);
+    ws_input_gradient(plan, x);
+    ws_tensor y = ws_layernorm(plan, ws_linear(plan, ws_linear(plan, x, 5, WS_TANH, "in"), D, WS_SILU, "out"), "norm");
+    OK(ws_plan_finish(plan, ws_mse(plan, ws_add(plan, y, x), input(plan, "u", B, D))));
+    ws_executor *executor;
+    OK(ws_executor_create(&executor, plan));
+    size_t extent = ws_plan_parameter_extent(plan);
+    ws_real *parameters = guarded(extent), *gradients = guarded(extent);
+    ws_plan_initialise(plan, 1, parameters);
+    ws_real *values = ws_executor_input(executor, "x");
+    fill_normal(values, B * D, 1);
+    fill_normal(ws_executor_input(executor, "u"), B * D, 2);
+    double want[B * D];
+    for (int i = 0; i < B * D; i++) {
+        const ws_real kept = values[i], step = (ws_real)0.01;
+        double loss[2];
+        for (int side = 0; side < 2; side++) {
+            values[i] = side ? kept - step : kept + step;
+            ws_executor_forward(executor, parameters);
+            loss[side] = (double)ws_executor_loss(executor);
+        }
+        values[i] = kept;
+        want[i] = (loss[0] - loss[1]) / (2 * (double)step);
+    }
+    ws_real first[B * D];
+    for (int with = 0; with < 2; with++) {
+        ws_executor_forward(executor, parameters);
+        ws_executor_backward(executor, parameters, with ? gradients : NULL);
+        assert_near("gradient of x", ws_executor_input_gradient(executor, "x"), want, B * D, 2e-3);
+        if (with)
+            assert_memory_equal(first, ws_executor_input_gradient(executor, "x"), sizeof first);
+        memcpy(first, ws_executor_input_gradient(executor, "x"), sizeof first);
+    }
+    assert_null(ws_executor_input_gradient(executor, "u"));
+    release(parameters, extent);
+    release(gradients, extent);
+    ws_executor_destroy(&executor);
+    ws_plan_destroy(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_initial_values_depend_on_seed_and_name_only),
         cmocka_unit_test(test_sharing_memory_never_changes_a_result),
         cmocka_unit_test(test_description_and_flops),
+        cmocka_unit_test(test_gradient_of_an_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
