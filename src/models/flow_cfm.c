@@ -15,6 +15,7 @@
 #include "models/time_features.h"
 
 enum { COUPLING_OT, COUPLING_INDEPENDENT };
+enum { SCOPE_FULL, SCOPE_PREFIX };
 enum { SCORE_TERMINAL_NORM, SCORE_VELOCITY, SCORE_COUNT };
 enum { MAXIMUM_TIME_FEATURES = 512 };
 
@@ -24,6 +25,8 @@ typedef struct flow_cfm_options {
     int64_t ot_group, width, blocks, time_features;
     int solver;
     int64_t solver_steps;
+    int flow_scope;
+    int64_t packets;
 } flow_cfm_options;
 
 static const ws_option fields[] = {
@@ -35,8 +38,20 @@ static const ws_option fields[] = {
     WS_OPTION_INT(flow_cfm_options, time_features, 64, 4, MAXIMUM_TIME_FEATURES, "sines and cosines of t; even"),
     WS_OPTION_ENUM(flow_cfm_options, solver, "midpoint", WS_ODE_METHODS, "solver that carries a row back to t = 0"),
     WS_OPTION_INT(flow_cfm_options, solver_steps, 20, 1, 10000, "steps of the solver"),
+    WS_OPTION_ENUM(flow_cfm_options, flow_scope, "full", "full|prefix",
+                   "features of the whole flow, or of its first packets only"),
+    WS_OPTION_INT(flow_cfm_options, packets, 32, 1, 65535, "how many packets that is; the store must hold as many"),
     WS_OPTION_END};
 static const ws_option_table options_table = {"model", sizeof(flow_cfm_options), fields, "flow_cfm"};
+
+static void needs(const void *values, ws_needs *needs)
+{
+    const flow_cfm_options *options = values;
+    if (options->flow_scope == SCOPE_PREFIX) {
+        needs->tokens[WS_SEQUENCE_PACKETS] = options->packets;
+        needs->features_of_packets = true;
+    }
+}
 
 static int64_t group_size(const ws_model_context *context)
 {
@@ -233,11 +248,11 @@ static double mean_square(const ws_real *x, int64_t columns)
     return sum / (double)columns;
 }
 
-static ws_err score(const ws_model_context *context, ws_executor *executor, const ws_real *parameters, int64_t rows,
-                    const float *values, float *out)
+static ws_err score(const ws_model_context *context, ws_executor *executor, const ws_real *parameters,
+                    const ws_samples *block, float *out)
 {
     const flow_cfm_options *options = context->options;
-    int64_t columns = context->columns;
+    int64_t rows = (int64_t)block->rows, columns = context->columns;
     size_t count = (size_t)(rows * columns);
     double rates[MAXIMUM_TIME_FEATURES / 2];
     field f = {executor, parameters, rates, rows, columns, options->time_features};
@@ -245,7 +260,7 @@ static ws_err score(const ws_model_context *context, ws_executor *executor, cons
     ws_time_rates(options->time_features, rates);
     WS_TRY(WS_NEW_ARRAY(x, count + WS_ODE_SCRATCH(count)));
     for (size_t i = 0; i < count; i++)
-        x[i] = values[i];
+        x[i] = block->values[i];
     velocity_at(&f, 1, x, x + count);
     for (int64_t r = 0; r < rows; r++)
         out[r * SCORE_COUNT + SCORE_VELOCITY] = (float)sqrt(mean_square(x + count + r * columns, columns));
@@ -274,6 +289,7 @@ const ws_model ws_model_flow_cfm = {
     .tasks = WS_CAN_ANOMALY,
     .scores = (const char *const[]){"terminal_norm", "velocity", NULL},
     .options = &options_table,
+    .needs = needs,
     .check = check,
     .network = &network,
 };

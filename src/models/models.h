@@ -18,6 +18,30 @@ typedef enum ws_task { WS_TASK_ANOMALY, WS_TASK_CLASSIFY, WS_TASK_COUNT } ws_tas
 #define WS_TASKS "anomaly|classify" /* in the order of the enum */
 extern const char *const ws_task_names[WS_TASK_COUNT];
 
+/* Sequences: what a row has besides its features, token by token. A model says which ones it reads (ws_model.needs); the
+ * others have no tokens and no values. */
+typedef enum ws_sequence_kind {
+    WS_SEQUENCE_PACKETS, /* the first packets of the flow, 9 values each (flow.h, ws_packet9), normalised */
+    WS_SEQUENCE_KINDS
+} ws_sequence_kind;
+
+typedef struct ws_sequence {
+    int tokens, columns;   /* the most a row can have; values of a token */
+    const float *values;   /* [rows][tokens][columns], zeros behind the row's last token */
+    const int32_t *length; /* [rows] tokens that the row has, 0..tokens */
+} ws_sequence;
+
+typedef struct ws_sequence_shape {
+    int tokens, columns;
+    const bool *two_valued; /* [columns]: the column has two values only */
+} ws_sequence_shape;
+
+/* What a model reads of each row besides the features of the table. */
+typedef struct ws_needs {
+    int64_t tokens[WS_SEQUENCE_KINDS]; /* 0: nothing */
+    bool features_of_packets;          /* the features are made anew, of no more packets than are read (flow20 only) */
+} ws_needs;
+
 /* Rows of one part of a split, in store order, whole on every rank. */
 typedef struct ws_samples {
     uint64_t rows;
@@ -25,6 +49,7 @@ typedef struct ws_samples {
     const float *values;      /* [rows][columns]: as stored where the model asks for raw values, else normalised */
     const int32_t *label;     /* [rows] class index below `classes` of the context */
     const uint8_t *anomalous; /* [rows] 1: not of a normal class; NULL when classifying */
+    ws_sequence sequence[WS_SEQUENCE_KINDS];
 } ws_samples;
 
 /* What a model is made for. Borrowed; outlives everything made from it. */
@@ -33,6 +58,7 @@ typedef struct ws_model_context {
     const void *options; /* the struct of the model's option table */
     int columns;
     const char *const *column_names;
+    ws_sequence_shape sequence[WS_SEQUENCE_KINDS];
     int classes;
     const char *const *class_names;
     uint64_t seed;
@@ -66,10 +92,10 @@ typedef struct ws_network {
     /* Fills the inputs of the executor for one shard. Called by several threads at once for different shards. */
     void (*fill)(const ws_model_context *context, const ws_batch *batch, const void *plan, int shard,
                  ws_executor *executor);
-    /* Scores the executor's fixed number of rows: values[rows][columns] to out[rows][width], width as ws_model_width.
-     */
-    ws_err (*score)(const ws_model_context *context, ws_executor *executor, const ws_real *parameters, int64_t rows,
-                    const float *values, float *out);
+    /* Scores as many rows as the executor's plan has, all those of `block`: out[rows][width], width as ws_model_width. Rows
+     * that fill up the last block are zeros, with no tokens; `block` has neither labels nor marks of anomalies. */
+    ws_err (*score)(const ws_model_context *context, ws_executor *executor, const ws_real *parameters,
+                    const ws_samples *block, float *out);
 } ws_network;
 
 /* ---- classical models ---- */
@@ -111,6 +137,8 @@ typedef struct ws_model {
     bool raw;                       /* sees stored values; else normalised by the training rows */
     const char *const *scores;      /* anomaly task: names of what it computes, NULL-terminated, the default first */
     const ws_option_table *options; /* keys of the "model" object besides "kind" */
+    /* Adds to `needs`, which is all zeros; NULL: features alone. */
+    void (*needs)(const void *options, ws_needs *needs);
     /* Conditions between options (and batch, shards), NULL: none. `document` and `object` give positions. */
     void (*check)(const ws_model_context *context, const ws_json *document, const cJSON *object, ws_problems *problems);
     const ws_network *network; /* exactly one of the two */
@@ -126,6 +154,7 @@ void ws_model_names(ws_text *out);
 /* Values a row is given: one for each score (anomaly) or for each class, the largest being the prediction (classify).
  */
 int ws_model_width(const ws_model *model, const ws_model_context *context);
+ws_needs ws_model_needs(const ws_model *model, const void *options);
 
 extern const ws_model ws_model_template; /* template.c: built and tested, not in the list */
 

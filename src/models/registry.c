@@ -38,6 +38,14 @@ int ws_model_width(const ws_model *model, const ws_model_context *context)
     return scores;
 }
 
+ws_needs ws_model_needs(const ws_model *model, const void *options)
+{
+    ws_needs needs = {0};
+    if (model->needs != NULL)
+        model->needs(options, &needs);
+    return needs;
+}
+
 ws_err ws_arrays_add(ws_arrays *arrays, const char *name, int dimensions, const int64_t *shape, double **values)
 {
     ws_array array = {.dimensions = dimensions, .count = 1};

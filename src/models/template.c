@@ -60,20 +60,20 @@ static void fill(const ws_model_context *context, const ws_batch *batch, const v
 }
 
 /* 4. What a row is given: a value for each class (the largest is the prediction), or one for each name in `scores`. */
-static ws_err score(const ws_model_context *context, ws_executor *executor, const ws_real *parameters, int64_t rows,
-                    const float *values, float *out)
+static ws_err score(const ws_model_context *context, ws_executor *executor, const ws_real *parameters,
+                    const ws_samples *block, float *out)
 {
     ws_real *x = ws_executor_input(executor, "x");
-    for (int64_t i = 0; i < rows * context->columns; i++)
-        x[i] = values[i];
+    for (uint64_t i = 0; i < block->rows * (uint64_t)context->columns; i++)
+        x[i] = block->values[i];
     ws_executor_forward(executor, parameters);
     const ws_real *logits = ws_executor_output(executor, "logits");
-    for (int64_t i = 0; i < rows * context->classes; i++)
+    for (uint64_t i = 0; i < block->rows * (uint64_t)context->classes; i++)
         out[i] = (float)logits[i];
     return WS_OK;
 }
 
-/* 5. The entry. `plan_batch` and its companions are for what needs a whole batch; see flow_cfm.c. */
+/* 5. The entry. `needs` is for what a model reads besides the features: packets, say; `plan_batch` and its companions are for what needs a whole batch; see flow_cfm.c. */
 static const ws_network network = {
     .build_training = build_training, .build_scoring = build_scoring, .fill = fill, .score = score};
 

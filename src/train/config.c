@@ -316,6 +316,24 @@ static ws_err check_features(const reader *r, const ws_store *store)
     return WS_OK;
 }
 
+/* What the model reads of packets must be in the store. */
+static ws_err check_needs(const reader *r, const ws_store *store)
+{
+    const ws_train_config *config = r->config;
+    const char *complaint;
+    int64_t stored;
+    if (!config->model || !config->model_options)
+        return WS_OK;
+    const ws_needs needs = ws_model_needs(config->model, config->model_options);
+    WS_TRY(ws_store_check_needs(store, config->keys.features, &needs, &complaint, &stored));
+    if (complaint)
+        ws_problems_add(r->problems, r->document, at(r, "model", "packets"),
+                        "model.packets: %s reads the first %lld packets of a flow (%s stores %lld): %s",
+                        config->model->name, (long long)needs.tokens[WS_SEQUENCE_PACKETS], store->path,
+                        (long long)stored, complaint);
+    return WS_OK;
+}
+
 static ws_err check_store(const reader *r)
 {
     const char *path = r->config->keys.store;
@@ -341,6 +359,8 @@ static ws_err check_store(const reader *r)
     ws_err error = check_level(r, &store);
     if (error == WS_OK)
         error = check_features(r, &store);
+    if (error == WS_OK)
+        error = check_needs(r, &store);
     ws_store_close(&store);
     return error;
 }

@@ -23,13 +23,15 @@ typedef struct ws_rows {
     uint64_t rows_unlabelled;
     ws_split_audit audit; /* of the rows above */
     ws_normalisation normalisation;
+    ws_sequence_shape sequence[WS_SEQUENCE_KINDS]; /* those that the model reads */
+    ws_normalisation packet_normalisation;         /* no columns: none is read */
 } ws_rows;
 
 typedef struct ws_frozen { /* of a trained model, to score another store */
     int classes, columns;
     const char *const *class_names;
     const char *const *column_names;
-    const double *mean, *deviation;
+    const double *mean, *deviation, *packet_mean, *packet_deviation; /* of packets NULL where the model reads none */
     double clip;
     const char *store_hash, *protocol; /* what it was trained on: those rows are never test rows again */
     const char *store;                 /* where that was; NULL: not known */
@@ -43,7 +45,21 @@ void ws_rows_destroy(ws_rows *rows);
 WS_MUST ws_err ws_rows_add_validation(const ws_train_config *config, const ws_frozen *frozen, ws_rows *rows);
 void ws_split_options_of(const ws_train_config *config, ws_split_options *out);
 WS_MUST ws_err ws_store_is_synthetic(const ws_store *store, bool *out);
+/* The normalisation of a trained model, which the caller owns. */
+WS_MUST ws_err ws_frozen_normalisation(const double *mean, const double *deviation, int columns, double clip,
+                                       ws_normalisation *out);
 ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows);
+
+/* ---- rows_packets.c: what models read of packets ---- */
+
+/* The packets of all rows, as stored, to rows->part[].sequence, and new features of them to features[part] where the model
+ * wants that. part[rows of the store]: where each row goes. Nothing happens where nothing is needed. */
+WS_MUST ws_err ws_rows_read_packets(const ws_store *store, const uint8_t *part, const ws_needs *needs,
+                                    float *const features[WS_PART_COUNT], ws_rows *rows);
+WS_MUST ws_err ws_rows_normalise_packets(const ws_frozen *frozen, ws_rows *rows);
+/* Sequences of the rows of `from` that are not left out (NULL: of all), which are out->rows rows. */
+WS_MUST ws_err ws_samples_copy_sequences(ws_arena *arena, const ws_samples *from, const uint8_t *left_out,
+                                         ws_samples *out);
 
 /* ---- state.c, network.c, checkpoint.c: networks ---- */
 

@@ -154,10 +154,23 @@ static ws_err write_config(hid_t file, const ws_train_config *config)
     return error;
 }
 
+static ws_err write_normalisation(hid_t file, const char *group, const ws_normalisation *n)
+{
+    static const char *const names[] = {"mean", "deviation"};
+    const double *values[] = {n->mean, n->deviation};
+    const hsize_t columns = (hsize_t)n->columns;
+    for (int i = 0; i < 2; i++) {
+        char *path = ws_format("%s/%s", group, names[i]);
+        WS_CHECK(path, MEMORY, "no memory for a path");
+        ws_err error = ws_h5_write_dataset(file, path, H5T_NATIVE_DOUBLE, values[i], 1, &columns);
+        free(path);
+        WS_TRY(error);
+    }
+    return ws_h5_write_attribute_double(file, group, "clip", n->clip);
+}
+
 static ws_err write_model(hid_t file, const ws_train_config *config, const ws_rows *rows, const ws_learned *learned)
 {
-    const ws_normalisation *n = &rows->normalisation;
-    const hsize_t columns = (hsize_t)n->columns;
     WS_TRY(ws_h5_write_attribute_i64(file, ".", "format", 1));
     WS_TRY(ws_h5_write_attribute_text(file, ".", "version", ws_version()));
     WS_TRY(ws_h5_write_attribute_text(file, ".", "model", learned->model->name));
@@ -165,9 +178,9 @@ static ws_err write_model(hid_t file, const ws_train_config *config, const ws_ro
     WS_TRY(write_config(file, config));
     WS_TRY(ws_h5_write_attribute_texts(file, ".", "classes", rows->class_names, (size_t)rows->classes));
     WS_TRY(ws_h5_write_attribute_texts(file, ".", "columns", rows->column_names, (size_t)rows->columns));
-    WS_TRY(ws_h5_write_dataset(file, "/normalisation/mean", H5T_NATIVE_DOUBLE, n->mean, 1, &columns));
-    WS_TRY(ws_h5_write_dataset(file, "/normalisation/deviation", H5T_NATIVE_DOUBLE, n->deviation, 1, &columns));
-    WS_TRY(ws_h5_write_attribute_double(file, "/normalisation", "clip", n->clip));
+    WS_TRY(write_normalisation(file, "/normalisation", &rows->normalisation));
+    if (rows->packet_normalisation.columns > 0)
+        WS_TRY(write_normalisation(file, "/normalisation/packets", &rows->packet_normalisation));
     if (learned->plan)
         WS_TRY(ws_parameters_write(file, "/param", learned->plan, learned->parameters));
     else
@@ -213,9 +226,17 @@ static ws_err read_names(hid_t file, const char *attribute, ws_arena *arena, int
     return WS_OK;
 }
 
+static ws_err read_values(hid_t file, const char *path, ws_arena *arena, int count, const double **out)
+{
+    double *values;
+    WS_TRY(ws_arena_alloc(arena, &values, (size_t)count, sizeof *values));
+    WS_TRY(ws_h5_read_dataset(file, path, H5T_NATIVE_DOUBLE, values, (size_t)count));
+    *out = values;
+    return WS_OK;
+}
+
 static ws_err read_frozen(hid_t file, ws_arena *arena, ws_frozen *out)
 {
-    double *mean, *deviation;
     char *store_hash;
     WS_TRY(ws_h5_read_attribute_text(file, ".", "store_hash", &store_hash));
     out->store_hash = ws_arena_strdup(arena, store_hash);
@@ -223,15 +244,13 @@ static ws_err read_frozen(hid_t file, ws_arena *arena, ws_frozen *out)
     WS_CHECK(out->store_hash, MEMORY, "no memory for a hash");
     WS_TRY(read_names(file, "classes", arena, &out->classes, &out->class_names));
     WS_TRY(read_names(file, "columns", arena, &out->columns, &out->column_names));
-    size_t columns = (size_t)out->columns;
-    WS_TRY(ws_arena_alloc(arena, &mean, columns, sizeof *mean));
-    WS_TRY(ws_arena_alloc(arena, &deviation, columns, sizeof *deviation));
-    WS_TRY(ws_h5_read_dataset(file, "/normalisation/mean", H5T_NATIVE_DOUBLE, mean, columns));
-    WS_TRY(ws_h5_read_dataset(file, "/normalisation/deviation", H5T_NATIVE_DOUBLE, deviation, columns));
+    WS_TRY(read_values(file, "/normalisation/mean", arena, out->columns, &out->mean));
+    WS_TRY(read_values(file, "/normalisation/deviation", arena, out->columns, &out->deviation));
     WS_TRY(ws_h5_read_attribute_double(file, "/normalisation", "clip", &out->clip));
-    out->mean = mean;
-    out->deviation = deviation;
-    return WS_OK;
+    if (!ws_h5_exists(file, "/normalisation/packets"))
+        return WS_OK;
+    WS_TRY(read_values(file, "/normalisation/packets/mean", arena, WS_PACKET9_COLUMNS, &out->packet_mean));
+    return read_values(file, "/normalisation/packets/deviation", arena, WS_PACKET9_COLUMNS, &out->packet_deviation);
 }
 
 /* A path given on the command line is relative to the current folder. */

@@ -36,16 +36,18 @@ ws_err ws_store_is_synthetic(const ws_store *store, bool *out)
 
 ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows)
 {
-    return (ws_model_context){.task = (ws_task)config->keys.task,
-                              .options = config->model_options,
-                              .columns = rows->columns,
-                              .column_names = rows->column_names,
-                              .classes = rows->classes,
-                              .class_names = rows->class_names,
-                              .seed = (uint64_t)config->train.seed,
-                              .batch = config->train.batch,
-                              .shards = (int)config->train.gradient_shards,
-                              .threads = (int)config->train.threads};
+    ws_model_context context = {.task = (ws_task)config->keys.task,
+                                .options = config->model_options,
+                                .columns = rows->columns,
+                                .column_names = rows->column_names,
+                                .classes = rows->classes,
+                                .class_names = rows->class_names,
+                                .seed = (uint64_t)config->train.seed,
+                                .batch = config->train.batch,
+                                .shards = (int)config->train.gradient_shards,
+                                .threads = (int)config->train.threads};
+    memcpy(context.sequence, rows->sequence, sizeof context.sequence);
+    return context;
 }
 
 typedef struct loading {
@@ -154,7 +156,11 @@ static ws_err make_parts(loading *l, part_arrays parts[WS_PART_COUNT])
         WS_TRY(ws_arena_alloc(out->arena, &a->anomalous, n, sizeof *a->anomalous));
         WS_TRY(ws_arena_alloc(out->arena, &a->row_hash, n, sizeof *a->row_hash));
         bool anomaly = l->config->keys.task == WS_TASK_ANOMALY;
-        out->part[p] = (ws_samples){n, out->columns, a->values, a->label, anomaly ? a->anomalous : NULL};
+        out->part[p] = (ws_samples){.rows = n,
+                                    .columns = out->columns,
+                                    .values = a->values,
+                                    .label = a->label,
+                                    .anomalous = anomaly ? a->anomalous : NULL};
         out->row_hash[p] = a->row_hash;
     }
     return WS_OK;
@@ -187,22 +193,25 @@ static ws_err fill_parts(loading *l, part_arrays parts[WS_PART_COUNT])
 
 /* ---- normalisation ---- */
 
-static ws_err take_frozen_normalisation(const ws_frozen *frozen, ws_normalisation *out)
+ws_err ws_frozen_normalisation(const double *mean, const double *deviation, int columns, double clip,
+                               ws_normalisation *out)
 {
-    size_t columns = (size_t)frozen->columns;
-    *out = (ws_normalisation){.columns = frozen->columns, .clip = frozen->clip};
-    WS_TRY(WS_NEW_ARRAY(out->mean, columns));
-    WS_TRY(WS_NEW_ARRAY(out->deviation, columns));
-    memcpy(out->mean, frozen->mean, columns * sizeof *out->mean);
-    memcpy(out->deviation, frozen->deviation, columns * sizeof *out->deviation);
+    size_t count = (size_t)columns;
+    *out = (ws_normalisation){.columns = columns, .clip = clip};
+    WS_TRY(WS_NEW_ARRAY(out->mean, count));
+    WS_TRY(WS_NEW_ARRAY(out->deviation, count));
+    memcpy(out->mean, mean, count * sizeof *out->mean);
+    memcpy(out->deviation, deviation, count * sizeof *out->deviation);
     return WS_OK;
 }
 
 static ws_err normalise(loading *l, part_arrays parts[WS_PART_COUNT])
 {
     ws_rows *out = l->out;
+    WS_TRY(ws_rows_normalise_packets(l->frozen, out));
     if (l->frozen) {
-        WS_TRY(take_frozen_normalisation(l->frozen, &out->normalisation));
+        WS_TRY(ws_frozen_normalisation(l->frozen->mean, l->frozen->deviation, l->frozen->columns, l->frozen->clip,
+                                       &out->normalisation));
     } else {
         uint64_t n = out->part[WS_PART_TRAIN].rows, *all;
         WS_TRY(ws_arena_alloc(out->arena, &all, n, sizeof *all));
@@ -238,8 +247,8 @@ static ws_err gather_normal_validation(loading *l)
             memcpy(values + count * columns, all->values + i * columns, columns * sizeof *values);
             label[count++] = all->label[i];
         }
-    out->validation_normal = (ws_samples){count, out->columns, values, label, NULL};
-    return WS_OK;
+    out->validation_normal = (ws_samples){.rows = count, .columns = out->columns, .values = values, .label = label};
+    return ws_samples_copy_sequences(out->arena, all, all->anomalous, &out->validation_normal);
 }
 
 /* Under another protocol of the same store, rows that the model was trained or chosen on are no test rows, and rows it was
@@ -266,13 +275,19 @@ static ws_err forget_seen_rows(loading *l)
     return WS_OK;
 }
 
-/* What the rows that are used share across the parts: the split's own audit would count training rows of other classes. */
-static ws_err audit_parts(const loading *l)
+/* What the rows that are used share across the parts (the split's own audit would count training rows of other classes), and
+ * their packets. */
+static ws_err use_parts(const loading *l, part_arrays parts[WS_PART_COUNT])
 {
     ws_split used = {.rows = l->split.rows};
+    ws_needs needs = ws_model_needs(l->config->model, l->config->model_options);
+    float *features[WS_PART_COUNT];
     WS_TRY(ws_arena_alloc(l->out->arena, &used.part, used.rows, sizeof *used.part));
     for (uint64_t i = 0; i < used.rows; i++)
         used.part[i] = (uint8_t)part_of(l, i);
+    for (int p = 0; p < WS_PART_COUNT; p++)
+        features[p] = parts[p].values;
+    WS_TRY(ws_rows_read_packets(l->store, used.part, &needs, features, l->out));
     return ws_split_audit_make(&l->out->audit, &used, l->store);
 }
 
@@ -332,7 +347,7 @@ static ws_err load(loading *l)
     WS_TRY(make_parts(l, parts));
     WS_TRY(check_parts(l));
     WS_TRY(fill_parts(l, parts));
-    WS_TRY(audit_parts(l));
+    WS_TRY(use_parts(l, parts));
     WS_TRY(normalise(l, parts));
     WS_TRY(gather_normal_validation(l));
     return WS_OK;
@@ -359,5 +374,6 @@ ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_r
 void ws_rows_destroy(ws_rows *rows)
 {
     ws_normalisation_destroy(&rows->normalisation);
+    ws_normalisation_destroy(&rows->packet_normalisation);
     ws_arena_destroy(&rows->arena);
 }

@@ -8,49 +8,92 @@ typedef struct scoring {
     const ws_samples *samples;
     uint64_t first, end; /* blocks of this rank */
     int width;
-    ws_executor **executors; /* [threads] */
-    float *padded;           /* [threads][block][columns]: the last block */
-    float *block_out;        /* [threads][block][width] */
-    float *out;              /* [rows of this rank][width] */
-    ws_err *errors;          /* [threads] */
+    ws_executor **executors;                  /* [threads] */
+    ws_samples last;                          /* the last block, filled up with zeros */
+    void *padding[1 + 2 * WS_SEQUENCE_KINDS]; /* its memory */
+    float *block_out;                         /* [threads][block][width] */
+    float *out;                               /* [rows of this rank][width] */
+    ws_err *errors;                           /* [threads] */
     ws_progress *progress;
 } scoring;
+
+/* Rows [begin, begin + WS_SCORE_ROWS) of the samples, without what scores must not know. */
+static ws_samples block_of(const ws_samples *all, uint64_t begin)
+{
+    ws_samples block = {
+        .rows = WS_SCORE_ROWS, .columns = all->columns, .values = all->values + begin * (uint64_t)all->columns};
+    for (int k = 0; k < WS_SEQUENCE_KINDS; k++) {
+        const ws_sequence *from = &all->sequence[k];
+        if (from->tokens > 0)
+            block.sequence[k] = (ws_sequence){from->tokens, from->columns,
+                                              from->values + begin * (uint64_t)from->tokens * (uint64_t)from->columns,
+                                              from->length + begin};
+    }
+    return block;
+}
 
 static void score_block(void *context, int index, int thread)
 {
     scoring *s = context;
     const ws_learned *learned = s->learned;
-    uint64_t block = s->first + (uint64_t)index, begin = block * WS_SCORE_ROWS, left = s->samples->rows - begin;
-    uint64_t rows = left < WS_SCORE_ROWS ? left : WS_SCORE_ROWS, columns = (uint64_t)s->samples->columns;
-    const float *values = s->samples->values + begin * columns;
+    uint64_t begin = (s->first + (uint64_t)index) * WS_SCORE_ROWS, left = s->samples->rows - begin;
+    uint64_t rows = left < WS_SCORE_ROWS ? left : WS_SCORE_ROWS;
+    ws_samples block = rows < WS_SCORE_ROWS ? s->last : block_of(s->samples, begin);
     float *out = s->block_out + (size_t)thread * WS_SCORE_ROWS * (size_t)s->width;
     if (s->errors[thread] != WS_OK || ws_stop_requested())
         return;
-    if (rows < WS_SCORE_ROWS) {
-        float *padded = s->padded + (size_t)thread * WS_SCORE_ROWS * columns;
-        memset(padded, 0, WS_SCORE_ROWS * columns * sizeof *padded);
-        memcpy(padded, values, rows * columns * sizeof *padded);
-        values = padded;
-    }
     if (learned->plan)
-        s->errors[thread] = learned->model->network->score(learned->context, s->executors[thread], learned->parameters,
-                                                           WS_SCORE_ROWS, values, out);
+        s->errors[thread] =
+            learned->model->network->score(learned->context, s->executors[thread], learned->parameters, &block, out);
     else
         s->errors[thread] =
-            learned->model->classical->score(learned->context, &learned->arrays, WS_SCORE_ROWS, values, out);
+            learned->model->classical->score(learned->context, &learned->arrays, WS_SCORE_ROWS, block.values, out);
     memcpy(s->out + (uint64_t)index * WS_SCORE_ROWS * (uint64_t)s->width, out, rows * (uint64_t)s->width * sizeof *out);
     if (thread == 0)
         ws_progress_update(s->progress, (double)(begin + rows), NULL);
 }
 
+/* A copy of `bytes` bytes filled up with zeros to `padded`. */
+static ws_err pad(void **memory, const void *from, size_t bytes, size_t padded)
+{
+    WS_TRY(ws_alloc(memory, 1, padded));
+    memcpy(*memory, from, bytes);
+    return WS_OK;
+}
+
+static ws_err make_last(scoring *s)
+{
+    const ws_samples *all = s->samples;
+    const uint64_t rows = all->rows % WS_SCORE_ROWS, begin = all->rows - rows;
+    size_t bytes = (size_t)all->columns * sizeof *all->values;
+    void **memory = s->padding;
+    if (rows == 0)
+        return WS_OK;
+    s->last = block_of(all, begin);
+    WS_TRY(pad(memory, s->last.values, rows * bytes, WS_SCORE_ROWS * bytes));
+    s->last.values = *memory++;
+    for (int k = 0; k < WS_SEQUENCE_KINDS; k++) {
+        ws_sequence *sequence = &s->last.sequence[k];
+        if (sequence->tokens == 0)
+            continue;
+        bytes = (size_t)sequence->tokens * (size_t)sequence->columns * sizeof *sequence->values;
+        WS_TRY(pad(memory, sequence->values, rows * bytes, WS_SCORE_ROWS * bytes));
+        sequence->values = *memory++;
+        bytes = sizeof *sequence->length;
+        WS_TRY(pad(memory, sequence->length, rows * bytes, WS_SCORE_ROWS * bytes));
+        sequence->length = *memory++;
+    }
+    return WS_OK;
+}
+
 static ws_err make_room(scoring *s, int threads, uint64_t own_rows)
 {
-    size_t width = (size_t)s->width, columns = (size_t)s->samples->columns, n = (size_t)threads;
+    size_t width = (size_t)s->width, n = (size_t)threads;
     WS_TRY(WS_NEW_ARRAY(s->executors, n));
-    WS_TRY(WS_NEW_ARRAY(s->padded, n * WS_SCORE_ROWS * columns));
     WS_TRY(WS_NEW_ARRAY(s->block_out, n * WS_SCORE_ROWS * width));
     WS_TRY(WS_NEW_ARRAY(s->errors, n));
     WS_TRY(WS_NEW_ARRAY(s->out, own_rows * width));
+    WS_TRY(make_last(s));
     for (size_t t = 0; t < n && s->learned->plan; t++)
         WS_TRY(ws_executor_create(&s->executors[t], s->learned->plan));
     return WS_OK;
@@ -93,7 +136,8 @@ ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_sam
     for (int t = 0; s.executors && t < threads; t++)
         ws_executor_destroy(&s.executors[t]);
     free(s.executors);
-    free(s.padded);
+    for (size_t i = 0; i < sizeof s.padding / sizeof *s.padding; i++)
+        free(s.padding[i]);
     free(s.block_out);
     free(s.errors);
     free(s.out);

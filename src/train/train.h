@@ -78,6 +78,11 @@ cJSON *ws_train_config_print(const ws_train_config *config, bool for_result);
 /* The keys of a configuration with defaults and ranges, for --help. */
 WS_MUST ws_err ws_train_config_help(ws_text *out);
 
+/* Whether the store (and its feature table) has what a model reads: *complaint NULL, or what is missing; *stored: packets that
+ * it keeps of a flow. (rows_packets.c) */
+WS_MUST ws_err ws_store_check_needs(const ws_store *store, const char *features, const ws_needs *needs,
+                                    const char **complaint, int64_t *stored);
+
 /* ---- identity ---- */
 
 typedef struct ws_split_memo ws_split_memo; /* split hashes already computed, for many identities on few splits */

@@ -21,8 +21,8 @@ static ws_err copy_samples(ws_arena *arena, const ws_samples *from, ws_samples *
         WS_TRY(ws_arena_alloc(arena, &anomalous, n + 1, 1));
         memcpy(anomalous, from->anomalous, n);
     }
-    *out = (ws_samples){n, from->columns, values, label, anomalous};
-    return WS_OK;
+    *out = (ws_samples){.rows = n, .columns = from->columns, .values = values, .label = label, .anomalous = anomalous};
+    return ws_samples_copy_sequences(arena, from, NULL, out);
 }
 
 static ws_err take_validation(const ws_rows *trained, ws_rows *out)

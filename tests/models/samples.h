@@ -35,7 +35,8 @@ static inline made_samples make_samples(uint64_t rows, int columns, int classes,
             row[c] = spread * row[c] + circle[(class + c / 2) % 8][c % 2];
         m.label[i] = class;
     }
-    m.samples = (ws_samples){rows, columns, m.values, m.label, m.anomalous};
+    m.samples =
+        (ws_samples){.rows = rows, .columns = columns, .values = m.values, .label = m.label, .anomalous = m.anomalous};
     return m;
 }
 
