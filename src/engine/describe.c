@@ -93,6 +93,6 @@ ws_err ws_plan_describe(const ws_plan *plan, ws_text *out)
     ws_format_bytes((double)plan->bytes, bytes);
     ws_text_appendf(out, "%zu parameters, %s of activations an executor, %.3f MFLOP %s\n",
                     ws_plan_parameter_count(plan), bytes, ws_plan_flops(plan, true) / 1e6,
-                    plan->loss < 0 ? "forward" : "forward and backward");
+                    plan->loss < 0 && plan->pulled < 0 ? "forward" : "forward and backward");
     return ws_text_check(out);
 }

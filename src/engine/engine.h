@@ -50,6 +50,9 @@ ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index); /*
 ws_tensor ws_view(ws_plan *plan, ws_tensor x, int dimensions, const int64_t *shape);
 /* Makes the backward pass compute the gradient of the loss with respect to this input (ws_executor_input_gradient). */
 void ws_input_gradient(ws_plan *plan, ws_tensor input);
+/* Prepares for vector-Jacobian products of this tensor instead of a loss: the plan is finished with WS_NO_TENSOR, and
+ * ws_executor_pull_back gives them with respect to the inputs of ws_input_gradient. */
+void ws_pull_back_from(ws_plan *plan, ws_tensor output);
 void ws_scope_begin(ws_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3))); /* prefixes names */
 void ws_scope_end(ws_plan *plan);
 void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name); /* keeps its value readable after forward */
@@ -91,6 +94,10 @@ void ws_executor_forward(ws_executor *executor, const ws_real *parameters);
 ws_real ws_executor_loss(const ws_executor *executor);
 /* gradients (the whole extent) is overwritten, padding zeroed. NULL: only those of inputs are wanted. */
 void ws_executor_backward(ws_executor *executor, const ws_real *parameters, ws_real *gradients);
+
+/* After a forward pass, as often as wanted: cotangent[elements of the tensor] times the derivative of that tensor with respect
+ * to each marked input, found with ws_executor_input_gradient. Host memory. */
+void ws_executor_pull_back(ws_executor *executor, const ws_real *parameters, const ws_real *cotangent);
 
 /* ---- optimiser: AdamW (Loshchilov & Hutter 2019), one fused pass over the flat buffer ---- */
 typedef struct ws_adamw {

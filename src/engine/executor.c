@@ -255,6 +255,20 @@ void ws_executor_forward(ws_executor *x, const ws_real *parameters)
         copy_outputs(x);
 }
 
+static void run_backward(ws_executor *x, const ws_real *parameters, ws_real *gradients)
+{
+    const ws_plan *plan = x->plan;
+    for (size_t i = plan->node_count; i-- > 0;) {
+        const ws_node *node = &plan->nodes[i];
+        if (!plan->node_buffers[i].differentiated)
+            continue;
+        bind_pass(x, i, &x->backward[i], parameters, gradients);
+        ws_operator_table[node->op]->backward(node, &x->backward[i], &x->place);
+    }
+    if (x->host)
+        copy_input_gradients(x);
+}
+
 void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gradients)
 {
     const ws_plan *plan = x->plan;
@@ -265,15 +279,17 @@ void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gr
         return;
     const void *unit = x->host ? (const void *)(x->host + x->host_bytes) : &x->unit;
     device->upload(x->place.queue, buffer_at(x, plan->tensors[plan->loss].gradient), unit, sizeof(ws_real));
-    for (size_t i = plan->node_count; i-- > 0;) {
-        const ws_node *node = &plan->nodes[i];
-        if (!plan->node_buffers[i].differentiated)
-            continue;
-        bind_pass(x, i, &x->backward[i], parameters, gradients);
-        ws_operator_table[node->op]->backward(node, &x->backward[i], &x->place);
-    }
-    if (x->host)
-        copy_input_gradients(x);
+    run_backward(x, parameters, gradients);
+}
+
+void ws_executor_pull_back(ws_executor *x, const ws_real *parameters, const ws_real *cotangent)
+{
+    const ws_plan *plan = x->plan;
+    if (plan->pulled < 0)
+        return;
+    const ws_plan_tensor *tensor = &plan->tensors[plan->pulled];
+    x->place.device->upload(x->place.queue, buffer_at(x, tensor->gradient), cotangent, tensor_bytes(tensor));
+    run_backward(x, parameters, NULL);
 }
 
 ws_err ws_executor_wait(ws_executor *executor)

@@ -62,12 +62,14 @@ static ws_err add_tensor_buffers(ws_plan *plan)
         int32_t last = tensor->last_forward;
         later(&last, tensor->last_backward);
         /* Inputs are filled before a step and stay as they are; outputs and the loss are read after it. */
-        if (tensor->producer < 0 || tensor->kept || (int32_t)i == plan->loss)
+        if (tensor->producer < 0 || tensor->kept || (int32_t)i == plan->loss ||
+            (plan->pulled >= 0 && tensor->last_backward >= 0))
             last = end;
         WS_TRY(add_buffer(plan, bytes, first, last, &tensor->buffer));
         if (!tensor->has_gradient)
             continue;
-        int32_t written = (int32_t)i == plan->loss ? (int32_t)plan->node_count : end;
+        bool begins = (int32_t)i == plan->loss || (int32_t)i == plan->pulled;
+        int32_t written = begins ? (int32_t)plan->node_count : end;
         for (size_t n = 0; n < plan->node_count; n++)
             for (int k = 0; k < WS_MAX_INPUTS; k++)
                 if (plan->nodes[n].inputs[k] == (int32_t)i && plan->node_buffers[n].differentiated &&
@@ -88,7 +90,8 @@ static ws_err add_node_buffers(ws_plan *plan)
         for (int k = 0; k < WS_MAX_SAVED; k++) {
             own->saved[k] = -1;
             if (own->differentiated && node->saved[k])
-                WS_TRY(add_buffer(plan, node->saved[k] * sizeof(ws_real), forward, backward, &own->saved[k]));
+                WS_TRY(add_buffer(plan, node->saved[k] * sizeof(ws_real), forward,
+                                  plan->pulled < 0 ? backward : (int32_t)(2 * plan->node_count), &own->saved[k]));
         }
         own->scratch_forward = own->scratch_backward = -1;
         if (node->scratch_forward)

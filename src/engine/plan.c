@@ -17,7 +17,7 @@ ws_err ws_plan_create(ws_plan **out)
         ws_plan_destroy(&plan);
         return error;
     }
-    plan->loss = -1;
+    plan->loss = plan->pulled = -1;
     *out = plan;
     return WS_OK;
 }
@@ -204,6 +204,17 @@ void ws_input_gradient(ws_plan *plan, ws_tensor input)
         plan->tensors[input.id].gradient_wanted = true;
     else
         remember(plan, WS_ERROR(CONFIG, "the gradient of a tensor is wanted that is no input of reals"));
+}
+
+void ws_pull_back_from(ws_plan *plan, ws_tensor output)
+{
+    if (!usable(plan, "ws_pull_back_from"))
+        return;
+    if (output.id < 0 || (size_t)output.id >= plan->tensor_count || plan->tensors[output.id].producer < 0) {
+        remember(plan, WS_ERROR(CONFIG, "pull back: the tensor is not made by an operator of this plan"));
+        return;
+    }
+    plan->pulled = plan->tensors[output.id].view_of >= 0 ? plan->tensors[output.id].view_of : output.id;
 }
 
 void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name)

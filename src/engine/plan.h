@@ -65,6 +65,9 @@ struct ws_plan {
 
     bool finished;
     int32_t loss; /* tensor, -1: forward only */
+    int32_t
+        pulled; /* tensor that pull_back starts from, -1: none; then there is no loss, and the values that the backward
+                     * pass reads outlive it, since there may be several of them after one forward pass */
     ws_node_buffers *node_buffers;
     ws_buffer *buffers;
     size_t buffer_count, buffer_capacity;
