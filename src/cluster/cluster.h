@@ -107,7 +107,16 @@ typedef struct ws_shard_threads ws_shard_threads;
 typedef void (*ws_shard_work)(void *context, int shard, int thread);
 WS_MUST ws_err ws_shard_threads_create(ws_shard_threads **out, int threads);
 void ws_shard_threads_destroy(ws_shard_threads **threads);
+int ws_shard_threads_count(const ws_shard_threads *threads); /* with the caller */
 void ws_shard_threads_run(ws_shard_threads *threads, int begin, int end, ws_shard_work work, void *context);
+
+/* ---- work in the background ----
+ * One thread that does one piece of work at a time; start waits for the piece before, destroy for the last. Not collective. */
+typedef struct ws_background ws_background;
+WS_MUST ws_err ws_background_create(ws_background **out);
+void ws_background_destroy(ws_background **background);
+void ws_background_start(ws_background *background, void (*work)(void *context), void *context);
+void ws_background_wait(ws_background *background);
 
 /* ---- progress ----
  * A live bar on a terminal, one line every 10 s elsewhere, nothing with -q; rank 0 only. Updating is cheap (a clock

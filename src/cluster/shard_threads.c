@@ -95,6 +95,11 @@ void ws_shard_threads_destroy(ws_shard_threads **threads)
     *threads = NULL;
 }
 
+int ws_shard_threads_count(const ws_shard_threads *pool)
+{
+    return pool->count;
+}
+
 void ws_shard_threads_run(ws_shard_threads *pool, int begin, int end, ws_shard_work work, void *context)
 {
     pthread_mutex_lock(&pool->lock);

@@ -6,10 +6,6 @@
 #include "cpu/gemm.h"
 #include "engine/plan.h"
 
-double ws_multiply_add_portable(int64_t repetitions, ws_real *out);
-double ws_multiply_add_avx2(int64_t repetitions, ws_real *out);
-double ws_multiply_add_avx512(int64_t repetitions, ws_real *out);
-
 enum { ROUNDS = 9 };
 static const double ROUND_SECONDS = 0.02;
 
@@ -47,19 +43,11 @@ static double time_of(void (*work)(void *data), void *data, timed *ceiling)
 /* ---- ceilings ---- */
 
 static double flops_done;
-static ws_real sink;
 
 static void multiply_add(void *data)
 {
     (void)data;
-#if defined(__x86_64__)
-    if (ws_isa_active() == WS_ISA_AVX512)
-        flops_done = ws_multiply_add_avx512(100000, &sink);
-    else if (ws_isa_active() == WS_ISA_AVX2)
-        flops_done = ws_multiply_add_avx2(100000, &sink);
-    else
-#endif
-        flops_done = ws_multiply_add_portable(100000, &sink);
+    flops_done = ws_multiply_add_work(100000);
 }
 
 static timed peak = {.work = multiply_add};

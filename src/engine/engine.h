@@ -135,6 +135,9 @@ WS_MUST ws_err ws_place_wait(const ws_place *place);
 
 /* An executor in a place; the place must outlive it. Inputs and outputs are host memory: forward copies them. */
 WS_MUST ws_err ws_executor_create_at(ws_executor **out, const ws_plan *plan, const ws_place *place);
+/* An executor that has inputs only: they are filled ahead of time and then copied into one that runs the same plan. */
+WS_MUST ws_err ws_executor_create_inputs(ws_executor **out, const ws_plan *plan);
+void ws_executor_copy_inputs(ws_executor *to, const ws_executor *from);
 /* Waits for the executor's work; reports a device's fault. Outputs and loss are valid afterwards. */
 WS_MUST ws_err ws_executor_wait(ws_executor *executor);
 
@@ -150,6 +153,12 @@ typedef struct ws_operator_info {
     const char *name, *help;
 } ws_operator_info;
 size_t ws_operators(const ws_operator_info **table);
+
+/* Floating-point operations a second of one core at the active instruction set level: independent multiply-adds, the best of a few
+ * short runs (2 ms in all). */
+double ws_multiply_add_peak(void);
+/* So many rounds of them, for who times them; operations done. */
+double ws_multiply_add_work(int64_t rounds);
 
 /* `wiresweep bench engine`: appends a table, or a JSON array of {name, value, unit, ceiling, of, ratio}. About 6 s. */
 WS_MUST ws_err ws_bench_engine(ws_text *out, bool json);

@@ -110,6 +110,22 @@ ws_err ws_executor_create(ws_executor **out, const ws_plan *plan)
     return ws_executor_create_at(out, plan, &place);
 }
 
+ws_err ws_executor_create_inputs(ws_executor **out, const ws_plan *plan)
+{
+    WS_CHECK(plan->finished, INTERNAL, "inputs need a finished plan");
+    ws_executor *x = NULL;
+    WS_TRY(WS_NEW(x));
+    x->plan = plan;
+    x->place = ws_place_cpu();
+    ws_err error = allocate_host(x);
+    if (error != WS_OK) {
+        ws_executor_destroy(&x);
+        return ws_error_pass(error, __FILE__, __LINE__, __func__);
+    }
+    *out = x;
+    return WS_OK;
+}
+
 void ws_executor_destroy(ws_executor **executor)
 {
     ws_executor *x = *executor;
@@ -130,6 +146,15 @@ void ws_executor_destroy(ws_executor **executor)
 static void *host_side(const ws_executor *x, size_t tensor)
 {
     return x->host ? x->host + x->host_offsets[tensor] : buffer_at(x, x->plan->tensors[tensor].buffer);
+}
+
+void ws_executor_copy_inputs(ws_executor *to, const ws_executor *from)
+{
+    for (size_t i = 0; i < to->plan->tensor_count; i++) {
+        const ws_plan_tensor *tensor = &to->plan->tensors[i];
+        if (tensor->producer < 0 && tensor->view_of < 0)
+            memcpy(host_side(to, i), host_side(from, i), tensor_bytes(tensor));
+    }
 }
 
 static void *find(const ws_executor *x, const char *name, bool input, ws_input_type type)

@@ -36,10 +36,12 @@ static const ws_option train_fields[] = {
     O(DOUBLE, clip, 1, 0, 1e9, "largest norm of the gradient; 0: no clipping"),
     O(DOUBLE, ema, 0.999, 0, 0.9999999, "average of the parameters that scores use; min(this, (1+step)/(10+step))"),
     O(INT, validate_every, 1000, 0, 1e12, "steps between validations; 0: none"),
+    O(INT, patience, 0, 0, 1e6, "validations without a better loss after which training ends; 0: never before its end"),
     O(ENUM, select, "final", "final|best", "the parameters that scores use: the last, or the best on validation rows"),
     O(ENUM, on_nonfinite, "stop", "stop|skip", "what to do with a step whose loss or gradient is not finite"),
     O(ENUM, isa, "auto", "auto|portable|avx2|avx512", "instruction set; pin it to compare machines bit for bit"),
     O(INT, threads, 1, 1, 1024, "of a rank, over its gradient shards"),
+    WS_OPTION_BOOL(ws_train_options, prepare_ahead, true, "a thread of its own prepares the next batch"),
     O(INT, checkpoint_every, 1000, 1, 1e12, "steps between checkpoints"),
     O(INT, keep, 2, 1, 1000, "checkpoints kept, besides the best"),
     O(INT, log_every, 50, 1, 1e12, "steps between lines of metrics.jsonl"),
@@ -47,7 +49,7 @@ static const ws_option train_fields[] = {
 #undef O
 static const ws_option_table train_table = {"train", sizeof(ws_train_options), train_fields, "training"};
 /* These cannot change what comes out. */
-static const char *const run_only[] = {"threads", "checkpoint_every", "keep", "log_every"};
+static const char *const run_only[] = {"threads", "checkpoint_every", "keep", "log_every", "prepare_ahead"};
 
 static const ws_option evaluate_fields[] = {
     WS_OPTION_LIST(ws_evaluate_options, scores, NULL, "anomaly: scores computed; by default the model's first"),
@@ -203,6 +205,9 @@ static void check_train(const reader *r)
     if (train->select == WS_SELECT_BEST && (train->validate_every == 0 || keys->validation_fraction == 0))
         ws_problems_add(r->problems, r->document, at(r, "train", "select"),
                         "train.select: \"best\" needs validation rows and validate_every > 0");
+    if (train->patience > 0 && (train->validate_every == 0 || keys->validation_fraction == 0))
+        ws_problems_add(r->problems, r->document, at(r, "train", "patience"),
+                        "train.patience: needs validation rows and validate_every > 0");
     if (train->isa != WS_TRAIN_ISA_AUTO && train->isa - 1 > (int)ws_isa_detect())
         ws_problems_add(r->problems, r->document, at(r, "train", "isa"),
                         "train.isa: this machine has no %s; the most it has is %s", ws_isa_names[train->isa - 1],

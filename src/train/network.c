@@ -5,40 +5,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "train/internal.h"
+#include "train/batches.h"
 
 enum { SKIPPED_IN_A_ROW = 100, VALIDATION_BATCHES = 16 };
-
-/* Which row of the samples comes at each position: one shuffle after the other, without end. */
-typedef struct row_stream {
-    uint64_t seed, rows, epoch;
-    uint64_t *order; /* of `epoch` */
-    bool valid;
-} row_stream;
-
-static void take_rows(row_stream *stream, uint64_t first, uint64_t count, uint64_t *rows)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t epoch = (first + i) / stream->rows;
-        if (!stream->valid || epoch != stream->epoch) {
-            ws_random_permutation(stream->seed, WS_RANDOM_SHUFFLE, epoch, stream->order, stream->rows);
-            stream->epoch = epoch;
-            stream->valid = true;
-        }
-        rows[i] = stream->order[(first + i) % stream->rows];
-    }
-}
-
-/* Plans of the next steps: rank r's thread t makes that of step begin + r * threads + t, then all are exchanged. */
-typedef struct plan_window {
-    size_t bytes; /* of a plan; 0: the model plans nothing */
-    uint64_t begin, count;
-    bool valid;
-    char *own, *all;   /* [threads][bytes], [count][bytes] */
-    void **scratches;  /* [threads] */
-    uint64_t *rows;    /* [threads][batch] */
-    row_stream stream; /* runs ahead of the loop's */
-} plan_window;
 
 /* What the ranks tell each other after every step, beside the gradients. */
 typedef struct report {
@@ -58,13 +27,11 @@ typedef struct loop {
     double *losses;          /* [shards] */
     report *own, *all;       /* one report; [ranks] reports */
     size_t report_bytes;
-    plan_window plans;
-    const void *plan; /* of the batch */
-    ws_batch batch;
-    const ws_real *parameters; /* in use by run_shard */
+    ws_batches *batches, *running; /* of training; those that run_shard takes from: these, or of validation */
+    uint64_t seed, step;           /* of the running batch */
+    const ws_real *parameters;     /* in use by run_shard */
     bool with_gradients;
-    uint64_t *rows; /* [batch] */
-    row_stream stream;
+    double flops, peak; /* of a step; of all cores at work, a second */
     FILE *log;
     ws_progress *progress;
     uint64_t skipped_in_a_row;
@@ -86,25 +53,33 @@ static ws_err make_executors(loop *l)
     return WS_OK;
 }
 
-static ws_err make_plan_window(loop *l)
+static ws_err make_batches(const loop *l, const ws_samples *samples, uint64_t seed, bool ahead, ws_batches **out)
 {
-    const ws_network *network = l->state->model->network;
-    const ws_model_context *context = l->state->context;
-    size_t threads = (size_t)l->training->options->threads;
-    plan_window *w = &l->plans;
-    w->bytes = network->plan_bytes ? network->plan_bytes(context) : 0;
-    if (w->bytes == 0)
-        return WS_OK;
-    w->count = threads * (uint64_t)l->comm->size;
-    w->stream = (row_stream){.seed = context->seed, .rows = l->training->training->rows};
-    WS_TRY(WS_NEW_ARRAY(w->stream.order, w->stream.rows));
-    WS_TRY(WS_NEW_ARRAY(w->own, threads * w->bytes));
-    WS_TRY(WS_NEW_ARRAY(w->all, w->count * w->bytes));
-    WS_TRY(WS_NEW_ARRAY(w->rows, threads * (size_t)context->batch));
-    WS_TRY(WS_NEW_ARRAY(w->scratches, threads));
-    for (size_t t = 0; t < threads; t++)
-        WS_TRY(network->scratch_create(context, &w->scratches[t]));
-    return WS_OK;
+    ws_batches_options options = {.comm = l->comm,
+                                  .model = l->state->model,
+                                  .context = l->state->context,
+                                  .samples = samples,
+                                  .plan = l->state->plan,
+                                  .threads = l->threads,
+                                  .first = l->first,
+                                  .end = l->end,
+                                  .seed = seed,
+                                  .ahead = ahead};
+    return ws_batches_create(out, &options);
+}
+
+/* What a step costs, and what the cores at work could do at most. */
+static void find_ceiling(loop *l)
+{
+    int64_t cores = 0;
+    for (int rank = 0; rank < l->comm->size; rank++) {
+        uint64_t first, end;
+        ws_even_split((uint64_t)l->shards, l->comm->size, rank, &first, &end);
+        int64_t threads = l->training->options->threads, own = (int64_t)(end - first);
+        cores += own < threads ? own : threads;
+    }
+    l->flops = ws_plan_flops(l->state->plan, true) * l->shards;
+    l->peak = ws_multiply_add_peak() * (double)cores;
 }
 
 static ws_err open_log(loop *l)
@@ -135,37 +110,26 @@ static ws_err loop_create(loop *l, const ws_network_training *training, ws_netwo
     WS_TRY(WS_NEW_ARRAY(l->losses, (size_t)l->shards));
     WS_TRY(ws_alloc(&l->own, 1, l->report_bytes));
     WS_TRY(ws_alloc(&l->all, (size_t)l->comm->size, l->report_bytes));
-    WS_TRY(WS_NEW_ARRAY(l->rows, (size_t)context->batch));
-    l->batch.rows = l->rows;
-    l->stream = (row_stream){.seed = context->seed, .rows = training->training->rows};
-    WS_TRY(WS_NEW_ARRAY(l->stream.order, l->stream.rows));
-    WS_TRY(make_plan_window(l));
+    WS_TRY(make_batches(l, training->training, context->seed, training->options->prepare_ahead, &l->batches));
+    if (l->comm->rank == 0)
+        find_ceiling(l);
     return open_log(l);
 }
 
 static void loop_destroy(loop *l)
 {
-    const ws_network *network = l->state->model->network;
+    ws_batches_destroy(&l->batches);
     ws_shard_threads_destroy(&l->threads);
     for (int64_t i = 0; l->executors && i < l->training->options->threads; i++)
         ws_executor_destroy(&l->executors[i]);
     for (int k = 0; l->gradients && k < l->end - l->first; k++)
         free(l->gradients[k]);
-    for (int64_t i = 0; l->plans.scratches && i < l->training->options->threads; i++)
-        network->scratch_destroy(&l->plans.scratches[i]);
-    free(l->plans.scratches);
-    free(l->plans.own);
-    free(l->plans.all);
-    free(l->plans.rows);
-    free(l->plans.stream.order);
     free(l->executors);
     free(l->gradients);
     free(l->gradient);
     free(l->losses);
     free(l->own);
     free(l->all);
-    free(l->rows);
-    free(l->stream.order);
     ws_progress_finish(&l->progress);
     if (l->log)
         fclose(l->log);
@@ -177,9 +141,9 @@ static void run_shard(void *context, int shard, int thread)
 {
     loop *l = context;
     ws_executor *executor = l->executors[thread];
-    l->state->model->network->fill(l->state->context, &l->batch, l->plan, shard, executor);
+    ws_batches_fill(l->running, shard, executor);
     if (l->with_gradients)
-        ws_executor_set_random(executor, l->batch.seed, l->batch.step,
+        ws_executor_set_random(executor, l->seed, l->step,
                                (uint64_t)shard * (uint64_t)(l->state->context->batch / l->shards));
     else
         ws_executor_set_calm(executor);
@@ -189,44 +153,9 @@ static void run_shard(void *context, int shard, int thread)
         ws_executor_backward(executor, l->parameters, l->gradients[shard - l->first]);
 }
 
-/* ---- plans ---- */
-
-static void plan_one(void *context, int index, int thread)
-{
-    loop *l = context;
-    uint64_t step =
-        l->plans.begin + (uint64_t)l->comm->rank * (uint64_t)l->training->options->threads + (uint64_t)index;
-    ws_batch batch = l->batch;
-    batch.step = step;
-    batch.rows = l->plans.rows + (size_t)index * (size_t)l->state->context->batch;
-    l->state->model->network->plan_batch(l->state->context, &batch, l->plans.scratches[thread],
-                                         l->plans.own + (size_t)index * l->plans.bytes);
-}
-
-/* Points l->plan at the plan of the batch; makes the next ones when it is not among those at hand. `stream` gives the rows
- * of later batches. */
-static ws_err find_plan(loop *l, row_stream *stream)
-{
-    plan_window *w = &l->plans;
-    uint64_t batch = (uint64_t)l->state->context->batch, threads = (uint64_t)l->training->options->threads;
-    l->plan = NULL;
-    if (w->bytes == 0)
-        return WS_OK;
-    if (!w->valid || l->batch.step < w->begin || l->batch.step >= w->begin + w->count) {
-        uint64_t own = l->batch.step + (uint64_t)l->comm->rank * threads;
-        w->begin = l->batch.step;
-        w->valid = true;
-        take_rows(stream, own * batch, threads * batch, w->rows);
-        ws_shard_threads_run(l->threads, 0, (int)threads, plan_one, l);
-        WS_TRY(ws_gather_equal_all(l->comm, w->own, threads * w->bytes, w->all));
-    }
-    l->plan = w->all + (l->batch.step - w->begin) * w->bytes;
-    return WS_OK;
-}
-
 /* ---- a batch ---- */
 
-/* Runs the batch in l->batch; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. */
+/* Runs the current batch of l->running; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. */
 static ws_err run_batch(loop *l, const ws_real *parameters, bool with_gradients, double *loss, bool *stop)
 {
     l->parameters = parameters;
@@ -270,13 +199,12 @@ static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
 {
     const ws_train_options *o = l->training->options;
     ws_network_state *s = l->state;
-    uint64_t batch = (uint64_t)s->context->batch, warmup = (uint64_t)o->warmup, tenth = (uint64_t)o->steps / 10;
+    uint64_t warmup = (uint64_t)o->warmup, tenth = (uint64_t)o->steps / 10;
     double loss;
-    take_rows(&l->stream, s->step * batch, batch, l->rows);
-    l->batch.seed = s->context->seed;
-    l->batch.step = s->step;
-    l->batch.samples = l->training->training;
-    WS_TRY(find_plan(l, &l->plans.stream));
+    l->running = l->batches;
+    l->seed = s->context->seed;
+    l->step = s->step;
+    WS_TRY(ws_batches_take_all(l->batches, s->step, s->step + 1 == (uint64_t)o->steps));
     WS_TRY(run_batch(l, s->parameters, true, &loss, stop));
     WS_TRY(ws_tree_sum_float_all(l->comm, l->shards, l->gradients, l->gradient, s->extent));
     *norm = ws_gradient_norm(l->gradient, s->extent) / l->shards;
@@ -308,23 +236,18 @@ static ws_err validate(loop *l, double *loss)
     double sum = 0;
     bool stop;
     batches = batches < VALIDATION_BATCHES ? batches : VALIDATION_BATCHES;
-    row_stream stream = {.seed = ws_mix64(l->state->context->seed + 1), .rows = samples->rows};
-    ws_err error = WS_NEW_ARRAY(stream.order, samples->rows);
-    WS_AGREE(l->comm, error);
-    l->plans.valid = false;
+    l->seed = ws_mix64(l->state->context->seed + 1);
+    l->running = NULL;
+    ws_err error = ws_agree_all(l->comm, make_batches(l, samples, l->seed, false, &l->running));
     for (uint64_t b = 0; b < batches && error == WS_OK; b++) {
         double one = 0;
-        take_rows(&stream, b * batch, batch, l->rows);
-        l->batch.seed = stream.seed;
-        l->batch.step = b;
-        l->batch.samples = samples;
-        error = find_plan(l, &stream);
+        l->step = b;
+        error = ws_batches_take_all(l->running, b, b + 1 == batches);
         if (error == WS_OK)
             error = run_batch(l, l->state->average, false, &one, &stop);
         sum += one;
     }
-    l->plans.valid = false;
-    free(stream.order);
+    ws_batches_destroy(&l->running);
     *loss = sum / (double)batches;
     return error;
 }
@@ -357,16 +280,16 @@ static void write_log(loop *l, double norm, double rate, double seconds)
 {
     const ws_network_state *s = l->state;
     char detail[160];
-    double per_second = (double)s->context->batch / seconds;
-    snprintf(detail, sizeof detail, "loss %.4g  |g| %.3g  lr %.2e  %.1f ms  %.0f rows/s", s->loss, norm, rate,
-             seconds * 1e3, per_second);
+    double per_second = (double)s->context->batch / seconds, flops = l->flops / seconds;
+    snprintf(detail, sizeof detail, "loss %.4g  |g| %.3g  lr %.2e  %.1f ms  %.0f rows/s  %.1f GFLOP/s, %.0f %% of peak",
+             s->loss, norm, rate, seconds * 1e3, per_second, flops / 1e9, l->peak > 0 ? 100 * flops / l->peak : 0);
     ws_progress_update(l->progress, (double)s->step, detail);
     if (!l->log || (s->step % (uint64_t)l->training->options->log_every != 0 && s->step != 1))
         return;
     fprintf(l->log,
             "{\"step\":%llu,\"loss\":%.9g,\"grad_norm\":%.9g,\"learning_rate\":%.9g,\"ms\":%.4g,"
-            "\"samples_per_second\":%.6g}\n",
-            (unsigned long long)s->step, s->loss, norm, rate, seconds * 1e3, per_second);
+            "\"samples_per_second\":%.6g,\"gflop_per_second\":%.6g,\"of_peak\":%.4g}\n",
+            (unsigned long long)s->step, s->loss, norm, rate, seconds * 1e3, per_second, flops / 1e9, flops / l->peak);
     fflush(l->log);
 }
 
@@ -382,13 +305,23 @@ static ws_err save(loop *l)
     return WS_OK;
 }
 
+/* Early stopping: so many validations in a row were not better than the best one. Known from what checkpoints hold, so a run that
+ * goes on decides the same. */
+static bool has_stopped_improving(const loop *l)
+{
+    const ws_train_options *o = l->training->options;
+    const ws_network_state *s = l->state;
+    return o->patience > 0 && s->best_step > 0 && s->step % (uint64_t)o->validate_every == 0 &&
+           s->step - s->best_step >= (uint64_t)o->patience * (uint64_t)o->validate_every;
+}
+
 static ws_err run_steps(loop *l)
 {
     const ws_train_options *o = l->training->options;
     ws_network_state *s = l->state;
     bool stop = false;
     double started = ws_clock_seconds(), before = s->seconds;
-    while (s->step < (uint64_t)o->steps) {
+    while (s->step < (uint64_t)o->steps && !has_stopped_improving(l)) {
         double norm = 0, rate = 0, begin = ws_clock_seconds();
         WS_TRY(make_step(l, &norm, &rate, &stop));
         double now = ws_clock_seconds();
@@ -398,6 +331,11 @@ static ws_err run_steps(loop *l)
         if (o->validate_every > 0 && l->training->validation->rows > 0 &&
             (last || s->step % (uint64_t)o->validate_every == 0))
             WS_TRY(validate_and_keep_best(l));
+        if (has_stopped_improving(l)) {
+            last = true;
+            ws_info("no better validation loss since step %llu: training ends at step %llu of %lld",
+                    (unsigned long long)s->best_step, (unsigned long long)s->step, (long long)o->steps);
+        }
         if (last || stop || s->step % (uint64_t)o->checkpoint_every == 0)
             WS_TRY(save(l));
         if (stop) {

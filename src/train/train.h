@@ -6,7 +6,7 @@
  * RUN FOLDER
  *   checkpoints/step_00001000.h5   /param/NAME /ema/NAME /adam/m/NAME /adam/v/NAME; attributes step, seed, shards,
  * config, loss, seconds, ...; also best.h5, the best on the validation rows metrics.jsonl                  one line a
- * logged step: step, loss, grad_norm, learning_rate, ms, samples_per_second; and one a validation: step,
+ * logged step: step, loss, grad_norm, learning_rate, ms, samples_per_second, gflop_per_second, of_peak; and one a validation: step,
  * validation_loss model.h5                       what scoring needs: parameters (/param/NAME; /learned/NAME of
  * classical models), normalisation, class and column names, configuration scores.h5                      test and
  * validation rows: row_hash, part, and a dataset for each score, or predicted and truth record.json written last:
@@ -45,7 +45,9 @@ typedef struct ws_train_options { /* "train" */
     double weight_decay, beta1, beta2, epsilon, clip, ema;
     int64_t validate_every;
     int select, on_nonfinite, isa;
-    int64_t threads, checkpoint_every, keep, log_every; /* these do not change the result */
+    int64_t patience;
+    int64_t threads, checkpoint_every, keep, log_every; /* these do not change the result, nor does */
+    bool prepare_ahead;
 } ws_train_options;
 enum { WS_SELECT_FINAL, WS_SELECT_BEST };
 enum { WS_NONFINITE_STOP, WS_NONFINITE_SKIP };

@@ -21,6 +21,8 @@ static int teardown(void **state)
     return 0;
 }
 
+enum { STEPS = 19 }; /* more than two windows of plans on one rank with two threads */
+
 static ws_train_options train_options(int64_t steps, int64_t threads)
 {
     return (ws_train_options){.steps = steps,
@@ -35,6 +37,7 @@ static ws_train_options train_options(int64_t steps, int64_t threads)
                               .ema = 0.99,
                               .validate_every = 5,
                               .threads = threads,
+                              .prepare_ahead = threads > 1,
                               .checkpoint_every = 1000000,
                               .keep = 1,
                               .log_every = 1};
@@ -69,14 +72,38 @@ static void compare_with_alone(const ws_model *model, ws_task task, const char *
     ws_model_context context = make_context(arena, model, task, 6, 4, &options);
     set_option(arena, model, options, json);
     context.shards = shards;
-    train(&self, model, &context, &rows, 12, 1, &alone);
-    train(&world, model, &context, &rows, 12, 1, &together);
-    train(&world, model, &context, &rows, 12, 3, &threaded);
+    train(&self, model, &context, &rows, STEPS, 1, &alone);
+    train(&world, model, &context, &rows, STEPS, 1, &together);
+    train(&world, model, &context, &rows, STEPS, 2, &threaded); /* and batches prepared ahead */
     assert_same(&alone, &together);
     assert_same(&alone, &threaded);
     ws_network_state_destroy(&alone);
     ws_network_state_destroy(&together);
     ws_network_state_destroy(&threaded);
+    free_samples(&rows);
+}
+
+/* Without a step that changes anything the first validation stays the best one. */
+static void training_ends_when_validation_improves_no_more(void **state)
+{
+    (void)state;
+    void *options;
+    ws_network_state network;
+    const ws_model *model = ws_model_find("flow_cfm");
+    made_samples rows = make_samples(90, 6, 4, 0.4f, 21);
+    ws_model_context context = make_context(arena, model, WS_TASK_ANOMALY, 6, 4, &options);
+    set_option(arena, model, options, "{\"width\": 16, \"blocks\": 1}");
+    ws_train_options still = train_options(100, 1);
+    still.learning_rate = still.minimum_learning_rate = 0;
+    still.patience = 2;
+    ws_network_training training = {&world, &still, &rows.samples, &rows.samples, NULL, ""};
+    OK(ws_network_state_create(&network, model, &context));
+    for (int again = 0; again < 2; again++) { /* one that has ended does not go on */
+        OK(ws_network_train_all(&training, &network));
+        assert_int_equal(network.step, 15);
+        assert_int_equal(network.best_step, 5);
+    }
+    ws_network_state_destroy(&network);
     free_samples(&rows);
 }
 
@@ -180,6 +207,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(idle_ranks_change_nothing, setup, teardown),
     cmocka_unit_test_setup_teardown(the_template_learns_and_is_the_same_on_any_ranks, setup, teardown),
     cmocka_unit_test_setup_teardown(logistic_is_the_same_on_any_ranks, setup, teardown),
+    cmocka_unit_test_setup_teardown(training_ends_when_validation_improves_no_more, setup, teardown),
     cmocka_unit_test_setup_teardown(steps_that_are_not_finite, setup, teardown),
 };
 
