@@ -81,7 +81,7 @@ static void compare(const struct scenario *scenario, int64_t B, int64_t D)
 static void every_operator_agrees_with_the_cpu(void **state)
 {
     (void)state;
-    static const int64_t shapes[][2] = {{1, 3}, {5, 7}, {33, 64}, {37, 131}};
+    static const int64_t shapes[][2] = {{1, 3}, {5, 7}, {35, 67}};
     for (size_t i = 0; i < SCENARIOS; i++)
         for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
             compare(&scenarios[i], shapes[s][0], shapes[s][1]);
