@@ -35,7 +35,7 @@ static double cosine_kernel(double x)
     return 1 + sum;
 }
 
-static void sine_and_cosine(double x, double *sine, double *cosine)
+void ws_sine_and_cosine(double x, double *sine, double *cosine)
 {
     const double quarter_high = 1.57079632673412561417e+00, quarter_low = 6.07710050650619224932e-11; /* pi/2 in two */
     double scaled = x * 0.63661977236758134308;                                                       /* 2/pi */
@@ -69,7 +69,7 @@ void ws_time_features(double t, const double *rates, int64_t width, ws_real *out
     int64_t half = width / 2;
     for (int64_t i = 0; i < half; i++) {
         double sine, cosine;
-        sine_and_cosine(rates[i] * t, &sine, &cosine);
+        ws_sine_and_cosine(rates[i] * t, &sine, &cosine);
         out[i] = (ws_real)sine;
         out[half + i] = (ws_real)cosine;
     }

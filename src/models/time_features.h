@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include "../kernels/real.h"
 
+/* |x| up to a few hundred. */
+void ws_sine_and_cosine(double x, double *sine, double *cosine);
 /* rates[width / 2]; width even, at least 4. */
 void ws_time_rates(int64_t width, double *rates);
 /* out[width]; |t| <= 2. */
