@@ -119,6 +119,8 @@ typedef struct ws_cross_entropy_arguments {
     ws_real *scratch;      /* [B], forward */
 } ws_cross_entropy_arguments;
 
+#include "arguments_flow.h"
+
 /* One step of AdamW on `count` elements that share one decay:
  *   g = scale * gradient; m += share1 (g - m); v += share2 (g^2 - v);
  *   p -= step_size * m / (sqrt(v) * root_correction + epsilon) + decay * p

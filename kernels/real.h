@@ -8,6 +8,14 @@ typedef double ws_real;
 typedef float ws_real;
 #endif
 
-typedef enum ws_activation { WS_NONE, WS_RELU, WS_SILU, WS_GELU, WS_TANH, WS_ACTIVATION_COUNT } ws_activation;
+typedef enum ws_activation {
+    WS_NONE,
+    WS_RELU,
+    WS_SILU,
+    WS_GELU,
+    WS_TANH,
+    WS_LEAKY_RELU,
+    WS_ACTIVATION_COUNT
+} ws_activation;
 
 #endif

@@ -145,7 +145,12 @@ WS_HD ws_real ws_relu(ws_real x)
     return x < 0 ? (ws_real)0 : x; /* NaN stays NaN */
 }
 
-/* The value, and the slope from what the backward pass has: y for none, relu and tanh, the pre-activation z otherwise.
+WS_HD ws_real ws_leaky_relu(ws_real x)
+{
+    return x < 0 ? (ws_real)0.01 * x : x;
+}
+
+/* The value, and the slope from what the backward pass has: y for none, relu, leaky relu and tanh, the pre-activation z otherwise.
  */
 WS_HD ws_real ws_activation_value(ws_activation activation, ws_real z)
 {
@@ -158,6 +163,8 @@ WS_HD ws_real ws_activation_value(ws_activation activation, ws_real z)
         return ws_gelu(z);
     case WS_TANH:
         return ws_tanh(z);
+    case WS_LEAKY_RELU:
+        return ws_leaky_relu(z);
     default:
         return z;
     }
@@ -167,6 +174,8 @@ WS_HD ws_real ws_activation_slope(ws_activation activation, ws_real y_or_z)
     switch (activation) {
     case WS_RELU:
         return y_or_z > 0 ? (ws_real)1 : (ws_real)0;
+    case WS_LEAKY_RELU:
+        return y_or_z > 0 ? (ws_real)1 : (ws_real)0.01;
     case WS_SILU:
         return ws_silu_slope(y_or_z);
     case WS_GELU:

@@ -43,6 +43,9 @@ WS_OPERATOR_KERNEL(linear, forward)
     case WS_TANH:
         add_bias_and_activate(a, WS_TANH);
         break;
+    case WS_LEAKY_RELU:
+        add_bias_and_activate(a, WS_LEAKY_RELU);
+        break;
     default:
         add_bias_and_activate(a, WS_NONE);
     }
@@ -98,6 +101,9 @@ WS_OPERATOR_KERNEL(linear, backward)
         break;
     case WS_TANH:
         differentiate(a, WS_TANH);
+        break;
+    case WS_LEAKY_RELU:
+        differentiate(a, WS_LEAKY_RELU);
         break;
     default:
         if (a->dbias)

@@ -50,6 +50,9 @@ WS_OPERATOR_KERNEL(activate, forward)
     case WS_TANH:
         activate(a, WS_TANH);
         break;
+    case WS_LEAKY_RELU:
+        activate(a, WS_LEAKY_RELU);
+        break;
     default:
         activate(a, WS_NONE);
     }
@@ -81,6 +84,9 @@ WS_OPERATOR_KERNEL(activate, backward)
         break;
     case WS_TANH:
         differentiate(a, WS_TANH);
+        break;
+    case WS_LEAKY_RELU:
+        differentiate(a, WS_LEAKY_RELU);
         break;
     default:
         pass_gradient(a->dx, a->dy, a->count, a->accumulate_dx);

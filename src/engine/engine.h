@@ -20,7 +20,7 @@
 #define WS_ENGINE_H
 
 #include "core/core.h"
-#include "../kernels/real.h" /* ws_real; WS_NONE, WS_RELU, WS_SILU, WS_GELU, WS_TANH */
+#include "../kernels/real.h" /* ws_real; WS_NONE, WS_RELU, WS_SILU, WS_GELU, WS_TANH, WS_LEAKY_RELU (0.01) */
 
 enum { WS_MAX_DIMENSIONS = 4 };
 typedef struct ws_tensor {
@@ -46,6 +46,14 @@ ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b); /* along the last 
 /* Losses: a scalar [1], mean over rows. */
 ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target);
 ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index); /* index -1: row ignored */
+/* Normalising flows. A state is [B,D+1]: a row and, last, the logarithm of the stretching so far (0 at first). spline_coupling:
+ * the first `kept` columns stay, the others go through splines on [-bound, bound] of `bins` pieces, whose parameters are
+ * theta [B,(D-kept)*(3*bins-1)]; then the columns roll on by one. beta_likelihood, a loss [1]: mean over rows of the negative
+ * log-likelihood where the columns at the end are Beta(shape, shape) variables stretched to [-bound, bound]. */
+ws_tensor ws_spline_coupling(ws_plan *plan, ws_tensor state, ws_tensor theta, int64_t kept, int64_t bins, double bound);
+ws_tensor ws_beta_likelihood(ws_plan *plan, ws_tensor state, double bound, double shape);
+/* ln of what scales that density: of D variables. */
+double ws_beta_log_scale(int64_t columns, double bound, double shape);
 /* The same memory in another shape of as many elements; costs nothing. */
 ws_tensor ws_view(ws_plan *plan, ws_tensor x, int dimensions, const int64_t *shape);
 /* Makes the backward pass compute the gradient of the loss with respect to this input (ws_executor_input_gradient). */

@@ -50,7 +50,7 @@ static double flops_backward(const ws_node *node, int gradients)
 
 const ws_operator ws_operator_activate = {
     .name = "activate",
-    .help = "pointwise relu, silu, gelu (tanh form) or tanh",
+    .help = "pointwise relu, leaky relu, silu, gelu (tanh form) or tanh",
     .inputs = 1,
     .input_types = {WS_INPUT_REAL},
     .infer = infer,

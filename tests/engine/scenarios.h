@@ -26,13 +26,14 @@ static ws_tensor against_target(ws_plan *plan, ws_tensor y, int64_t B, int64_t D
 }
 
 #include "scenarios_basic.h"
+#include "scenarios_flow.h"
 
 static const struct scenario {
     const char *name;
     builder *build;
 } scenarios[] = {
 #define SCENARIO(name) {#name, name},
-    SCENARIOS_BASIC
+    SCENARIOS_BASIC SCENARIOS_FLOW
 #undef SCENARIO
 };
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };

@@ -33,6 +33,8 @@ static double activation_of(ws_activation activation, double z)
         return 0.5 * z * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (z + 0.044715 * z * z * z)));
     case WS_TANH:
         return tanh(z);
+    case WS_LEAKY_RELU:
+        return z > 0 ? z : 0.01 * z;
     default:
         return z;
     }
@@ -221,7 +223,8 @@ static void test_elementary_functions_are_within_two_ulp(void **state)
     assert_true(ws_exp(-200) == 0);
     assert_true(isinf(ws_exp(200)) && isinf(ws_exp(INFINITY)));
     assert_true(ws_exp(-INFINITY) == 0);
-    assert_true(isnan(ws_exp(NAN)) && isnan(ws_tanh(NAN)) && isnan(ws_relu(NAN)) && isnan(ws_silu(NAN)));
+    assert_true(isnan(ws_exp(NAN)) && isnan(ws_tanh(NAN)) && isnan(ws_relu(NAN)) && isnan(ws_leaky_relu(NAN)) &&
+                isnan(ws_silu(NAN)));
     assert_true(ws_tanh(50) == 1 && ws_tanh(-50) == -1 && ws_tanh(0) == 0);
     assert_true(ws_silu(-200) == 0 && ws_gelu(-200) == 0 && ws_gelu(200) == 200);
 }
@@ -245,7 +248,9 @@ static void test_activations_at_the_ends_of_the_range(void **state)
             }
             double top = k == WS_TANH ? 1 : (double)x[i];
             double want = x[i] > 1    ? top
-                          : x[i] < -1 ? (k == WS_TANH ? -1 : 0)
+                          : x[i] < -1 ? (k == WS_TANH         ? -1
+                                         : k == WS_LEAKY_RELU ? 0.01 * (double)x[i]
+                                                              : 0)
                                       : activation_of(a.activation, (double)x[i]);
             assert_true(fabs((double)y[i] - want) <= 1e-7 * fabs(want));
         }
