@@ -12,10 +12,12 @@
 #include <string.h>
 #include "real.h"
 
+#ifndef WS_HD
 #ifdef __CUDACC__
 #define WS_HD static __host__ __device__ __forceinline__
 #else
 #define WS_HD static inline __attribute__((always_inline))
+#endif
 #endif
 
 #ifdef WS_REAL_DOUBLE

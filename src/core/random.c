@@ -4,35 +4,17 @@
 #include <math.h>
 #include <string.h>
 #include "fixed_math.h"
+#include "philox.h"
 
 void ws_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
 {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;
-        uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0, n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        c0 = n0;
-        c2 = n2;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
+    ws_philox_rounds(out, counter, key);
 }
 
-/* Key: the seed mixed with the purpose. Counter: element block (32 bits), step (40 bits), row (56 bits). */
 static void block(uint64_t seed, ws_random_purpose purpose, uint64_t step, uint64_t row, uint32_t index,
                   uint32_t out[4])
 {
-    const uint64_t mixed = (seed + 0x9e3779b97f4a7c15u * (uint64_t)purpose);
-    const uint32_t key[2] = {(uint32_t)mixed, (uint32_t)(mixed >> 32)};
-    const uint32_t counter[4] = {index, (uint32_t)step, (uint32_t)row,
-                                 (uint32_t)(row >> 32 & 0xffffff) | (uint32_t)(step >> 32) << 24};
-    ws_philox4x32(out, counter, key);
+    ws_random_block(seed, (uint32_t)purpose, 0, step, row, index, out);
 }
 
 /* (0,1): 24 bits and a half, so neither end is reached in float. */
