@@ -120,6 +120,7 @@ typedef struct ws_cross_entropy_arguments {
 } ws_cross_entropy_arguments;
 
 #include "arguments_flow.h"
+#include "arguments_pieces.h"
 
 /* One step of AdamW on `count` elements that share one decay:
  *   g = scale * gradient; m += share1 (g - m); v += share2 (g^2 - v);

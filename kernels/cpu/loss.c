@@ -1,4 +1,4 @@
-/* mse and cross_entropy on the CPU. */
+/* mse, masked_mse and cross_entropy on the CPU. */
 #include "level.h"
 
 enum { ELEMENTS_A_PART = 4096 };
@@ -29,14 +29,14 @@ WS_OPERATOR_KERNEL(mse, forward)
     a->loss[0] = (ws_real)(total / (double)a->count);
 }
 
-WS_INLINE void scaled_difference(const ws_mse_arguments *a, ws_real scale, ws_real *restrict to, bool accumulate)
+WS_INLINE void scaled_difference(ws_real scale, const ws_real *p, const ws_real *t, int64_t count, ws_real *restrict to,
+                                 bool accumulate)
 {
-    const ws_real *p = a->prediction, *t = a->target;
     if (accumulate)
-        for (int64_t i = 0; i < a->count; i++)
+        for (int64_t i = 0; i < count; i++)
             to[i] += scale * (p[i] - t[i]);
     else
-        for (int64_t i = 0; i < a->count; i++)
+        for (int64_t i = 0; i < count; i++)
             to[i] = scale * (p[i] - t[i]);
 }
 
@@ -44,9 +44,46 @@ WS_OPERATOR_KERNEL(mse, backward)
 {
     ws_real scale = 2 * a->dloss[0] / (ws_real)a->count;
     if (a->dprediction)
-        scaled_difference(a, scale, a->dprediction, a->accumulate_dprediction);
+        scaled_difference(scale, a->prediction, a->target, a->count, a->dprediction, a->accumulate_dprediction);
     if (a->dtarget)
-        scaled_difference(a, -scale, a->dtarget, a->accumulate_dtarget);
+        scaled_difference(-scale, a->prediction, a->target, a->count, a->dtarget, a->accumulate_dtarget);
+}
+
+WS_OPERATOR_KERNEL(masked_mse, forward)
+{
+    double total = 0, weights = 0;
+    for (int64_t r = 0; r < a->R; r++) {
+        if (a->weight[r] == 0)
+            continue;
+        weights += (double)a->weight[r];
+        total += (double)a->weight[r] *
+                 (double)sum_of_squared_differences(a->prediction + r * a->D, a->target + r * a->D, a->D);
+    }
+    double scale = weights > 0 ? 1 / weights : 0;
+    if (a->row_scale)
+        a->row_scale[0] = (ws_real)scale;
+    a->loss[0] = scale > 0 ? (ws_real)(total * scale / (double)a->D) : 0;
+}
+
+/* Where the scale is 0 the differences are not looked at: they may be anything. */
+WS_INLINE void masked_difference(const ws_masked_mse_arguments *a, ws_real sign, ws_real *to, bool accumulate)
+{
+    ws_real scale = sign * 2 * a->dloss[0] * a->row_scale[0] / (ws_real)a->D;
+    for (int64_t r = 0, D = a->D; r < a->R; r++) {
+        if (a->weight[r] != 0 && a->row_scale[0] != 0)
+            scaled_difference(scale * a->weight[r], a->prediction + r * D, a->target + r * D, D, to + r * D,
+                              accumulate);
+        else if (!accumulate)
+            memset(to + r * D, 0, (size_t)D * sizeof *to);
+    }
+}
+
+WS_OPERATOR_KERNEL(masked_mse, backward)
+{
+    if (a->dprediction)
+        masked_difference(a, 1, a->dprediction, a->accumulate_dprediction);
+    if (a->dtarget)
+        masked_difference(a, -1, a->dtarget, a->accumulate_dtarget);
 }
 
 /* log(sum(exp(x))), with the largest taken out first. */

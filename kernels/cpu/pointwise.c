@@ -1,4 +1,4 @@
-/* add, activate and concat on the CPU. */
+/* add, mul, scale, activate, concat and slice on the CPU. */
 #include "level.h"
 
 /* to = from, or to += from */
@@ -25,6 +25,56 @@ WS_OPERATOR_KERNEL(add, backward)
         pass_gradient(a->da, a->dy, a->count, a->accumulate_da);
     if (a->db)
         pass_gradient(a->db, a->dy, a->count, a->accumulate_db);
+}
+
+WS_OPERATOR_KERNEL(mul, forward)
+{
+    const ws_real *x = a->a, *z = a->b;
+    ws_real *restrict y = a->y;
+    for (int64_t i = 0; i < a->count; i++)
+        y[i] = x[i] * z[i];
+}
+
+/* to = dy * other, or to += dy * other */
+WS_INLINE void pass_product(ws_real *restrict to, const ws_real *restrict dy, const ws_real *restrict other,
+                            int64_t count, bool accumulate)
+{
+    if (accumulate)
+        for (int64_t i = 0; i < count; i++)
+            to[i] += dy[i] * other[i];
+    else
+        for (int64_t i = 0; i < count; i++)
+            to[i] = dy[i] * other[i];
+}
+
+WS_OPERATOR_KERNEL(mul, backward)
+{
+    if (a->da)
+        pass_product(a->da, a->dy, a->b, a->count, a->accumulate_da);
+    if (a->db)
+        pass_product(a->db, a->dy, a->a, a->count, a->accumulate_db);
+}
+
+WS_OPERATOR_KERNEL(scale, forward)
+{
+    ws_real factor = a->factor;
+    const ws_real *restrict x = a->x;
+    ws_real *restrict y = a->y;
+    for (int64_t i = 0; i < a->count; i++)
+        y[i] = factor * x[i];
+}
+
+WS_OPERATOR_KERNEL(scale, backward)
+{
+    ws_real factor = a->by ? a->backward_factor * a->by[0] : a->backward_factor;
+    const ws_real *restrict dy = a->dy;
+    ws_real *restrict dx = a->dx;
+    if (a->accumulate_dx)
+        for (int64_t i = 0; i < a->count; i++)
+            dx[i] += factor * dy[i];
+    else
+        for (int64_t i = 0; i < a->count; i++)
+            dx[i] = factor * dy[i];
 }
 
 WS_INLINE void activate(const ws_activate_arguments *a, ws_activation activation)
@@ -111,5 +161,24 @@ WS_OPERATOR_KERNEL(concat, backward)
             pass_gradient(a->da + b * left, dy, left, a->accumulate_da);
         if (a->db)
             pass_gradient(a->db + b * right, dy + left, right, a->accumulate_db);
+    }
+}
+
+WS_OPERATOR_KERNEL(slice, forward)
+{
+    for (int64_t b = 0; b < a->B; b++)
+        memcpy(a->y + b * a->width, a->x + b * a->whole + a->begin, (size_t)a->width * sizeof *a->y);
+}
+
+WS_OPERATOR_KERNEL(slice, backward)
+{
+    int64_t behind = a->whole - a->begin - a->width;
+    for (int64_t b = 0; b < a->B; b++) {
+        ws_real *dx = a->dx + b * a->whole;
+        pass_gradient(dx + a->begin, a->dy + b * a->width, a->width, a->accumulate_dx);
+        if (a->accumulate_dx)
+            continue;
+        memset(dx, 0, (size_t)a->begin * sizeof *dx);
+        memset(dx + a->begin + a->width, 0, (size_t)behind * sizeof *dx);
     }
 }

@@ -2,6 +2,11 @@
  * computed only where it leads from the loss to a parameter, or to an input whose gradient is asked for. */
 #include "engine/plan.h"
 
+static bool passes_gradient(const ws_node *node, int input)
+{
+    return node->inputs[input] >= 0 && !ws_operator_table[node->op]->constant[input];
+}
+
 /* A value depends on parameters, or on an input that wants its gradient, when one of the nodes above it does. */
 static void mark_dependence(const ws_plan *plan, bool *depends)
 {
@@ -11,7 +16,7 @@ static void mark_dependence(const ws_plan *plan, bool *depends)
         const ws_node *node = &plan->nodes[i];
         bool any = node->parameters[0] >= 0 && plan->pulled < 0; /* pulled back to inputs only */
         for (int k = 0; k < WS_MAX_INPUTS; k++)
-            any = any || (node->inputs[k] >= 0 && depends[node->inputs[k]]);
+            any = any || (passes_gradient(node, k) && depends[node->inputs[k]]);
         depends[node->output] = any;
     }
 }
@@ -19,7 +24,7 @@ static void mark_dependence(const ws_plan *plan, bool *depends)
 static void reach_inputs(ws_plan *plan, ws_node *node, const bool *depends)
 {
     for (int k = 0; k < WS_MAX_INPUTS; k++) {
-        if (node->inputs[k] < 0 || !depends[node->inputs[k]])
+        if (!passes_gradient(node, k) || !depends[node->inputs[k]])
             continue;
         ws_plan_tensor *input = &plan->tensors[node->inputs[k]];
         node->accumulate[k] = input->has_gradient; /* a later consumer has written it already */

@@ -42,8 +42,25 @@ ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x,
                        const char *name); /* over the last dimension, eps 1e-5, NAME.weight, NAME.bias */
 ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b); /* same shape */
 ws_tensor ws_activate(ws_plan *plan, ws_tensor x, ws_activation activation);
-ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b); /* along the last dimension */
+ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b);                 /* along the last dimension */
+ws_tensor ws_concat_tokens(ws_plan *plan, ws_tensor a, ws_tensor b);          /* [B,T1,D], [B,T2,D] -> [B,T1+T2,D] */
+ws_tensor ws_slice(ws_plan *plan, ws_tensor x, int64_t begin, int64_t width); /* columns of the last dimension */
+ws_tensor ws_slice_tokens(ws_plan *plan, ws_tensor x, int64_t begin, int64_t count); /* [B,T,D] -> [B,count,D] */
+ws_tensor ws_select_token(ws_plan *plan, ws_tensor x, int64_t token);                /* [B,T,D] -> [B,D] */
+ws_tensor ws_scale(ws_plan *plan, ws_tensor x, double factor);
+/* x as it is; the gradient that comes back is multiplied by -lambda (Ganin & Lempitsky 2015). lambda_input: a real input [1] that
+ * multiplies lambda in every step, or WS_NO_TENSOR. */
+ws_tensor ws_gradient_reversal(ws_plan *plan, ws_tensor x, double lambda, ws_tensor lambda_input);
+ws_tensor ws_mul(ws_plan *plan, ws_tensor a, ws_tensor b); /* same shape, element by element */
+/* Each element 0 with the probability `rate`, else divided by 1 - rate (Srivastava et al. 2014); x as it is without random numbers
+ * (ws_executor_set_random). The first dimension of x must be the rows of the batch, so that each draws numbers of its own. */
+ws_tensor ws_dropout(ws_plan *plan, ws_tensor x, double rate);
+/* Where hidden [B*T] is not 0 the token of x [B,T,D] becomes the learned vector NAME.weight [D] (normal, 0.02). */
+ws_tensor ws_hide_tokens(ws_plan *plan, ws_tensor x, ws_tensor hidden, const char *name);
 /* Losses: a scalar [1], mean over rows. */
+/* sum over rows of weight * mean of (prediction - target)^2, over the sum of the weights; 0 where that is not above 0. weight: one
+ * real a row, of which no gradient is taken; rows of weight 0 are not looked at, whatever they hold. */
+ws_tensor ws_masked_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target, ws_tensor weight);
 ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target);
 ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index); /* index -1: row ignored */
 /* Normalising flows. A state is [B,D+1]: a row and, last, the logarithm of the stretching so far (0 at first). spline_coupling:

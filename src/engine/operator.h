@@ -74,6 +74,7 @@ typedef struct ws_operator {
     const char *name, *help;
     int inputs, optional; /* of the inputs, so many at the end may be WS_NO_TENSOR */
     ws_input_type input_types[WS_MAX_INPUTS];
+    bool constant[WS_MAX_INPUTS]; /* reals through which no gradient goes: weights of a loss, banks of known values */
     ws_err (*infer)(ws_plan *plan, ws_node *node);
     void (*forward)(const ws_node *node, const ws_node_memory *memory, const ws_place *place);
     void (*backward)(const ws_node *node, const ws_node_memory *memory, const ws_place *place);

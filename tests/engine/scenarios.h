@@ -27,33 +27,52 @@ static ws_tensor against_target(ws_plan *plan, ws_tensor y, int64_t B, int64_t D
 
 #include "scenarios_basic.h"
 #include "scenarios_flow.h"
+#include "scenarios_pieces.h"
 
 static const struct scenario {
     const char *name;
     builder *build;
 } scenarios[] = {
 #define SCENARIO(name) {#name, name},
-    SCENARIOS_BASIC SCENARIOS_FLOW
+    SCENARIOS_BASIC SCENARIOS_FLOW SCENARIOS_PIECES
 #undef SCENARIO
 };
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
-/* Inputs by name: index inputs named "ignored" hold -1 only, others 0 with some -1 among them. */
+/* Weights of rows, some of them 0. */
+static void fill_weights(ws_real *out, size_t count, uint64_t stream)
+{
+    fill_normal(out, count, stream);
+    for (size_t k = 0; k < count; k++)
+        out[k] = k % 3 == 1 ? 0 : (ws_real)fabs((double)out[k]);
+}
+
+/* Inputs by name: reals named "ones" are 1, "weights" not negative and some of them 0, "no weights" 0, others normal; index
+ * inputs named "ignored" hold -1 only, those named "below N" numbers below N, others 0, all with some -1 among them. */
 static void fill_inputs(const ws_plan *plan, ws_executor *x)
 {
     for (size_t i = 0; i < plan->tensor_count; i++) {
         const ws_plan_tensor *tensor = &plan->tensors[i];
-        if (tensor->producer >= 0)
+        if (tensor->producer >= 0 || tensor->view_of >= 0)
             continue;
         size_t count = (size_t)ws_shape_count(&tensor->shape);
+        const char *name = tensor->name;
         if (tensor->type == WS_INPUT_REAL) {
-            fill_normal(ws_executor_input(x, tensor->name), count, i);
+            ws_real *real = ws_executor_input(x, name);
+            if (strcmp(name, "weights") == 0)
+                fill_weights(real, count, i);
+            else if (strcmp(name, "ones") == 0 || strcmp(name, "no weights") == 0)
+                for (size_t k = 0; k < count; k++)
+                    real[k] = name[0] == 'o';
+            else
+                fill_normal(real, count, i);
             continue;
         }
-        int32_t *index = ws_executor_input_index(x, tensor->name);
-        bool none = strcmp(tensor->name, "ignored") == 0;
+        int32_t *index = ws_executor_input_index(x, name);
+        bool none = strcmp(name, "ignored") == 0;
+        int32_t below = strncmp(name, "below ", 6) == 0 ? atoi(name + 6) : 1;
         for (size_t k = 0; k < count; k++)
-            index[k] = none || k % 4 == 3 ? -1 : 0;
+            index[k] = none || k % 4 == 3 ? -1 : (int32_t)(5 * k + k / 3) % below;
     }
 }
 

@@ -71,6 +71,7 @@ static void check(const struct scenario *scenario, int64_t B, int64_t D, ws_isa 
     OK(WS_NEW_ARRAY(parameters, extent));
     fill_parameters(plan, parameters);
     fill_inputs(plan, x);
+    ws_executor_set_random(x, 3, 7, 11);
     ws_executor_forward(x, parameters);
     ws_executor_backward(x, parameters, gradients);
     for (size_t i = 0; i < extent; i++)

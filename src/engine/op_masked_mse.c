@@ -1,0 +1,79 @@
+/* masked_mse: the mean squared error of rows, each with a weight of its own. */
+#include "engine/operator.h"
+
+static ws_err infer(ws_plan *plan, ws_node *node)
+{
+    (void)plan;
+    int64_t R = ws_shape_rows(&node->in[0]);
+    char a[96], b[96];
+    WS_CHECK(ws_shape_equal(&node->in[0], &node->in[1]), CONFIG,
+             "masked_mse %s: prediction %s and target %s differ in shape", node->name, ws_shape_text(&node->in[0], a),
+             ws_shape_text(&node->in[1], b));
+    WS_CHECK(ws_shape_count(&node->in[2]) == R, CONFIG, "masked_mse %s: prediction %s needs one weight a row, not %s",
+             node->name, ws_shape_text(&node->in[0], a), ws_shape_text(&node->in[2], b));
+    node->out = (ws_shape){1, {1}};
+    node->saved[0] = 1;
+    node->scratch_forward = (size_t)R;
+    node->backward_reads_input[0] = node->backward_reads_input[1] = node->backward_reads_input[2] = true;
+    return WS_OK;
+}
+
+static ws_masked_mse_arguments arguments(const ws_node *node, const ws_node_memory *memory)
+{
+    return (ws_masked_mse_arguments){
+        .R = ws_shape_rows(&node->in[0]),
+        .D = ws_shape_width(&node->in[0]),
+        .accumulate_dprediction = node->accumulate[0],
+        .accumulate_dtarget = node->accumulate[1],
+        .prediction = memory->inputs[0],
+        .target = memory->inputs[1],
+        .weight = memory->inputs[2],
+        .row_scale = memory->saved[0],
+        .loss = memory->output,
+        .dloss = memory->output_gradient,
+        .dprediction = memory->input_gradients[0],
+        .dtarget = memory->input_gradients[1],
+        .scratch = memory->scratch,
+    };
+}
+
+static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_masked_mse_arguments a = arguments(node, memory);
+    place->kernels->masked_mse_forward(&a, place->queue);
+}
+
+static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
+{
+    ws_masked_mse_arguments a = arguments(node, memory);
+    place->kernels->masked_mse_backward(&a, place->queue);
+}
+
+static double flops_forward(const ws_node *node)
+{
+    return 3.0 * (double)ws_shape_count(&node->in[0]);
+}
+
+static double flops_backward(const ws_node *node, int gradients)
+{
+    return 2.0 * gradients * (double)ws_shape_count(&node->in[0]);
+}
+
+const ws_operator ws_operator_masked_mse = {
+    .name = "masked_mse",
+    .help = "loss: mean squared error of rows with weights",
+    .inputs = 3,
+    .input_types = {WS_INPUT_REAL, WS_INPUT_REAL, WS_INPUT_REAL},
+    .constant = {[2] = true},
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .flops_forward = flops_forward,
+    .flops_backward = flops_backward,
+};
+
+ws_tensor ws_masked_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target, ws_tensor weight)
+{
+    return ws_plan_record(plan, (ws_node){.op = WS_OP_masked_mse}, NULL,
+                          (const ws_tensor[WS_MAX_INPUTS]){prediction, target, weight});
+}

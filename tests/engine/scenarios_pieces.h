@@ -1,0 +1,137 @@
+/* Scenarios of operators that take tensors apart, put them together and weigh them (scenarios.h). */
+
+/* As many tokens as rows allow to be odd and even. */
+static int64_t tokens_of(int64_t B)
+{
+    return 2 + B % 4;
+}
+
+static ws_tensor hidden_tokens(ws_plan *plan, int64_t B, int64_t T, int64_t D, const char *name)
+{
+    return ws_view(plan, hidden(plan, B, T * D, name), 3, (int64_t[]){B, T, D});
+}
+
+static ws_tensor against_tokens(ws_plan *plan, ws_tensor y, int64_t B, int64_t T, int64_t D)
+{
+    return ws_mse(plan, y, ws_input(plan, "target", 3, (int64_t[]){B, T, D}));
+}
+
+static ws_tensor scale(ws_plan *plan, int64_t B, int64_t D)
+{
+    return against_target(plan, ws_scale(plan, hidden(plan, B, D, "x"), -1.75), B, D);
+}
+
+/* Of lambda -1 the gradient is the true one. */
+static ws_tensor gradient_reversal_of_minus_one(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor once = ws_gradient_reversal(plan, hidden(plan, B, D, "x"), -1, WS_NO_TENSOR);
+    ws_tensor ones = ws_input(plan, "ones", 1, (int64_t[]){1});
+    return against_target(plan, ws_gradient_reversal(plan, once, -1, ones), B, D);
+}
+
+static ws_tensor mul(ws_plan *plan, int64_t B, int64_t D)
+{
+    return against_target(plan, ws_mul(plan, hidden(plan, B, D, "a"), hidden(plan, B, D, "b")), B, D);
+}
+
+static ws_tensor mul_by_itself(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor h = hidden(plan, B, D, "x");
+    return against_target(plan, ws_mul(plan, h, h), B, D);
+}
+
+static ws_tensor slice(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor h = hidden(plan, B, D + 5, "x");
+    return ws_mse(plan, ws_slice(plan, h, 2, D), ws_slice(plan, h, 5, D));
+}
+
+static ws_tensor slice_tokens(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B);
+    return against_tokens(plan, ws_slice_tokens(plan, hidden_tokens(plan, B, T, D, "x"), 1, T - 1), B, T - 1, D);
+}
+
+static ws_tensor select_token(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B);
+    return against_target(plan, ws_select_token(plan, hidden_tokens(plan, B, T, D, "x"), T - 1), B, D);
+}
+
+static ws_tensor concat_tokens(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B);
+    ws_tensor a = hidden_tokens(plan, B, T, D, "a"), b = hidden_tokens(plan, B, 1, D, "b");
+    return against_tokens(plan, ws_concat_tokens(plan, a, b), B, T + 1, D);
+}
+
+static ws_tensor dropout(ws_plan *plan, int64_t B, int64_t D)
+{
+    return against_target(plan, ws_dropout(plan, hidden(plan, B, 5 * D, "x"), 0.3), B, 5 * D);
+}
+
+static ws_tensor hide_tokens(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B);
+    ws_tensor x = hidden_tokens(plan, B, T, D, "x");
+    return against_tokens(plan, ws_hide_tokens(plan, x, ws_input_index(plan, "hidden", B * T), "mask"), B, T, D);
+}
+
+static ws_tensor all_tokens_hidden(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor x = hidden(plan, B, D, "x");
+    return against_target(plan, ws_hide_tokens(plan, x, ws_input_index(plan, "ignored", B), "mask"), B, D);
+}
+
+static ws_tensor masked_mse(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B), shape[] = {B, T, D};
+    ws_tensor weights = ws_input(plan, "weights", 2, shape);
+    return ws_masked_mse(plan, hidden_tokens(plan, B, T, D, "x"), ws_input(plan, "target", 3, shape), weights);
+}
+
+static ws_tensor masked_mse_of_two(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor weights = ws_input(plan, "weights", 1, &B);
+    return ws_masked_mse(plan, hidden(plan, B, D, "a"), hidden(plan, B, D, "b"), weights);
+}
+
+static ws_tensor masked_mse_of_nothing(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor weights = ws_input(plan, "no weights", 1, &B);
+    return ws_masked_mse(plan, hidden(plan, B, D, "a"), hidden(plan, B, D, "b"), weights);
+}
+
+/* Every operator's accumulating path: the last reader of h comes first in the backward pass. */
+static ws_tensor pieces_of_a_shared_tensor(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B);
+    ws_tensor h = hidden_tokens(plan, B, T, D, "x"), weights = ws_input(plan, "weights", 1, (int64_t[]){B * T});
+    ws_tensor y = ws_mul(plan, ws_scale(plan, h, 0.5), h);
+    y = ws_mul(plan, h, ws_dropout(plan, ws_add(plan, y, ws_gradient_reversal(plan, h, -1, WS_NO_TENSOR)), 0.4));
+    y = ws_add(plan, y, ws_hide_tokens(plan, h, ws_input_index(plan, "hidden", B * T), "mask"));
+    y = ws_add(plan, y, ws_dropout(plan, h, 0.2));
+    ws_tensor wide = ws_concat_tokens(plan, ws_slice_tokens(plan, h, 1, T - 1), h);
+    ws_tensor columns = ws_slice(plan, wide, 0, D);
+    ws_tensor loss = ws_masked_mse(plan, y, h, weights);
+    loss = ws_add(plan, loss, ws_masked_mse(plan, h, y, weights));
+    loss = ws_add(plan, loss, against_target(plan, ws_select_token(plan, h, T - 1), B, D));
+    return ws_add(plan, loss, ws_mse(plan, ws_concat_tokens(plan, h, ws_slice_tokens(plan, h, 0, T - 1)), columns));
+}
+
+#define SCENARIOS_PIECES                                                                                               \
+    SCENARIO(scale)                                                                                                    \
+    SCENARIO(gradient_reversal_of_minus_one)                                                                           \
+    SCENARIO(mul)                                                                                                      \
+    SCENARIO(mul_by_itself)                                                                                            \
+    SCENARIO(slice)                                                                                                    \
+    SCENARIO(slice_tokens)                                                                                             \
+    SCENARIO(select_token)                                                                                             \
+    SCENARIO(concat_tokens)                                                                                            \
+    SCENARIO(dropout)                                                                                                  \
+    SCENARIO(hide_tokens)                                                                                              \
+    SCENARIO(all_tokens_hidden)                                                                                        \
+    SCENARIO(masked_mse)                                                                                               \
+    SCENARIO(masked_mse_of_two)                                                                                        \
+    SCENARIO(masked_mse_of_nothing)                                                                                    \
+    SCENARIO(pieces_of_a_shared_tensor)
