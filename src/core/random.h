@@ -24,7 +24,10 @@ typedef enum ws_random_purpose {
     WS_RANDOM_RESERVOIR,
     WS_RANDOM_COUPLING,
     WS_RANDOM_HIDE,
-    WS_RANDOM_DEQUANTISE
+    WS_RANDOM_DEQUANTISE,
+    WS_RANDOM_PROBE,
+    WS_RANDOM_BOOTSTRAP,
+    WS_RANDOM_REFERENCE
 } ws_random_purpose;
 
 void ws_philox4x32(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);

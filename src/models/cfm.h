@@ -8,8 +8,8 @@
 
 #include "models/cfm_coupling.h"
 #include "models/cfm_path.h"
+#include "models/cfm_score.h"
 #include "models/models.h"
-#include "models/ode.h"
 
 /* Every model has the options its table names; the others are 0. */
 typedef struct ws_cfm_options {
@@ -23,8 +23,7 @@ typedef struct ws_cfm_options {
     int64_t heads, hidden;
     double dropout;
     double lambda, flow_weight, hide_share;
-    int solver;
-    int64_t solver_steps;
+    ws_cfm_score_options score;
 } ws_cfm_options;
 enum { WS_FLOW_SCOPE_FULL, WS_FLOW_SCOPE_PREFIX };
 
@@ -37,9 +36,6 @@ enum { WS_FLOW_SCOPE_FULL, WS_FLOW_SCOPE_PREFIX };
 #define WS_CFM_SCOPE_OPTION                                                                                            \
     WS_OPTION_ENUM(ws_cfm_options, flow_scope, "full", "full|prefix",                                                  \
                    "features of the whole flow, or of its first packets only")
-#define WS_CFM_SOLVER_OPTIONS                                                                                          \
-    WS_OPTION_ENUM(ws_cfm_options, solver, "midpoint", WS_ODE_METHODS, "solver that carries a row back to t = 0"),     \
-        WS_OPTION_INT(ws_cfm_options, solver_steps, 20, 1, 10000, "steps of the solver")
 
 /* Conditions between these options; for the models' check. */
 void ws_cfm_check(const ws_model_context *context, const ws_json *document, const cJSON *object, ws_problems *problems);

@@ -12,7 +12,6 @@
 #include "models/cfm.h"
 #include "models/time_features.h"
 
-enum { SCORE_TERMINAL_NORM, SCORE_VELOCITY, SCORE_COUNT };
 enum { MAXIMUM_TIME_FEATURES = 512 };
 
 static const ws_option fields[] = {
@@ -22,7 +21,7 @@ static const ws_option fields[] = {
     WS_OPTION_INT(ws_cfm_options, width, 256, 1, 8192, "hidden width"),
     WS_OPTION_INT(ws_cfm_options, blocks, 4, 0, 64, "residual blocks"),
     WS_OPTION_INT(ws_cfm_options, time_features, 64, 4, MAXIMUM_TIME_FEATURES, "sines and cosines of t; even"),
-    WS_CFM_SOLVER_OPTIONS,
+    WS_CFM_SCORE_OPTIONS(ws_cfm_options),
     WS_OPTION_END};
 static const ws_option_table options_table = {"model", sizeof(ws_cfm_options), fields, "flow_cfm"};
 
@@ -42,10 +41,17 @@ static ws_cfm_layout layout_of(const ws_model_context *context)
 
 /* ---- plans ---- */
 
+static const ws_cfm_score_kind score_kinds[] = {WS_CFM_TERMINAL_NORM, WS_CFM_TWO_SIDED, WS_CFM_NLL, WS_CFM_VELOCITY,
+                                                WS_CFM_RECONSTRUCTION};
+static const ws_cfm_scores scores = {score_kinds, sizeof score_kinds / sizeof *score_kinds};
+static const char *const score_names[] = {"terminal_norm", "two_sided", "nll", "velocity", "reconstruction", NULL};
+
 static ws_tensor build_velocity(const ws_model_context *context, ws_plan *plan, int64_t rows)
 {
     const ws_cfm_options *options = context->options;
     ws_tensor x = ws_input(plan, "x", 2, (int64_t[]){rows, context->columns});
+    if (ws_cfm_score_pulls_back(&scores, context->wanted))
+        ws_input_gradient(plan, x);
     ws_tensor time = ws_input(plan, "time", 2, (int64_t[]){rows, options->time_features});
     ws_tensor h = ws_linear(plan, ws_concat(plan, x, time), options->width, WS_SILU, "input");
     h = ws_linear(plan, h, options->width, WS_SILU, "hidden");
@@ -69,7 +75,9 @@ static ws_err build_training(const ws_model_context *context, ws_plan *plan, int
 
 static ws_err build_scoring(const ws_model_context *context, ws_plan *plan, int64_t rows)
 {
-    (void)build_velocity(context, plan, rows);
+    ws_tensor velocity = build_velocity(context, plan, rows);
+    if (ws_cfm_score_pulls_back(&scores, context->wanted))
+        ws_pull_back_from(plan, velocity);
     return WS_OK;
 }
 
@@ -112,49 +120,62 @@ typedef struct field {
     int64_t rows, columns, time_features;
 } field;
 
-static void velocity_at(void *context, double t, const ws_real *x, ws_real *velocity)
+static void velocity_at(void *context, const double *time, const ws_real *x, ws_real *velocity)
 {
     field *f = context;
     size_t bytes = (size_t)(f->rows * f->columns) * sizeof *x;
-    ws_real *time = ws_executor_input(f->executor, "time");
-    ws_time_features(t, f->rates, f->time_features, time);
-    for (int64_t r = 1; r < f->rows; r++)
-        memcpy(time + r * f->time_features, time, (size_t)f->time_features * sizeof *time);
+    ws_real *features = ws_executor_input(f->executor, "time");
+    for (int64_t r = 0; r < f->rows; r++)
+        if (r > 0 && time[r] == time[r - 1])
+            memcpy(features + r * f->time_features, features + (r - 1) * f->time_features,
+                   (size_t)f->time_features * sizeof *features);
+        else
+            ws_time_features(time[r], f->rates, f->time_features, features + r * f->time_features);
     memcpy(ws_executor_input(f->executor, "x"), x, bytes);
     ws_executor_forward(f->executor, f->parameters);
     memcpy(velocity, ws_executor_output(f->executor, "velocity"), bytes);
 }
 
-static double mean_square(const ws_real *x, int64_t columns)
+static void pull_back(void *context, const ws_real *cotangent, ws_real *out)
 {
-    double sum = 0;
-    for (int64_t k = 0; k < columns; k++)
-        sum += (double)x[k] * x[k];
-    return sum / (double)columns;
+    field *f = context;
+    ws_executor_pull_back(f->executor, f->parameters, cotangent);
+    memcpy(out, ws_executor_input_gradient(f->executor, "x"), (size_t)(f->rows * f->columns) * sizeof *out);
 }
 
-static ws_err score(const ws_model_context *context, ws_executor *executor, const ws_real *parameters,
-                    const ws_samples *block, float *out)
+static ws_err score(const ws_model_context *context, ws_scoring *scoring)
 {
     const ws_cfm_options *options = context->options;
-    int64_t rows = (int64_t)block->rows, columns = context->columns;
-    size_t count = (size_t)(rows * columns);
+    const ws_samples *samples = scoring->samples;
+    int64_t rows = (int64_t)samples->rows, columns = context->columns;
     double rates[MAXIMUM_TIME_FEATURES / 2];
-    field f = {executor, parameters, rates, rows, columns, options->time_features};
+    field f = {scoring->executor, scoring->parameters, rates, rows, columns, options->time_features};
+    ws_cfm_field described = {.rows = rows,
+                              .columns = columns,
+                              .flow_columns = columns,
+                              .variance = ws_cfm_source_variance((ws_cfm_path)options->path, options->sigma),
+                              .context = &f,
+                              .velocity = velocity_at,
+                              .pull_back = pull_back};
     ws_real *x;
     ws_time_rates(options->time_features, rates);
-    WS_TRY(WS_NEW_ARRAY(x, count + WS_ODE_SCRATCH(count)));
-    for (size_t i = 0; i < count; i++)
-        x[i] = block->values[i];
-    velocity_at(&f, 1, x, x + count);
-    for (int64_t r = 0; r < rows; r++)
-        out[r * SCORE_COUNT + SCORE_VELOCITY] = (float)sqrt(mean_square(x + count + r * columns, columns));
-    ws_ode_solve((ws_ode_method)options->solver, options->solver_steps, 1, 0, velocity_at, &f, x, count, x + count);
-    double scale = ws_cfm_source_variance((ws_cfm_path)options->path, options->sigma);
-    for (int64_t r = 0; r < rows; r++)
-        out[r * SCORE_COUNT + SCORE_TERMINAL_NORM] = (float)(mean_square(x + r * columns, columns) / scale);
+    WS_TRY(WS_NEW_ARRAY(x, (size_t)(rows * columns)));
+    for (int64_t i = 0; i < rows * columns; i++)
+        x[i] = samples->values[i];
+    ws_err error = ws_cfm_score(&options->score, &described, &scores, context->wanted, x, scoring);
     free(x);
-    return WS_OK;
+    return error;
+}
+
+static uint64_t calibration(const ws_model_context *context)
+{
+    return ws_cfm_calibration(&scores, context->wanted);
+}
+
+static ws_err calibrate(const ws_model_context *context, const float *values, uint64_t rows, ws_arrays *learned)
+{
+    (void)context;
+    return ws_cfm_calibrate(&scores, values, rows, learned);
 }
 
 static const ws_network network = {
@@ -166,13 +187,15 @@ static const ws_network network = {
     .plan_batch = plan_batch,
     .fill = fill,
     .score = score,
+    .calibration = calibration,
+    .calibrate = calibrate,
 };
 
 const ws_model ws_model_flow_cfm = {
     .name = "flow_cfm",
     .help = "conditional flow matching on the feature vector of a flow",
     .tasks = WS_CAN_ANOMALY,
-    .scores = (const char *const[]){"terminal_norm", "velocity", NULL},
+    .scores = score_names,
     .options = &options_table,
     .needs = needs,
     .check = ws_cfm_check,

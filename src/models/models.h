@@ -65,6 +65,8 @@ typedef struct ws_model_context {
     int64_t batch; /* rows of a step, over all ranks */
     int shards;    /* the batch is cut into this many equal shards */
     int threads;   /* of this process, for classical models */
+    uint64_t
+        wanted; /* anomaly task: bit i for the i-th of the model's scores; those that are not wanted may be left 0 */
 } ws_model_context;
 
 /* ---- networks ---- */
@@ -76,6 +78,20 @@ typedef struct ws_batch {
     const ws_samples *samples;
     const uint64_t *rows; /* [batch] row of `samples` at each position */
 } ws_batch;
+
+typedef struct ws_array ws_array;
+typedef struct ws_arrays ws_arrays;
+
+/* A block of rows to be scored: as many as the executor's plan has. Rows that fill up the last block are zeros, with no
+ * tokens. */
+typedef struct ws_scoring {
+    ws_executor *executor;
+    const ws_real *parameters;
+    const ws_arrays *learned;  /* what `calibrate` found; no arrays before that */
+    const ws_samples *samples; /* without labels and marks of anomalies */
+    float *out;                /* [rows][width], width as ws_model_width */
+    uint64_t unsolved;         /* gains the rows of which a solver could not keep to its tolerance */
+} ws_scoring;
 
 typedef struct ws_network {
     /* Records the plan of one shard (`rows` rows) up to its loss, a mean over those rows. */
@@ -92,27 +108,30 @@ typedef struct ws_network {
     /* Fills the inputs of the executor for one shard. Called by several threads at once for different shards. */
     void (*fill)(const ws_model_context *context, const ws_batch *batch, const void *plan, int shard,
                  ws_executor *executor);
-    /* Scores as many rows as the executor's plan has, all those of `block`: out[rows][width], width as ws_model_width. Rows
-     * that fill up the last block are zeros, with no tokens; `block` has neither labels nor marks of anomalies. */
-    ws_err (*score)(const ws_model_context *context, ws_executor *executor, const ws_real *parameters,
-                    const ws_samples *block, float *out);
+    ws_err (*score)(const ws_model_context *context, ws_scoring *scoring);
+    /* After training, for what scores need besides the parameters (where normal rows lie, say); both NULL: nothing. Which
+     * scores (bits as in `wanted`) calibrate is to see of rows like the training rows, 0: not to be called; and what it makes
+     * of them, scores[rows][width], every rank alike. The normal validation rows are taken, or where there are none the
+     * training rows. */
+    uint64_t (*calibration)(const ws_model_context *context);
+    ws_err (*calibrate)(const ws_model_context *context, const float *scores, uint64_t rows, ws_arrays *learned);
 } ws_network;
 
 /* ---- classical models ---- */
 
-/* A named array of doubles: what a classical model learned (whole numbers up to 2^53 are exact). */
-typedef struct ws_array {
+/* A named array of doubles: what was learned besides parameters (whole numbers up to 2^53 are exact). */
+struct ws_array {
     const char *name;
     int dimensions;
     int64_t shape[WS_MAX_DIMENSIONS];
     size_t count;
     double *values;
-} ws_array;
-typedef struct ws_arrays { /* zero-initialise; everything lies in the arena */
-    ws_arena *arena;       /* borrowed */
+};
+struct ws_arrays {   /* zero-initialise; everything lies in the arena */
+    ws_arena *arena; /* borrowed */
     ws_array *items;
     size_t count, capacity;
-} ws_arrays;
+};
 /* Adds an array of zeros and points *values at it. */
 WS_MUST ws_err ws_arrays_add(ws_arrays *arrays, const char *name, int dimensions, const int64_t *shape,
                              double **values);

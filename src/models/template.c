@@ -60,16 +60,16 @@ static void fill(const ws_model_context *context, const ws_batch *batch, const v
 }
 
 /* 4. What a row is given: a value for each class (the largest is the prediction), or one for each name in `scores`. */
-static ws_err score(const ws_model_context *context, ws_executor *executor, const ws_real *parameters,
-                    const ws_samples *block, float *out)
+static ws_err score(const ws_model_context *context, ws_scoring *scoring)
 {
-    ws_real *x = ws_executor_input(executor, "x");
-    for (uint64_t i = 0; i < block->rows * (uint64_t)context->columns; i++)
-        x[i] = block->values[i];
-    ws_executor_forward(executor, parameters);
-    const ws_real *logits = ws_executor_output(executor, "logits");
-    for (uint64_t i = 0; i < block->rows * (uint64_t)context->classes; i++)
-        out[i] = (float)logits[i];
+    const ws_samples *samples = scoring->samples;
+    ws_real *x = ws_executor_input(scoring->executor, "x");
+    for (uint64_t i = 0; i < samples->rows * (uint64_t)context->columns; i++)
+        x[i] = samples->values[i];
+    ws_executor_forward(scoring->executor, scoring->parameters);
+    const ws_real *logits = ws_executor_output(scoring->executor, "logits");
+    for (uint64_t i = 0; i < samples->rows * (uint64_t)context->classes; i++)
+        scoring->out[i] = (float)logits[i];
     return WS_OK;
 }
 

@@ -48,6 +48,8 @@ WS_MUST ws_err ws_store_is_synthetic(const ws_store *store, bool *out);
 /* The normalisation of a trained model, which the caller owns. */
 WS_MUST ws_err ws_frozen_normalisation(const double *mean, const double *deviation, int columns, double clip,
                                        ws_normalisation *out);
+/* evaluate.scores as bits; 0 when classifying. */
+uint64_t ws_scores_wanted(const ws_train_config *config);
 ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows);
 
 /* ---- rows_packets.c: what models read of packets ---- */
@@ -114,14 +116,16 @@ typedef struct ws_learned {
     const ws_model_context *context; /* borrowed */
     ws_plan *plan;                   /* networks: the scoring plan, and its parameters */
     ws_real *parameters;
-    ws_arena *arena; /* classical models: of the arrays */
-    ws_arrays arrays;
+    ws_arena *arena;  /* of the arrays */
+    ws_arrays arrays; /* all that a classical model learned; of a network what calibration found */
 } ws_learned;
 /* Networks: a plan with parameters still zero. Classical: no arrays yet. */
 WS_MUST ws_err ws_learned_create(const ws_model *model, const ws_model_context *context, ws_learned *out);
 void ws_learned_destroy(ws_learned *learned);
 /* Takes the averaged parameters of a trained state. */
 WS_MUST ws_err ws_learned_take(ws_learned *learned, const ws_network_state *state);
+/* Collective: what the model's scores need besides its parameters, from normal rows. */
+WS_MUST ws_err ws_learned_calibrate_all(const ws_comm *comm, ws_learned *learned, const ws_samples *normal);
 /* SHA-256 over sorted names, shapes and little-endian values, of the trained and the averaged parameters or the arrays.
  */
 WS_MUST ws_err ws_learned_hash(const ws_learned *learned, const ws_network_state *state, char hex[65]);

@@ -13,10 +13,9 @@ ws_err ws_learned_create(const ws_model *model, const ws_model_context *context,
         WS_TRY_GOTO(fail, model->network->build_scoring(context, out->plan, WS_SCORE_ROWS));
         WS_TRY_GOTO(fail, ws_plan_finish(out->plan, WS_NO_TENSOR));
         WS_TRY_GOTO(fail, WS_NEW_ARRAY(out->parameters, ws_plan_parameter_extent(out->plan)));
-    } else {
-        WS_TRY_GOTO(fail, ws_arena_create(&out->arena, 1 << 16));
-        out->arrays.arena = out->arena;
     }
+    WS_TRY_GOTO(fail, ws_arena_create(&out->arena, 1 << 16));
+    out->arrays.arena = out->arena;
     return WS_OK;
 fail:
     ws_learned_destroy(out);
@@ -45,6 +44,23 @@ ws_err ws_learned_take(ws_learned *learned, const ws_network_state *state)
                  to[i].name);
         memcpy(learned->parameters + to[i].offset, state->average + from[j].offset, to[i].count * sizeof(ws_real));
     }
+    return WS_OK;
+}
+
+ws_err ws_learned_calibrate_all(const ws_comm *comm, ws_learned *learned, const ws_samples *normal)
+{
+    const ws_network *network = learned->model->network;
+    ws_model_context context = *learned->context;
+    float *scores = NULL;
+    context.wanted = network && network->calibration ? network->calibration(&context) : 0;
+    if (context.wanted == 0)
+        return WS_OK;
+    ws_learned seen = *learned;
+    seen.context = &context;
+    WS_TRY(ws_score_all(comm, &seen, normal, "score normal rows", &scores));
+    ws_err error = network->calibrate(learned->context, scores, normal->rows, &learned->arrays);
+    free(scores);
+    WS_AGREE(comm, error);
     return WS_OK;
 }
 
@@ -183,9 +199,7 @@ static ws_err write_model(hid_t file, const ws_train_config *config, const ws_ro
         WS_TRY(write_normalisation(file, "/normalisation/packets", &rows->packet_normalisation));
     if (learned->plan)
         WS_TRY(ws_parameters_write(file, "/param", learned->plan, learned->parameters));
-    else
-        WS_TRY(write_arrays(file, &learned->arrays));
-    return WS_OK;
+    return write_arrays(file, &learned->arrays);
 }
 
 ws_err ws_model_file_write(const char *path, const ws_train_config *config, const ws_rows *rows,
@@ -330,7 +344,8 @@ ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *learned)
     if (learned->plan) {
         WS_TRY(ws_parameters_check(file, "/param", learned->plan, path));
         WS_TRY(ws_parameters_read(file, "/param", learned->plan, learned->parameters));
-        return WS_OK;
+        if (!ws_h5_exists(file, "/learned"))
+            return WS_OK;
     }
     WS_CHECK(H5Literate_by_name(file, "/learned", H5_INDEX_NAME, H5_ITER_INC, NULL, note_array, &learned->arrays,
                                 H5P_DEFAULT) >= 0,

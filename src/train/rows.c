@@ -34,9 +34,22 @@ ws_err ws_store_is_synthetic(const ws_store *store, bool *out)
     return WS_OK;
 }
 
+uint64_t ws_scores_wanted(const ws_train_config *config)
+{
+    uint64_t wanted = 0;
+    if (config->keys.task != WS_TASK_ANOMALY)
+        return 0;
+    for (size_t i = 0; i < config->evaluate.scores.count; i++)
+        for (int k = 0; config->model->scores[k]; k++)
+            if (strcmp(config->model->scores[k], config->evaluate.scores.items[i]) == 0)
+                wanted |= UINT64_C(1) << k;
+    return wanted;
+}
+
 ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows)
 {
-    ws_model_context context = {.task = (ws_task)config->keys.task,
+    ws_model_context context = {.wanted = ws_scores_wanted(config),
+                                .task = (ws_task)config->keys.task,
                                 .options = config->model_options,
                                 .columns = rows->columns,
                                 .column_names = rows->column_names,

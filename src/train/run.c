@@ -171,7 +171,8 @@ static ws_err train_network(trial *t)
         WS_AGREE(t->comm, error);
     }
     WS_AGREE(t->comm, ws_learned_take(&t->learned, &t->state));
-    return WS_OK;
+    const ws_samples *held_out = &t->rows.validation_normal;
+    return ws_learned_calibrate_all(t->comm, &t->learned, held_out->rows > 0 ? held_out : &t->rows.part[WS_PART_TRAIN]);
 }
 
 static ws_err train(trial *t)

@@ -14,6 +14,7 @@ typedef struct scoring {
     float *block_out;                         /* [threads][block][width] */
     float *out;                               /* [rows of this rank][width] */
     ws_err *errors;                           /* [threads] */
+    uint64_t *unsolved;                       /* [threads] rows that a solver could not follow */
     ws_progress *progress;
 } scoring;
 
@@ -42,10 +43,11 @@ static void score_block(void *context, int index, int thread)
     float *out = s->block_out + (size_t)thread * WS_SCORE_ROWS * (size_t)s->width;
     if (s->errors[thread] != WS_OK || ws_stop_requested())
         return;
-    if (learned->plan)
-        s->errors[thread] =
-            learned->model->network->score(learned->context, s->executors[thread], learned->parameters, &block, out);
-    else
+    if (learned->plan) {
+        ws_scoring job = {s->executors[thread], learned->parameters, &learned->arrays, &block, out, 0};
+        s->errors[thread] = learned->model->network->score(learned->context, &job);
+        s->unsolved[thread] += job.unsolved;
+    } else
         s->errors[thread] =
             learned->model->classical->score(learned->context, &learned->arrays, WS_SCORE_ROWS, block.values, out);
     memcpy(s->out + (uint64_t)index * WS_SCORE_ROWS * (uint64_t)s->width, out, rows * (uint64_t)s->width * sizeof *out);
@@ -92,6 +94,7 @@ static ws_err make_room(scoring *s, int threads, uint64_t own_rows)
     WS_TRY(WS_NEW_ARRAY(s->executors, n));
     WS_TRY(WS_NEW_ARRAY(s->block_out, n * WS_SCORE_ROWS * width));
     WS_TRY(WS_NEW_ARRAY(s->errors, n));
+    WS_TRY(WS_NEW_ARRAY(s->unsolved, n));
     WS_TRY(WS_NEW_ARRAY(s->out, own_rows * width));
     WS_TRY(make_last(s));
     for (size_t t = 0; t < n && s->learned->plan; t++)
@@ -112,6 +115,19 @@ static ws_err score_own(scoring *s, int threads, uint64_t own_rows)
     return WS_OK;
 }
 
+static ws_err warn_of_unsolved_all(const ws_comm *comm, const scoring *s, const char *title)
+{
+    uint64_t unsolved = 0;
+    for (int t = 0; t < s->learned->context->threads; t++)
+        unsolved += s->unsolved[t];
+    WS_TRY(ws_sum_u64_all(comm, &unsolved, 1));
+    if (unsolved > 0 && comm->rank == 0)
+        ws_warn("%s: %llu of %llu solutions needed shorter steps than model.solver_limit allows; raise it, or the "
+                "tolerance",
+                title, (unsigned long long)unsolved, (unsigned long long)s->samples->rows);
+    return WS_OK;
+}
+
 ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples, const char *title,
                     float **out)
 {
@@ -128,6 +144,8 @@ ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_sam
         error = ws_agree_all(comm, score_own(&s, threads, own_rows));
     ws_progress_finish(&s.progress);
     if (error == WS_OK)
+        error = warn_of_unsolved_all(comm, &s, title);
+    if (error == WS_OK)
         error = ws_any_all(comm, ws_stop_requested(), &stop);
     if (error == WS_OK && stop)
         error = WS_ERROR(INTERRUPTED, "scoring stopped; the same command with --resume goes on");
@@ -140,6 +158,7 @@ ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_sam
         free(s.padding[i]);
     free(s.block_out);
     free(s.errors);
+    free(s.unsolved);
     free(s.out);
     WS_TRY(error);
     return WS_OK;

@@ -60,7 +60,8 @@ static inline ws_model_context make_context(ws_arena *arena, const ws_model *mod
                               .seed = 1,
                               .batch = 64,
                               .shards = 8,
-                              .threads = 1};
+                              .threads = 1,
+                              .wanted = UINT64_MAX};
 }
 
 /* Sets an option by its key, as a configuration would. */

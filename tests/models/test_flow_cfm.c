@@ -226,7 +226,10 @@ static void a_score_depends_on_its_row_alone(void **state)
     for (int k = 0; k < 6; k++)
         for (int s = 0; s < width; s++) {
             float a = one[from[k] * width + s], b = two[to[k] * width + s];
-            assert_true(fabsf(a - b) <= 1e-5f * fabsf(a));
+            /* Two of the scores are the distance of two numbers near 1, and take over their rounding. */
+            bool distance =
+                strcmp(model->scores[s], "two_sided") == 0 || strcmp(model->scores[s], "reconstruction") == 0;
+            assert_true(fabsf(a - b) <= 1e-5f * (distance ? 1 + fabsf(a) : fabsf(a)));
             if (from[k] % WS_SCORE_ROWS == to[k] % WS_SCORE_ROWS)
                 assert_true(a == b);
         }

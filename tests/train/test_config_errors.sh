@@ -58,8 +58,8 @@ printf '{ %s,\n  "train": {"batch": 250} }\n' "$base" >config.json
 refuse "batch and shards" "config.json:2:22: error: train.batch: 250 is no multiple of train.gradient_shards = 8 (nearest: 248, 256)"
 printf '{ %s }\n' "${base/\}/, \"ot_group\": 100\}}" >config.json
 refuse "group and batch" "model.ot_group: 100 does not divide train.batch = 256"
-printf '{ %s,\n  "evaluate": {"scores": ["nll"], "quantiles": [2]} }\n' "$base" >config.json
-refuse "scores and quantiles" 'evaluate.scores: flow_cfm has no score "nll"' "evaluate.quantiles" "2 errors"
+printf '{ %s,\n  "evaluate": {"scores": ["likelihood"], "quantiles": [2]} }\n' "$base" >config.json
+refuse "scores and quantiles" 'evaluate.scores: flow_cfm has no score "likelihood"' "evaluate.quantiles" "2 errors"
 printf '{ %s,\n  "train_fraction": 0.8, "validation_fraction": 0.3 }\n' "$base" >config.json
 refuse "no test rows" "leave no test rows"
 printf '{ "task": "anomaly" }\n' >config.json
