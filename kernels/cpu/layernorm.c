@@ -1,35 +1,7 @@
 /* layernorm on the CPU: a row stays in the first cache through its three passes (mean, variance, output). */
-#include "level.h"
+#include "rows.h"
 
 enum { ROWS_A_PART = 64 };
-
-WS_INLINE ws_real sum(const ws_real *x, int64_t D)
-{
-    ws_register sums[WS_REGISTERS] = {0};
-    int64_t k = 0;
-    for (; k + WS_LANES <= D; k += WS_LANES)
-        WS_FOR_REGISTERS(r) sums[r] += ws_load(x + k + r * WS_WIDTH);
-    ws_real rest = 0;
-    for (; k < D; k++)
-        rest += x[k];
-    return ws_fold(sums) + rest;
-}
-
-WS_INLINE ws_real sum_of_squared_distances(const ws_real *x, ws_real mean, int64_t D)
-{
-    ws_register sums[WS_REGISTERS] = {0};
-    int64_t k = 0;
-    for (; k + WS_LANES <= D; k += WS_LANES)
-        WS_FOR_REGISTERS(r)
-        {
-            ws_register d = ws_load(x + k + r * WS_WIDTH) - mean;
-            sums[r] += d * d;
-        }
-    ws_real rest = 0;
-    for (; k < D; k++)
-        rest += (x[k] - mean) * (x[k] - mean);
-    return ws_fold(sums) + rest;
-}
 
 WS_OPERATOR_KERNEL(layernorm, forward)
 {
@@ -38,8 +10,8 @@ WS_OPERATOR_KERNEL(layernorm, forward)
     for (int64_t b = 0; b < a->B; b++) {
         const ws_real *restrict x = a->x + b * D;
         ws_real *restrict y = a->y + b * D;
-        ws_real mean = sum(x, D) / (ws_real)D;
-        ws_real variance = sum_of_squared_distances(x, mean, D) / (ws_real)D;
+        ws_real mean = ws_row_sum(x, D) / (ws_real)D;
+        ws_real variance = ws_row_squares(x, mean, D) / (ws_real)D;
         ws_real rstd = 1 / ws_sqrt(variance + (ws_real)a->epsilon);
         for (int64_t k = 0; k < D; k++)
             y[k] = (x[k] - mean) * rstd * weight[k] + bias[k];

@@ -1,15 +1,5 @@
 /* add, mul, scale, activate, concat and slice on the CPU. */
-#include "level.h"
-
-/* to = from, or to += from */
-WS_INLINE void pass_gradient(ws_real *restrict to, const ws_real *restrict from, int64_t count, bool accumulate)
-{
-    if (accumulate)
-        for (int64_t i = 0; i < count; i++)
-            to[i] += from[i];
-    else
-        memcpy(to, from, (size_t)count * sizeof *to);
-}
+#include "rows.h"
 
 WS_OPERATOR_KERNEL(add, forward)
 {
@@ -22,9 +12,9 @@ WS_OPERATOR_KERNEL(add, forward)
 WS_OPERATOR_KERNEL(add, backward)
 {
     if (a->da)
-        pass_gradient(a->da, a->dy, a->count, a->accumulate_da);
+        ws_pass_gradient(a->da, a->dy, a->count, a->accumulate_da);
     if (a->db)
-        pass_gradient(a->db, a->dy, a->count, a->accumulate_db);
+        ws_pass_gradient(a->db, a->dy, a->count, a->accumulate_db);
 }
 
 WS_OPERATOR_KERNEL(mul, forward)
@@ -139,7 +129,7 @@ WS_OPERATOR_KERNEL(activate, backward)
         differentiate(a, WS_LEAKY_RELU);
         break;
     default:
-        pass_gradient(a->dx, a->dy, a->count, a->accumulate_dx);
+        ws_pass_gradient(a->dx, a->dy, a->count, a->accumulate_dx);
     }
 }
 
@@ -158,9 +148,9 @@ WS_OPERATOR_KERNEL(concat, backward)
     for (int64_t b = 0; b < a->B; b++) {
         const ws_real *dy = a->dy + b * (left + right);
         if (a->da)
-            pass_gradient(a->da + b * left, dy, left, a->accumulate_da);
+            ws_pass_gradient(a->da + b * left, dy, left, a->accumulate_da);
         if (a->db)
-            pass_gradient(a->db + b * right, dy + left, right, a->accumulate_db);
+            ws_pass_gradient(a->db + b * right, dy + left, right, a->accumulate_db);
     }
 }
 
@@ -175,7 +165,7 @@ WS_OPERATOR_KERNEL(slice, backward)
     int64_t behind = a->whole - a->begin - a->width;
     for (int64_t b = 0; b < a->B; b++) {
         ws_real *dx = a->dx + b * a->whole;
-        pass_gradient(dx + a->begin, a->dy + b * a->width, a->width, a->accumulate_dx);
+        ws_pass_gradient(dx + a->begin, a->dy + b * a->width, a->width, a->accumulate_dx);
         if (a->accumulate_dx)
             continue;
         memset(dx, 0, (size_t)a->begin * sizeof *dx);

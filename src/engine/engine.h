@@ -57,6 +57,22 @@ ws_tensor ws_mul(ws_plan *plan, ws_tensor a, ws_tensor b); /* same shape, elemen
 ws_tensor ws_dropout(ws_plan *plan, ws_tensor x, double rate);
 /* Where hidden [B*T] is not 0 the token of x [B,T,D] becomes the learned vector NAME.weight [D] (normal, 0.02). */
 ws_tensor ws_hide_tokens(ws_plan *plan, ws_tensor x, ws_tensor hidden, const char *name);
+/* ---- sequences: x is [B rows, T tokens, D width] ---- */
+/* Softmax attention over the packed projections q|k|v [B,T,3D] of a linear; gives [B,T,D]. ranges: WS_NO_TENSOR, or an index input
+ * of B*T*4: row (b,t) sees keys [lo0,hi0) and [lo1,hi1) (padding, windows, blocks); one that sees nothing gives zeros. */
+typedef struct ws_attention_options {
+    int64_t heads;
+    bool causal;         /* token t sees no later ones */
+    double rope_base;    /* 0: no rotary positions; 10000 is customary */
+    int64_t rope_period; /* 0: the position of token t is t; else t modulo this */
+    double dropout;      /* of probabilities, in passes after ws_executor_set_random */
+} ws_attention_options;
+ws_tensor ws_attention(ws_plan *plan, ws_tensor qkv, ws_tensor ranges, const ws_attention_options *options);
+/* Layer norm times 1 + condition[b, scale..scale+D] plus condition[b, shift..shift+D]; condition is [B, columns]. */
+ws_tensor ws_modulated_norm(ws_plan *plan, ws_tensor x, ws_tensor condition, int64_t shift, int64_t scale);
+/* x + condition[b, gate..gate+D] * update */
+ws_tensor ws_gated_add(ws_plan *plan, ws_tensor x, ws_tensor update, ws_tensor condition, int64_t gate);
+ws_tensor ws_add_position(ws_plan *plan, ws_tensor x, const char *name); /* + NAME.weight [T,D], normal 0.02 */
 /* Losses: a scalar [1], mean over rows. */
 /* sum over rows of weight * mean of (prediction - target)^2, over the sum of the weights; 0 where that is not above 0. weight: one
  * real a row, of which no gradient is taken; rows of weight 0 are not looked at, whatever they hold. */

@@ -41,6 +41,11 @@ template <typename T> T __shfl_xor_sync(unsigned, T value, int mask)
     return value;
 }
 
+inline void __syncwarp()
+{
+    __shfl_xor_sync(0xffffffffu, 0, 0);
+}
+
 /* In the place of kernel<<<...>>>: work is a lambda that calls the kernel. */
 template <typename Work> void ws_emulate(dim3 blocks, dim3 threads, Work work)
 {

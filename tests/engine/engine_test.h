@@ -19,7 +19,7 @@ static inline void fill_normal(ws_real *out, size_t count, uint64_t stream)
 {
     for (size_t i = 0; i < count; i += 64) {
         float values[64] = {0};
-        ws_random_normal(1, WS_RANDOM_TEST, stream, i, values, 64);
+        ws_random_normal(1, WS_RANDOM_TEST, stream, i, values, count - i < 64 ? count - i : 64);
         for (size_t k = 0; k < 64 && i + k < count; k++)
             out[i + k] = (ws_real)values[k];
     }

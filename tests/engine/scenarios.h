@@ -28,13 +28,14 @@ static ws_tensor against_target(ws_plan *plan, ws_tensor y, int64_t B, int64_t D
 #include "scenarios_basic.h"
 #include "scenarios_flow.h"
 #include "scenarios_pieces.h"
+#include "scenarios_sequence.h"
 
 static const struct scenario {
     const char *name;
     builder *build;
 } scenarios[] = {
 #define SCENARIO(name) {#name, name},
-    SCENARIOS_BASIC SCENARIOS_FLOW SCENARIOS_PIECES
+    SCENARIOS_BASIC SCENARIOS_FLOW SCENARIOS_PIECES SCENARIOS_SEQUENCE
 #undef SCENARIO
 };
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
@@ -48,7 +49,8 @@ static void fill_weights(ws_real *out, size_t count, uint64_t stream)
 }
 
 /* Inputs by name: reals named "ones" are 1, "weights" not negative and some of them 0, "no weights" 0, others normal; index
- * inputs named "ignored" hold -1 only, those named "below N" numbers below N, others 0, all with some -1 among them. */
+ * inputs named "ignored" hold -1 only, "ranges" bounds of keys of all kinds, those named "below N" numbers below N, others 0,
+ * these with some -1 among them. */
 static void fill_inputs(const ws_plan *plan, ws_executor *x)
 {
     for (size_t i = 0; i < plan->tensor_count; i++) {
@@ -73,6 +75,8 @@ static void fill_inputs(const ws_plan *plan, ws_executor *x)
         int32_t below = strncmp(name, "below ", 6) == 0 ? atoi(name + 6) : 1;
         for (size_t k = 0; k < count; k++)
             index[k] = none || k % 4 == 3 ? -1 : (int32_t)(5 * k + k / 3) % below;
+        for (size_t k = 0; strcmp(name, "ranges") == 0 && k < count; k++)
+            index[k] = (int32_t)(k * 7919 % 29 % 14) - 1;
     }
 }
 
