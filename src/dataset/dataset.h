@@ -363,6 +363,10 @@ typedef struct ws_normalisation {
 } ws_normalisation;
 WS_MUST ws_err ws_normalisation_fit(ws_normalisation *out, const float *values, const uint64_t *rows,
                                     uint64_t row_count, int columns);
+/* So that the chosen rows fill [-4, 4] in every column, nothing clipped: middle of the range, and an eighth of it (1 for a
+ * constant column). */
+WS_MUST ws_err ws_normalisation_fit_box(ws_normalisation *out, const float *values, const uint64_t *rows,
+                                        uint64_t row_count, int columns);
 void ws_normalisation_destroy(ws_normalisation *normalisation);
 void ws_normalise(ws_normalisation *normalisation, const float *in, float *out, uint64_t rows);
 

@@ -60,6 +60,35 @@ out:
     return error;
 }
 
+ws_err ws_normalisation_fit_box(ws_normalisation *out, const float *values, const uint64_t *rows, uint64_t row_count,
+                                int columns)
+{
+    memset(out, 0, sizeof *out);
+    WS_CHECK(row_count > 0, CONFIG, "no rows to fit the normalisation on");
+    out->columns = columns;
+    out->clip = INFINITY;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(out->mean, (size_t)columns));
+    WS_TRY_GOTO(out, WS_NEW_ARRAY(out->deviation, (size_t)columns));
+    for (int c = 0; c < columns; c++) {
+        double low = INFINITY, high = -INFINITY;
+        for (uint64_t i = 0; i < row_count; i++) {
+            uint64_t row = rows == NULL ? i : rows[i];
+            double x = (double)values[row * (uint64_t)columns + (uint64_t)c];
+            WS_CHECK_GOTO(out, isfinite(x), NUMERIC, "column %d of row %llu is not a finite number", c,
+                          (unsigned long long)row);
+            low = x < low ? x : low;
+            high = x > high ? x : high;
+        }
+        out->mean[c] = low + (high - low) / 2;
+        out->deviation[c] = high > low ? (high - low) / 8 : 1;
+    }
+out:
+    if (error != WS_OK)
+        ws_normalisation_destroy(out);
+    return error;
+}
+
 void ws_normalisation_destroy(ws_normalisation *normalisation)
 {
     free(normalisation->mean);

@@ -2,7 +2,8 @@
  * where the original's were not. Fractions are the publication's; those of the options do not enter.
  *
  *   shafir_10k   Shafir, Giryes, Wool (IEEE Trans. Networking 34, 2026): of the normal rows 10,000 train, 1,000 validate and
- *                10,000 test; of the anomalous ones 1,000 validate and 10,000 test; drawn at random
+ *                10,000 test; of the anomalous ones 1,000 validate and 10,000 test; drawn at random.
+ *                Fewer rows: all parts shrink alike
  *   netmamba     NetMamba+: at most 2,000 rows a class, cut 8:1:1 at random
  *   leaderboard  the pcapML leaderboard's notebook: about 30,000 rows, at least 50 a class, cut 4:1 at random into train and
  *                test
@@ -73,29 +74,46 @@ static ws_err mark_normal(const ws_store *store, const ws_split_options *options
     return WS_OK;
 }
 
+/* Where there are fewer rows, all parts shrink alike, which is said. */
+static ws_err scale_shafir(const ws_store *store, uint64_t normal, uint64_t anomalous, uint64_t *part_rows,
+                           uint64_t *validation_rows)
+{
+    const uint64_t needed_normal = 2 * SHAFIR_PART + SHAFIR_VALIDATION, needed = SHAFIR_PART + SHAFIR_VALIDATION;
+    double share = fmin(1, fmin((double)normal / (double)needed_normal, (double)anomalous / (double)needed));
+    if (share == 1)
+        return WS_OK;
+    *part_rows = (uint64_t)floor(SHAFIR_PART * share);
+    *validation_rows = (uint64_t)floor(SHAFIR_VALIDATION * share);
+    WS_CHECK(
+        *validation_rows > 0, CONFIG,
+        "%s: protocol shafir_10k takes %llu normal and %llu anomalous rows; of %llu and %llu nothing is left to scale",
+        store->path, (unsigned long long)needed_normal, (unsigned long long)needed, (unsigned long long)normal,
+        (unsigned long long)anomalous);
+    ws_warn("%s: protocol shafir_10k at %.1f %% of its size, for want of rows: %llu train, %llu and %llu test",
+            store->path, 100 * share, (unsigned long long)*part_rows, (unsigned long long)*part_rows,
+            (unsigned long long)*part_rows);
+    return WS_OK;
+}
+
 static ws_err assign_shafir(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
                             const int32_t *label, uint64_t count, uint8_t *part)
 {
     int32_t *normal = NULL;
     ws_ordered_row *rows = NULL;
-    uint64_t normal_count = 0;
+    uint64_t normal_count = 0, part_rows = SHAFIR_PART, validation_rows = SHAFIR_VALIDATION;
     WS_TRY(WS_NEW_ARRAY(normal, count));
     ws_err error = mark_normal(store, options, label, count, normal, &normal_count);
-    if (error == WS_OK &&
-        (normal_count < 2 * SHAFIR_PART + SHAFIR_VALIDATION || count - normal_count < SHAFIR_PART + SHAFIR_VALIDATION))
-        error =
-            WS_ERROR(CONFIG, "%s: protocol shafir_10k needs %d normal and %d anomalous rows; there are %llu and %llu",
-                     store->path, 2 * SHAFIR_PART + SHAFIR_VALIDATION, SHAFIR_PART + SHAFIR_VALIDATION,
-                     (unsigned long long)normal_count, (unsigned long long)(count - normal_count));
+    if (error == WS_OK)
+        error = scale_shafir(store, normal_count, count - normal_count, &part_rows, &validation_rows);
     if (error == WS_OK)
         error = draw(store, options, chosen, normal, count, &rows);
     if (error == WS_OK) {
         const ws_ordered_row *anomalous = rows, *ordinary = rows + (count - normal_count);
-        give(anomalous, SHAFIR_VALIDATION, WS_PART_VALIDATION, part);
-        give(anomalous + SHAFIR_VALIDATION, SHAFIR_PART, WS_PART_TEST, part);
-        give(ordinary, SHAFIR_PART, WS_PART_TRAIN, part);
-        give(ordinary + SHAFIR_PART, SHAFIR_VALIDATION, WS_PART_VALIDATION, part);
-        give(ordinary + SHAFIR_PART + SHAFIR_VALIDATION, SHAFIR_PART, WS_PART_TEST, part);
+        give(anomalous, validation_rows, WS_PART_VALIDATION, part);
+        give(anomalous + validation_rows, part_rows, WS_PART_TEST, part);
+        give(ordinary, part_rows, WS_PART_TRAIN, part);
+        give(ordinary + part_rows, validation_rows, WS_PART_VALIDATION, part);
+        give(ordinary + part_rows + validation_rows, part_rows, WS_PART_TEST, part);
     }
     free(normal);
     free(rows);

@@ -154,6 +154,7 @@ typedef struct ws_model {
     unsigned tasks;                 /* WS_CAN_ANOMALY | WS_CAN_CLASSIFY */
     bool deterministic;             /* its result does not depend on train.seed */
     bool raw;                       /* sees stored values; else normalised by the training rows */
+    bool fills_box;                 /* normalised so that the training rows fill [-4, 4] in every column, nothing clipped */
     const char *const *scores;      /* anomaly task: names of what it computes, NULL-terminated, the default first */
     const ws_option_table *options; /* keys of the "model" object besides "kind" */
     /* Adds to `needs`, which is all zeros; NULL: features alone. */

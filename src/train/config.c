@@ -1,7 +1,7 @@
 /* Reading, checking and printing a training configuration. Nothing is trained here. */
 #include <limits.h>
 #include <stdlib.h>
-#include "train/train.h"
+#include "train/internal.h"
 
 static const ws_option key_fields[] = {
     WS_OPTION_REQUIRED_PATH(ws_train_keys, store, "the store to train on"),
@@ -12,6 +12,8 @@ static const ws_option key_fields[] = {
     WS_OPTION_STRING(ws_train_keys, label, NULL, "label level; by default the store's only one"),
     WS_OPTION_LIST(ws_train_keys, normal, NULL, "anomaly: names of the classes that are normal"),
     WS_OPTION_STRING(ws_train_keys, features, "flow20", "feature table of the store"),
+    WS_OPTION_LIST(ws_train_keys, columns, NULL,
+                   "columns of it, in this order, or !NAME for all but some; default all"),
     WS_OPTION_DOUBLE(ws_train_keys, train_fraction, 0.6, 0.01, 0.98, "share of the rows trained on"),
     WS_OPTION_DOUBLE(ws_train_keys, validation_fraction, 0.2, 0, 0.98, "share chosen on; the rest is test"),
     WS_OPTION_INT(ws_train_keys, minimum_rows, 10, 1, 1e12, "classes with fewer rows are left out and counted"),
@@ -304,6 +306,17 @@ static ws_err check_level(const reader *r, const ws_store *store)
     return WS_OK;
 }
 
+static ws_err check_columns(const reader *r, const ws_string_list *names)
+{
+    int count, *chosen;
+    ws_text complaint = {0};
+    ws_err error = ws_columns_choose(&r->config->keys.columns, names, r->arena, &count, &chosen, &complaint);
+    if (error == WS_OK && complaint.length > 0)
+        ws_problems_add(r->problems, r->document, at(r, NULL, "columns"), "columns: %s", ws_text_string(&complaint));
+    ws_text_destroy(&complaint);
+    return error;
+}
+
 static ws_err check_features(const reader *r, const ws_store *store)
 {
     int columns;
@@ -318,6 +331,8 @@ static ws_err check_features(const reader *r, const ws_store *store)
                         r->config->keys.features, r->config->keys.store);
     else
         WS_TRY(ws_store_features_info(store, r->config->keys.features, r->arena, &columns, &names));
+    if (there)
+        WS_TRY(check_columns(r, &names));
     return WS_OK;
 }
 
@@ -330,6 +345,9 @@ static ws_err check_needs(const reader *r, const ws_store *store)
     if (!config->model || !config->model_options)
         return WS_OK;
     const ws_needs needs = ws_model_needs(config->model, config->model_options);
+    if (needs.features_of_packets && config->keys.columns.count > 0)
+        ws_problems_add(r->problems, r->document, at(r, NULL, "columns"),
+                        "columns: cannot be chosen where features are made of the packets that are read");
     WS_TRY(ws_store_check_needs(store, config->keys.features, &needs, &complaint, &stored));
     if (complaint)
         ws_problems_add(r->problems, r->document, at(r, "model", "packets"),

@@ -43,6 +43,10 @@ void ws_rows_destroy(ws_rows *rows);
 /* training_rows.c: under cross_store, validation rows from the store that the model was trained on, as it was split then, and
  * the audit of both stores. Without that store there are none, with a warning. */
 WS_MUST ws_err ws_rows_add_validation(const ws_train_config *config, const ws_frozen *frozen, ws_rows *rows);
+/* columns.c: chosen[*count], in the arena, are the columns of a table called `names` that the key "columns" asks for; what is wrong
+ * with it goes to `complaint`. */
+WS_MUST ws_err ws_columns_choose(const ws_string_list *wanted, const ws_string_list *names, ws_arena *arena, int *count,
+                                 int **chosen, ws_text *complaint);
 void ws_split_options_of(const ws_train_config *config, ws_split_options *out);
 WS_MUST ws_err ws_store_is_synthetic(const ws_store *store, bool *out);
 /* The normalisation of a trained model, which the caller owns. */

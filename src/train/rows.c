@@ -69,8 +69,9 @@ typedef struct loading {
     const ws_store *store;
     const ws_label_level *level;
     ws_split split;
-    int32_t *label; /* [rows of the store] of the level */
-    int32_t *dense; /* [classes of the level] class of this run, or -1 */
+    int32_t *label;              /* [rows of the store] of the level */
+    int32_t *dense;              /* [classes of the level] class of this run, or -1 */
+    int stored_columns, *chosen; /* of the feature table; [columns] those of them that the model sees */
     ws_rows *out;
 } loading;
 
@@ -181,10 +182,10 @@ static ws_err make_parts(loading *l, part_arrays parts[WS_PART_COUNT])
 
 static ws_err fill_parts(loading *l, part_arrays parts[WS_PART_COUNT])
 {
-    size_t columns = (size_t)l->out->columns;
+    size_t columns = (size_t)l->out->columns, stored = (size_t)l->stored_columns;
     float *block;
     uint64_t *hash;
-    WS_TRY(ws_arena_alloc(l->out->arena, &block, BLOCK_ROWS * columns, sizeof *block));
+    WS_TRY(ws_arena_alloc(l->out->arena, &block, BLOCK_ROWS * stored, sizeof *block));
     WS_TRY(ws_arena_alloc(l->out->arena, &hash, BLOCK_ROWS, sizeof *hash));
     for (uint64_t begin = 0; begin < l->split.rows; begin += BLOCK_ROWS) {
         uint64_t count = l->split.rows - begin < BLOCK_ROWS ? l->split.rows - begin : BLOCK_ROWS;
@@ -195,7 +196,8 @@ static ws_err fill_parts(loading *l, part_arrays parts[WS_PART_COUNT])
             if (part == WS_PART_NONE)
                 continue;
             part_arrays *a = &parts[part];
-            memcpy(a->values + a->filled * columns, block + i * columns, columns * sizeof *block);
+            for (size_t c = 0; c < columns; c++)
+                a->values[a->filled * columns + c] = block[i * stored + (size_t)l->chosen[c]];
             a->label[a->filled] = l->dense[l->label[begin + i]];
             a->anomalous[a->filled] = !l->out->class_normal[a->label[a->filled]];
             a->row_hash[a->filled++] = hash[i];
@@ -230,7 +232,8 @@ static ws_err normalise(loading *l, part_arrays parts[WS_PART_COUNT])
         WS_TRY(ws_arena_alloc(out->arena, &all, n, sizeof *all));
         for (uint64_t i = 0; i < n; i++)
             all[i] = i;
-        WS_TRY(ws_normalisation_fit(&out->normalisation, parts[WS_PART_TRAIN].values, all, n, out->columns));
+        WS_TRY((l->config->model->fills_box ? ws_normalisation_fit_box : ws_normalisation_fit)(
+            &out->normalisation, parts[WS_PART_TRAIN].values, all, n, out->columns));
     }
     if (l->config->model->raw)
         return WS_OK;
@@ -319,6 +322,26 @@ static ws_err check_columns(const loading *l)
     return WS_OK;
 }
 
+static ws_err choose_columns(loading *l)
+{
+    ws_rows *out = l->out;
+    ws_string_list names;
+    ws_text complaint = {0};
+    const char **chosen_names;
+    WS_TRY(ws_store_features_info(l->store, l->config->keys.features, out->arena, &l->stored_columns, &names));
+    ws_err error =
+        ws_columns_choose(&l->config->keys.columns, &names, out->arena, &out->columns, &l->chosen, &complaint);
+    if (error == WS_OK && complaint.length > 0)
+        error = WS_ERROR(CONFIG, "%s: columns: %s", l->store->path, ws_text_string(&complaint));
+    ws_text_destroy(&complaint);
+    WS_TRY(error);
+    WS_TRY(ws_arena_alloc(out->arena, &chosen_names, (size_t)out->columns, sizeof *chosen_names));
+    for (int c = 0; c < out->columns; c++)
+        chosen_names[c] = names.items[l->chosen[c]];
+    out->column_names = chosen_names;
+    return WS_OK;
+}
+
 static ws_err check_parts(const loading *l)
 {
     const ws_rows *out = l->out;
@@ -336,15 +359,13 @@ static ws_err load(loading *l)
 {
     ws_rows *out = l->out;
     ws_split_options options;
-    ws_string_list names;
     part_arrays parts[WS_PART_COUNT] = {{0}};
     l->level = ws_store_level(l->store, l->config->keys.label);
     WS_CHECK(l->level, CONFIG, "label: %s has no level \"%s\"", l->store->path, l->config->keys.label);
     ws_split_options_of(l->config, &options);
     WS_TRY(ws_split_create(&l->split, l->store, &options));
     WS_TRY(forget_seen_rows(l));
-    WS_TRY(ws_store_features_info(l->store, l->config->keys.features, out->arena, &out->columns, &names));
-    out->column_names = names.items;
+    WS_TRY(choose_columns(l));
     WS_TRY(check_columns(l));
     memcpy(out->store_hash, l->store->content_hash, sizeof out->store_hash - 1);
     memcpy(out->split_hash, l->split.hash, sizeof out->split_hash);

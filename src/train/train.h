@@ -32,6 +32,7 @@ typedef struct ws_train_keys { /* top level */
     const char *label; /* once read never NULL: by default the store's only level */
     ws_string_list normal;
     const char *features;
+    ws_string_list columns;
     double train_fraction, validation_fraction;
     int64_t minimum_rows;
 } ws_train_keys;

@@ -213,6 +213,21 @@ static void test_published(void **state)
     ok(ws_split_create(&again, &store, &options));
     assert_string_not_equal(split.hash, again.hash);
     ws_split_destroy(&again);
+    options.normal.count = 1; /* a third of the rows is too few for 10,000 and 10,000: all parts shrink by one factor */
+    ok(ws_split_create(&again, &store, &options));
+    uint64_t normal_rows = 0, part;
+    for (uint64_t i = 0; i < MANY; i++)
+        normal_rows += labels[i] == 0;
+    assert_true(normal_rows < 21000);
+    part = normal_rows * 10000 / 21000;
+    count_parts(&again, labels, counts);
+    assert_int_equal(counts[WS_PART_TRAIN][0], part);
+    assert_int_equal(counts[WS_PART_VALIDATION][0], normal_rows * 1000 / 21000);
+    assert_int_equal(counts[WS_PART_VALIDATION][1] + counts[WS_PART_VALIDATION][2], normal_rows * 1000 / 21000);
+    assert_int_equal(counts[WS_PART_TEST][0], part);
+    assert_int_equal(counts[WS_PART_TEST][1] + counts[WS_PART_TEST][2], part);
+    ws_split_destroy(&again);
+    options.normal.count = 2;
     ws_split_destroy(&split);
     options.normal.count = 0;
     assert_int_equal(ws_split_create(&split, &store, &options), WS_E_CONFIG);

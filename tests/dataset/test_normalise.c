@@ -93,12 +93,34 @@ static void test_refusals(void **state)
     assert_int_equal(ws_normalisation_fit(&fitted, bad, NULL, 0, 2), WS_E_CONFIG);
 }
 
+/* The fitted rows fill [-4, 4] in every column; what lies further out stays there. */
+static void test_box(void **state)
+{
+    (void)state;
+    enum { N = 4, WIDTH = 3 };
+    static const float in[N * WIDTH] = {1, -7, 5, 3, -7, 6, 2, -7, 9, 101, -7, 7};
+    static const uint64_t fitted_rows[] = {0, 1, 2};
+    static const float want[N * WIDTH] = {-4, 0, -4, 4, 0, -2, 0, 0, 4, 396, 0, 0};
+    float out[N * WIDTH];
+    ws_normalisation fitted;
+    assert_int_equal(ws_normalisation_fit_box(&fitted, in, fitted_rows, 3, WIDTH), WS_OK);
+    ws_normalise(&fitted, in, out, N);
+    for (int i = 0; i < N * WIDTH; i++)
+        assert_true(fabsf(out[i] - want[i]) <= 1e-5F * fabsf(want[i]));
+    assert_int_equal(fitted.clipped, 0);
+    ws_normalisation_destroy(&fitted);
+    const float broken[] = {1, NAN};
+    assert_int_equal(ws_normalisation_fit_box(&fitted, broken, NULL, 2, 1), WS_E_NUMERIC);
+    assert_int_equal(ws_normalisation_fit_box(&fitted, in, NULL, 0, 1), WS_E_CONFIG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_statistics),
         cmocka_unit_test(test_apply_and_clip),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_box),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

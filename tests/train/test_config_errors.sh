@@ -31,6 +31,10 @@ printf '{ %s,\n  "protocol_seed": 9007199254740993 }\n' "$base" >config.json
 refuse "2^53+1" "config.json:2:20"
 printf '{ %s,\n  "task": "anomaly" }\n' "$base" >config.json
 refuse "duplicate key" "config.json:2:" "task"
+printf '{ %s,\n  "columns": ["log_dur", "log_ppps"] }\n' "$base" >config.json
+refuse "unknown column" 'config.json:2:14: error: columns: "log_ppps": the table has no such column. Did you mean "log_pps"?'
+printf '{ %s,\n  "columns": ["!log_dur", "log_pps"] }\n' "$base" >config.json
+refuse "columns both ways" 'names with and without ! do not go together'
 printf '{ %s }\n}\n' "$base" >config.json
 refuse "trailing text" "config.json:2:1"
 printf '{ %s,\n' "$base" >config.json
