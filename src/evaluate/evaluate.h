@@ -54,5 +54,17 @@ typedef struct ws_thresholded {
 } ws_thresholded;
 WS_MUST ws_err ws_threshold_at(double quantile, const float *benign_validation, uint64_t n_validation,
                                const ws_ranking *test, ws_thresholded *out);
+/* The threshold with the largest difference of true and false positive rate on the test rows themselves (Youden 1950), the
+ * highest where several are: what a threshold could reach at best, known only to an oracle. quantile is NaN; all is NaN
+ * without anomalies or normal rows. */
+void ws_threshold_of_oracle(const ws_ranking *test, ws_thresholded *out);
+
+/* 95 % interval of each ranking metric over `resamples` resamples of the rows; NaN where the metric is not defined, or for
+ * none. A pure function of the ranking: the random stream is its own. */
+typedef struct ws_interval {
+    double low, high;
+} ws_interval;
+WS_MUST ws_err ws_bootstrap_intervals(const ws_ranking *ranking, const ws_metric *const *metrics, int count,
+                                      int resamples, ws_interval *out);
 
 #endif

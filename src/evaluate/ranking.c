@@ -151,6 +151,11 @@ static double tpr_at_fpr_1_percent(const ws_ranking *ranking)
     return true_positive_rate_at(ranking, 0.01);
 }
 
+static double tpr_at_fpr_01_percent(const ws_ranking *ranking)
+{
+    return true_positive_rate_at(ranking, 0.001);
+}
+
 const ws_metric ws_metric_auroc = {
     "auroc", WS_METRIC_RANKING, true, "area under the ROC curve (Mann-Whitney U, ties count one half)", auroc, NULL};
 const ws_metric ws_metric_auprc = {"auprc", WS_METRIC_RANKING,
@@ -162,3 +167,10 @@ const ws_metric ws_metric_tpr_at_fpr_1_percent = {"tpr_at_fpr_0.01",
                                                   "largest true positive rate at a false positive rate of at most 1 %",
                                                   tpr_at_fpr_1_percent,
                                                   NULL};
+const ws_metric ws_metric_tpr_at_fpr_01_percent = {
+    "tpr_at_fpr_0.001",
+    WS_METRIC_RANKING,
+    true,
+    "largest true positive rate at a false positive rate of at most 0.1 %",
+    tpr_at_fpr_01_percent,
+    NULL};

@@ -42,6 +42,26 @@ static void apply_threshold(const ws_ranking *test, ws_thresholded *out)
     out->false_positive_rate = negatives > 0 ? false_alarms / negatives : NAN;
 }
 
+/* Flags the rows above: so the threshold is the next lower score, or what lies below all. */
+void ws_threshold_of_oracle(const ws_ranking *test, ws_thresholded *out)
+{
+    double best = 0;
+    uint64_t flagged = 0; /* thresholds at or above which rows are flagged */
+    *out = (ws_thresholded){NAN, NAN, NAN, NAN, NAN, NAN};
+    if (test->positives == 0 || test->negatives == 0)
+        return;
+    for (uint64_t k = 0; k < test->thresholds; k++) {
+        double gain = (double)test->true_positives[k] / (double)test->positives -
+                      (double)test->false_positives[k] / (double)test->negatives;
+        if (gain > best) {
+            best = gain;
+            flagged = k + 1;
+        }
+    }
+    out->threshold = flagged < test->thresholds ? test->threshold[flagged] : -INFINITY;
+    apply_threshold(test, out);
+}
+
 ws_err ws_threshold_at(double quantile, const float *benign_validation, uint64_t n_validation, const ws_ranking *test,
                        ws_thresholded *out)
 {

@@ -55,6 +55,8 @@ static const char *const run_only[] = {"threads", "checkpoint_every", "keep", "l
 
 static const ws_option evaluate_fields[] = {
     WS_OPTION_LIST(ws_evaluate_options, scores, NULL, "anomaly: scores computed; by default the model's first"),
+    WS_OPTION_INT(ws_evaluate_options, bootstrap, 1000, 0, 1000000,
+                  "anomaly: resamples of the test rows for 95 % intervals"),
     WS_OPTION_END};
 static const ws_option_table evaluate_table = {"evaluate", sizeof(ws_evaluate_options), evaluate_fields, "evaluation"};
 static const double default_quantiles[] = {0.95, 0.99, 0.999};

@@ -137,12 +137,17 @@ void ws_scores_describe(const cJSON *scores, ws_text *out)
     const cJSON *score, *metric;
     cJSON_ArrayForEach(score, scores)
     {
+        const cJSON *intervals = cJSON_GetObjectItemCaseSensitive(score, "interval");
         ws_text_appendf(out, "  %-20s", score->string);
         cJSON_ArrayForEach(metric, score)
         {
             if (cJSON_IsNumber(metric))
                 ws_text_appendf(out, " %s %.4f ", metric->string, metric->valuedouble);
-            else if (cJSON_IsNull(metric))
+            const cJSON *interval = cJSON_GetObjectItemCaseSensitive(intervals, metric->string);
+            if (cJSON_IsArray(interval))
+                ws_text_appendf(out, "(%.4f to %.4f) ", cJSON_GetArrayItem(interval, 0)->valuedouble,
+                                cJSON_GetArrayItem(interval, 1)->valuedouble);
+            if (cJSON_IsNull(metric))
                 ws_text_appendf(out, " %s n/a ", metric->string);
         }
         ws_text_append(out, "\n");

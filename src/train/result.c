@@ -1,10 +1,12 @@
-/* Scored rows to the metrics of a record. Thresholds come from normal validation rows; nothing is chosen on test rows.
- * An undefined value is null. */
+/* Scored rows to the metrics of a record. Thresholds come from normal validation rows; nothing is chosen on test rows, but for
+ * what is called "oracle_on_test". An undefined value is null. */
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "evaluate/evaluate.h"
 #include "train/internal.h"
+
+enum { MOST_METRICS = 32 };
 
 static bool add_number(cJSON *object, const char *key, double value)
 {
@@ -47,6 +49,13 @@ static ws_err take_predictions(const ws_scored *scored, ws_part part, int32_t **
 
 /* ---- anomaly detection ---- */
 
+static bool add_thresholded(cJSON *entry, const ws_thresholded *t)
+{
+    return entry && add_number(entry, "threshold", t->threshold) && add_number(entry, "precision", t->precision) &&
+           add_number(entry, "recall", t->recall) && add_number(entry, "f1", t->f1) &&
+           add_number(entry, "false_positive_rate", t->false_positive_rate);
+}
+
 static ws_err add_thresholds(const ws_scored *scored, const float *validation, const ws_ranking *test, cJSON *list)
 {
     const ws_evaluate_options *evaluate = &scored->config->evaluate;
@@ -62,11 +71,8 @@ static ws_err add_thresholds(const ws_scored *scored, const float *validation, c
         ws_thresholded t;
         error = ws_threshold_at(evaluate->quantiles[q], values, normal, test, &t);
         cJSON *entry = error == WS_OK ? cJSON_CreateObject() : NULL;
-        if (error == WS_OK &&
-            (!entry || !cJSON_AddItemToArray(list, entry) || !add_number(entry, "quantile", t.quantile) ||
-             !add_number(entry, "threshold", t.threshold) || !add_number(entry, "precision", t.precision) ||
-             !add_number(entry, "recall", t.recall) || !add_number(entry, "f1", t.f1) ||
-             !add_number(entry, "false_positive_rate", t.false_positive_rate)))
+        if (error == WS_OK && (!entry || !cJSON_AddItemToArray(list, entry) ||
+                               !add_number(entry, "quantile", t.quantile) || !add_thresholded(entry, &t)))
             error = WS_ERROR(MEMORY, "no memory for thresholds");
     }
     free(values);
@@ -77,7 +83,6 @@ static ws_err add_thresholds(const ws_scored *scored, const float *validation, c
 static ws_err add_class(const ws_scored *scored, const float *score, int class, cJSON *object)
 {
     const ws_samples *samples = &scored->rows->part[WS_PART_TEST];
-    const ws_metric *auroc = ws_metric_find("auroc");
     float *values = NULL;
     uint8_t *positive = NULL;
     ws_ranking ranking;
@@ -96,14 +101,36 @@ static ws_err add_class(const ws_scored *scored, const float *score, int class, 
         error = ws_ranking_create(&ranking, values, positive, n);
     if (error == WS_OK) {
         cJSON *entry = cJSON_AddObjectToObject(object, scored->rows->class_names[class]);
-        if (!entry || !add_number(entry, "auroc", auroc->ranking(&ranking)) ||
-            !cJSON_AddNumberToObject(entry, "n", (double)own))
+        bool made = entry != NULL;
+        for (size_t m = 0; ws_metrics[m] && made; m++)
+            if (ws_metrics[m]->family == WS_METRIC_RANKING)
+                made = add_number(entry, ws_metrics[m]->name, ws_metrics[m]->ranking(&ranking));
+        if (!made || !cJSON_AddNumberToObject(entry, "n", (double)own))
             error = WS_ERROR(MEMORY, "no memory for metrics");
         ws_ranking_destroy(&ranking);
     }
     free(values);
     free(positive);
     return error;
+}
+
+/* "interval": for each ranking metric [low, high] over resamples of the test rows. */
+static ws_err add_intervals(const ws_ranking *ranking, int resamples, cJSON *object)
+{
+    const ws_metric *metrics[MOST_METRICS];
+    ws_interval intervals[MOST_METRICS];
+    int count = 0;
+    for (size_t m = 0; ws_metrics[m] && count < MOST_METRICS; m++)
+        if (ws_metrics[m]->family == WS_METRIC_RANKING)
+            metrics[count++] = ws_metrics[m];
+    WS_TRY(ws_bootstrap_intervals(ranking, metrics, count, resamples, intervals));
+    cJSON *all = cJSON_AddObjectToObject(object, "interval");
+    for (int m = 0; m < count; m++) {
+        bool defined = isfinite(intervals[m].low);
+        cJSON *item = defined ? cJSON_CreateDoubleArray(&intervals[m].low, 2) : cJSON_CreateNull();
+        WS_CHECK(all && cJSON_AddItemToObject(all, metrics[m]->name, item), MEMORY, "no memory for metrics");
+    }
+    return WS_OK;
 }
 
 static ws_err add_ranking_metrics(const ws_scored *scored, const float *test, const float *validation, cJSON *object)
@@ -119,6 +146,12 @@ static ws_err add_ranking_metrics(const ws_scored *scored, const float *test, co
     cJSON *thresholds = cJSON_AddArrayToObject(object, "thresholds"),
           *classes = cJSON_AddObjectToObject(object, "per_class");
     ws_err error = made && thresholds && classes ? WS_OK : WS_ERROR(MEMORY, "no memory for metrics");
+    ws_thresholded oracle;
+    ws_threshold_of_oracle(&ranking, &oracle);
+    if (error == WS_OK && !add_thresholded(cJSON_AddObjectToObject(object, "oracle_on_test"), &oracle))
+        error = WS_ERROR(MEMORY, "no memory for metrics");
+    if (error == WS_OK)
+        error = add_intervals(&ranking, (int)scored->config->evaluate.bootstrap, object);
     if (error == WS_OK && validation)
         error = add_thresholds(scored, validation, &ranking, thresholds);
     for (int k = 0; k < rows->classes && error == WS_OK; k++)

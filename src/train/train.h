@@ -56,6 +56,7 @@ enum { WS_TRAIN_ISA_AUTO }; /* others: ws_isa + 1 */
 
 typedef struct ws_evaluate_options { /* "evaluate" */
     ws_string_list scores;           /* once read: at least one when the task is anomaly detection */
+    int64_t bootstrap;
     double quantiles[WS_MAX_QUANTILES];
     int quantile_count;
 } ws_evaluate_options;

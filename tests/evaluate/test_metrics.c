@@ -116,6 +116,7 @@ static void ranking_metrics_equal_their_definitions(void **state)
         assert_float_equal(ranked("auroc", &s), slow_auroc(&s), 1e-13);
         assert_float_equal(ranked("auprc", &s), slow_auprc(&s), 1e-13);
         assert_float_equal(ranked("tpr_at_fpr_0.01", &s), slow_tpr_at(&s, 0.01), 1e-15);
+        assert_float_equal(ranked("tpr_at_fpr_0.001", &s), slow_tpr_at(&s, 0.001), 1e-15);
     }
 }
 
@@ -264,6 +265,99 @@ static void threshold_comes_from_validation_only(void **state)
     ws_ranking_destroy(&test);
 }
 
+/* Youden's threshold is the best of all thresholds tried one by one, and flags what it says. */
+static void the_oracle_is_the_best_threshold(void **state)
+{
+    (void)state;
+    static sample s;
+    for (uint64_t trial = 0; trial < 20; trial++) {
+        draw(&s, trial, 200, trial % 2 ? 9 : 100000, 2);
+        ws_ranking test;
+        ws_thresholded oracle;
+        assert_int_equal(ws_ranking_create(&test, s.score, s.positive, (uint64_t)s.n), WS_OK);
+        ws_threshold_of_oracle(&test, &oracle);
+        ws_ranking_destroy(&test);
+        double best = 0, above = INFINITY, hits = 0, alarms = 0, positives = 0;
+        float threshold = 0;
+        while (next_threshold(&s, above, &threshold)) {
+            double tpr, fpr, precision;
+            rates_at(&s, threshold, &tpr, &fpr, &precision);
+            best = tpr - fpr > best ? tpr - fpr : best;
+            above = (double)threshold;
+        }
+        for (int i = 0; i < s.n; i++) {
+            bool flagged = (double)s.score[i] > oracle.threshold;
+            hits += flagged && s.positive[i];
+            alarms += flagged && !s.positive[i];
+            positives += s.positive[i];
+        }
+        assert_true(fabs(oracle.recall - oracle.false_positive_rate - best) < 1e-12);
+        assert_true(fabs(oracle.recall - hits / positives) < 1e-12);
+        assert_true(fabs(oracle.false_positive_rate - alarms / (s.n - positives)) < 1e-12);
+        assert_true(isnan(oracle.quantile));
+    }
+    sample backwards = {.n = 4, .score = {1, 2, 3, 4}, .positive = {1, 1, 0, 0}};
+    ws_ranking test;
+    ws_thresholded oracle;
+    assert_int_equal(ws_ranking_create(&test, backwards.score, backwards.positive, 4), WS_OK);
+    ws_threshold_of_oracle(&test, &oracle); /* nothing gains: nothing is flagged */
+    assert_float_equal(oracle.recall, 0, 0);
+    assert_float_equal(oracle.false_positive_rate, 0, 0);
+    ws_ranking_destroy(&test);
+}
+
+static ws_interval interval_of(const char *name, const sample *s, int resamples)
+{
+    ws_ranking ranking;
+    ws_interval interval;
+    const ws_metric *metric = ws_metric_find(name);
+    assert_int_equal(ws_ranking_create(&ranking, s->score, s->positive, (uint64_t)s->n), WS_OK);
+    assert_int_equal(ws_bootstrap_intervals(&ranking, &metric, 1, resamples, &interval), WS_OK);
+    ws_ranking_destroy(&ranking);
+    return interval;
+}
+
+/* Against the width that theory gives (DeLong et al. 1988, from the scores' own placements), and at the edges. */
+static void intervals_are_as_wide_as_theory_says(void **state)
+{
+    (void)state;
+    static sample s, turned;
+    for (uint64_t trial = 0; trial < 4; trial++) {
+        int levels = trial % 2 ? 12 : 100000;
+        draw(&s, trial, 400, levels, 2);
+        for (int i = 0; i < s.n && trial < 2; i++) /* two of them with a score that is worth something */
+            s.score[i] += s.positive[i] ? 0.4f * (float)levels / 8 : 0;
+        double positives = 0, negatives = 0, auc = slow_auroc(&s), of_positives = 0, of_negatives = 0;
+        for (int i = 0; i < s.n; i++)
+            *(s.positive[i] ? &positives : &negatives) += 1;
+        for (int i = 0; i < s.n; i++) {
+            double wins = 0;
+            for (int j = 0; j < s.n; j++) {
+                float high = s.positive[i] ? s.score[i] : s.score[j], low = s.positive[i] ? s.score[j] : s.score[i];
+                if (s.positive[i] != s.positive[j])
+                    wins += high > low ? 1 : high == low ? 0.5 : 0;
+            }
+            double apart = wins / (s.positive[i] ? negatives : positives) - auc;
+            *(s.positive[i] ? &of_positives : &of_negatives) += apart * apart;
+        }
+        double deviation = sqrt(of_positives / positives / positives + of_negatives / negatives / negatives);
+        ws_interval interval = interval_of("auroc", &s, 1000);
+        assert_true(fabs((interval.high - interval.low) - 2 * 1.96 * deviation) <= 0.12 * 2 * 1.96 * deviation);
+        assert_true(interval.low <= auc && auc <= interval.high);
+        turned.n = s.n;
+        for (int i = 0; i < s.n; i++) {
+            turned.score[i] = s.score[s.n - 1 - i];
+            turned.positive[i] = s.positive[s.n - 1 - i];
+        }
+        ws_interval again = interval_of("auroc", &turned, 1000);
+        assert_true(again.low == interval.low && again.high == interval.high);
+    }
+    sample perfect = {.n = 4, .score = {1, 2, 3, 4}, .positive = {0, 0, 1, 1}}, none = {.n = 2, .score = {1, 2}};
+    ws_interval sure = interval_of("auprc", &perfect, 100);
+    assert_true(sure.low == 1 && sure.high == 1);
+    assert_true(isnan(interval_of("auroc", &none, 100).low) && isnan(interval_of("auroc", &perfect, 0).high));
+}
+
 static void registry_finds_every_metric_by_its_name(void **state)
 {
     (void)state;
@@ -284,6 +378,8 @@ int main(void)
         cmocka_unit_test(undefined_is_nan_and_not_zero),
         cmocka_unit_test(classification_metrics_equal_their_definitions),
         cmocka_unit_test(threshold_comes_from_validation_only),
+        cmocka_unit_test(the_oracle_is_the_best_threshold),
+        cmocka_unit_test(intervals_are_as_wide_as_theory_says),
         cmocka_unit_test(registry_finds_every_metric_by_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
