@@ -146,7 +146,7 @@ ws_err ws_report_cost_csv(const ws_report *report, ws_text *out)
                     "peak_memory_bytes,ranks,threads,host,started,finished\n",
                     cell_header);
     for (size_t c = 0; c < report->count; c++)
-        for (size_t t = 0; t < report->cells[c].count; t++) {
+        for (size_t t = 0; t < report->cells[c].count && !report->cells[c].chosen; t++) {
             const ws_report_trial *trial = &report->cells[c].trials[t];
             trial_fields(out, &report->cells[c], trial);
             for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)

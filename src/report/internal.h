@@ -21,6 +21,7 @@ typedef struct ws_report_cell {
     const char *options; /* "sigma=0.1 train.steps=50": what varies between the cells of this model here */
     const cJSON *config; /* borrowed from the manifest */
     bool synthetic, deterministic, baseline;
+    bool chosen;             /* a line of trials that stand in other cells; the records are theirs */
     ws_report_trial *trials; /* by protocol seed, then train seed */
     size_t count, capacity, done, failed;
     ws_string_list scores; /* names, sorted */
@@ -44,6 +45,8 @@ size_t ws_report_metrics(const ws_report *report, size_t begin, size_t end, cons
 /* NaN where the record has no such value. */
 double ws_report_value(const ws_report_trial *trial, const char *score, const char *metric);
 ws_err ws_report_cell_statistics(const ws_report_cell *cell, const char *score, const char *metric, ws_statistics *out);
+/* choose.c: adds lines for sigma as chosen on normal validation rows, where the records say what decides. */
+WS_MUST ws_err ws_report_add_chosen(ws_report *report);
 /* Fills the `options` of all cells; cells are sorted by section. */
 WS_MUST ws_err ws_report_describe_options(ws_report *report);
 /* Distinct texts of a field of the records ("run.program_hash"), sorted, with the number of trials of each. */

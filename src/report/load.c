@@ -46,8 +46,12 @@ static int compare_cells(const void *left, const void *right)
     int order = compare_sections(a, b);
     order = order ? order : a->baseline - b->baseline;
     order = order ? order : compare_text(a->model, b->model);
+    order = order ? order : a->chosen - b->chosen;
     order = order ? order : compare_text(a->options ? a->options : "", b->options ? b->options : "");
-    return order ? order : compare_text(a->id, b->id);
+    order = order ? order : compare_text(a->id, b->id);
+    if (order || !a->chosen)
+        return order;
+    return compare_text(a->scores.items[0], b->scores.items[0]);
 }
 
 static int compare_ids(const void *left, const void *right)
@@ -217,7 +221,7 @@ ws_err ws_report_count_texts(const ws_report *report, size_t begin, size_t end, 
         total += report->cells[c].done;
     WS_TRY(ws_alloc(out, total, sizeof **out));
     for (size_t c = begin; c < end; c++)
-        for (size_t t = 0; t < report->cells[c].count; t++) {
+        for (size_t t = 0; t < report->cells[c].count && !report->cells[c].chosen; t++) {
             const ws_report_trial *trial = &report->cells[c].trials[t];
             const char *text =
                 trial->state == WS_REPORT_DONE ? cJSON_GetStringValue(ws_json_find(trial->record, field)) : NULL;
@@ -257,6 +261,8 @@ static ws_err load_cells(ws_report *report)
     qsort(report->cells, report->count, sizeof *report->cells, compare_cells);
     WS_TRY(ws_report_describe_options(report));
     qsort(report->cells, report->count, sizeof *report->cells, compare_cells);
+    WS_TRY(ws_report_add_chosen(report));
+    qsort(report->cells, report->count, sizeof *report->cells, compare_cells);
     return WS_OK;
 }
 
@@ -292,7 +298,7 @@ void ws_report_destroy(ws_report **report)
     if (!r)
         return;
     for (size_t c = 0; c < r->count; c++) {
-        for (size_t t = 0; t < r->cells[c].count; t++)
+        for (size_t t = 0; t < r->cells[c].count && !r->cells[c].chosen; t++)
             cJSON_Delete(r->cells[c].trials[t].record);
         free(r->cells[c].trials);
     }

@@ -57,6 +57,8 @@ static const ws_option evaluate_fields[] = {
     WS_OPTION_LIST(ws_evaluate_options, scores, NULL, "anomaly: scores computed; by default the model's first"),
     WS_OPTION_INT(ws_evaluate_options, bootstrap, 1000, 0, 1000000,
                   "anomaly: resamples of the test rows for 95 % intervals"),
+    WS_OPTION_ENUM(ws_evaluate_options, criterion, "none", "none|shuffled",
+                   "anomaly: what sigma may be chosen by: AUROC of shuffled normal validation rows against themselves"),
     WS_OPTION_END};
 static const ws_option_table evaluate_table = {"evaluate", sizeof(ws_evaluate_options), evaluate_fields, "evaluation"};
 static const double default_quantiles[] = {0.95, 0.99, 0.999};

@@ -28,7 +28,8 @@ static ws_err load(evaluation *e, const char *path)
 
 static ws_err describe(const evaluation *e, cJSON **out)
 {
-    ws_scored scored = {&e->config, &e->rows, ws_model_width(e->config.model, &e->context), e->test, e->validation};
+    ws_scored scored = {&e->config, &e->rows,      ws_model_width(e->config.model, &e->context),
+                        e->test,    e->validation, NULL};
     cJSON *scores = NULL, *root;
     char hash[65];
     WS_TRY(ws_result_score_hash(&scored, hash));

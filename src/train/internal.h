@@ -67,6 +67,11 @@ WS_MUST ws_err ws_rows_normalise_packets(const ws_frozen *frozen, ws_rows *rows)
 WS_MUST ws_err ws_samples_copy_sequences(ws_arena *arena, const ws_samples *from, const uint8_t *left_out,
                                          ws_samples *out);
 
+/* ---- shuffle.c ---- */
+
+/* The rows with every column shuffled by itself; in the arena, lengths are shared. */
+WS_MUST ws_err ws_samples_shuffle(ws_arena *arena, const ws_samples *from, ws_samples *out);
+
 /* ---- state.c, network.c, checkpoint.c: networks ---- */
 
 typedef struct ws_network_state {
@@ -158,6 +163,7 @@ typedef struct ws_scored { /* as ws_score_all gives them */
     const ws_rows *rows;
     int width;
     const float *test, *validation;
+    const float *shuffled; /* of rows->validation_normal shuffled; NULL: not asked for */
 } ws_scored;
 /* The "scores" object of a record. */
 WS_MUST ws_err ws_result_scores(const ws_scored *scored, cJSON **out);

@@ -161,6 +161,36 @@ static ws_err add_ranking_metrics(const ws_scored *scored, const float *test, co
     return error;
 }
 
+/* How well a score tells normal validation rows from the same rows shuffled: no anomaly takes part. */
+static ws_err add_criterion(const ws_scored *scored, int index, const float *validation, cJSON *object)
+{
+    const ws_samples *samples = &scored->rows->part[WS_PART_VALIDATION];
+    uint64_t normal = scored->rows->validation_normal.rows, n = 0;
+    float *values = NULL;
+    uint8_t *positive = NULL;
+    ws_ranking ranking;
+    ws_err error = WS_NEW_ARRAY(values, 2 * normal);
+    if (error == WS_OK)
+        error = WS_NEW_ARRAY(positive, 2 * normal);
+    for (uint64_t i = 0; i < samples->rows && error == WS_OK; i++)
+        if (!samples->anomalous[i])
+            values[n++] = validation[i];
+    for (uint64_t i = 0; i < normal && error == WS_OK; i++) {
+        positive[n] = 1;
+        values[n++] = scored->shuffled[i * (uint64_t)scored->width + (uint64_t)index];
+    }
+    if (error == WS_OK)
+        error = ws_ranking_create(&ranking, values, positive, n);
+    if (error == WS_OK) {
+        if (!add_number(object, "shuffled_auroc", ws_metric_find("auroc")->ranking(&ranking)))
+            error = WS_ERROR(MEMORY, "no memory for metrics");
+        ws_ranking_destroy(&ranking);
+    }
+    free(values);
+    free(positive);
+    return error;
+}
+
 static ws_err add_score(const ws_scored *scored, const char *name, cJSON *scores)
 {
     const ws_rows *rows = scored->rows;
@@ -174,6 +204,8 @@ static ws_err add_score(const ws_scored *scored, const char *name, cJSON *scores
         error = take_column(scored->validation, rows->part[WS_PART_VALIDATION].rows, scored->width, index, &validation);
     if (error == WS_OK)
         error = add_ranking_metrics(scored, test, validation, object);
+    if (error == WS_OK && scored->shuffled)
+        error = add_criterion(scored, index, validation, object);
     free(test);
     free(validation);
     return error;

@@ -13,7 +13,7 @@ typedef struct trial {
     ws_learned learned;
     ws_trial_record record;
     char *identity_text; /* what checkpoints are compared with */
-    float *test, *validation;
+    float *test, *validation, *shuffled;
     double begun;
 } trial;
 
@@ -197,6 +197,11 @@ static ws_err score(trial *t)
     WS_TRY(ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_TEST], "score test rows", &t->test));
     WS_TRY(
         ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_VALIDATION], "score validation rows", &t->validation));
+    if (t->config->keys.task == WS_TASK_ANOMALY && t->config->evaluate.criterion == WS_CRITERION_SHUFFLED) {
+        ws_samples shuffled;
+        WS_AGREE(t->comm, ws_samples_shuffle(t->rows.arena, &t->rows.validation_normal, &shuffled));
+        WS_TRY(ws_score_all(t->comm, &t->learned, &shuffled, "score shuffled rows", &t->shuffled));
+    }
     t->record.score_seconds = ws_clock_seconds() - begin;
     return WS_OK;
 }
@@ -217,7 +222,8 @@ static ws_err write_model(const char *path, const trial *t)
 
 static ws_scored scored_of(const trial *t)
 {
-    return (ws_scored){t->config, &t->rows, ws_model_width(t->config->model, &t->context), t->test, t->validation};
+    return (ws_scored){t->config, &t->rows,      ws_model_width(t->config->model, &t->context),
+                       t->test,   t->validation, t->shuffled};
 }
 
 static ws_err write_scores(const char *path, const trial *t)
@@ -295,6 +301,7 @@ ws_err ws_train_run_all(const ws_comm *comm, const ws_train_config *config, cons
     ws_err error = run_trial(&t, summary);
     free(t.test);
     free(t.validation);
+    free(t.shuffled);
     free(t.identity_text);
     ws_learned_destroy(&t.learned);
     ws_network_state_destroy(&t.state);

@@ -54,9 +54,11 @@ enum { WS_SELECT_FINAL, WS_SELECT_BEST };
 enum { WS_NONFINITE_STOP, WS_NONFINITE_SKIP };
 enum { WS_TRAIN_ISA_AUTO }; /* others: ws_isa + 1 */
 
+enum { WS_CRITERION_NONE, WS_CRITERION_SHUFFLED };
 typedef struct ws_evaluate_options { /* "evaluate" */
     ws_string_list scores;           /* once read: at least one when the task is anomaly detection */
     int64_t bootstrap;
+    int criterion;
     double quantiles[WS_MAX_QUANTILES];
     int quantile_count;
 } ws_evaluate_options;

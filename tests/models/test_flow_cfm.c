@@ -211,7 +211,7 @@ static void a_score_depends_on_its_row_alone(void **state)
     ws_network_state network;
     ws_learned learned;
     ws_model_context context = make_context(arena, model, WS_TASK_ANOMALY, 20, 2, &options);
-    set_option(arena, model, options, "{\"solver_steps\": 3}");
+    set_option(arena, model, options, "{\"solver_steps\": 3, \"trace\": \"hutchinson\", \"trace_draws\": 2}");
     OK(ws_network_state_create(&network, model, &context));
     OK(ws_learned_create(model, &context, &learned));
     OK(ws_learned_take(&learned, &network));
