@@ -1,4 +1,4 @@
-/* The real type of kernels and engine, and the activations of operators. */
+/* The real type of kernels and engine, the precision of products, and the activations of operators. */
 #ifndef WS_KERNELS_REAL_H
 #define WS_KERNELS_REAL_H
 
@@ -7,6 +7,8 @@ typedef double ws_real;
 #else
 typedef float ws_real;
 #endif
+
+typedef enum ws_precision { WS_FP32, WS_BF16, WS_PRECISION_COUNT } ws_precision;
 
 typedef enum ws_activation {
     WS_NONE,

@@ -114,6 +114,22 @@ WS_HD float ws_sqrt(float x)
 
 #endif
 
+/* x rounded to bfloat16, to the nearest and ties to even: a float whose lower half is zero. NaN and infinity stay what they are. The
+ * double-precision build does not round, since a staircase has no gradient to check. */
+WS_HD ws_real ws_bf16(ws_real x)
+{
+#ifdef WS_REAL_DOUBLE
+    return x;
+#else
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    bits = (bits & 0x7fffffffu) > 0x7f800000u ? bits : rounded;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+#endif
+}
+
 WS_HD ws_real ws_sigmoid(ws_real x)
 {
     return (ws_real)1 / ((ws_real)1 + ws_exp(-x));

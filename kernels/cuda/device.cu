@@ -231,6 +231,26 @@ void ws_cuda_gemm(ws_cuda_queue *queue, bool transpose_left, bool transpose_righ
                       "cublasSgemm");
 }
 
+void ws_cuda_gemms(ws_cuda_queue *queue, int64_t count, bool transpose_left, bool transpose_right, int64_t M, int64_t N,
+                   int64_t K, const float *left, const float *right, bool accumulate, float *out)
+{
+    const float one = 1, beta = accumulate ? 1 : 0;
+    ws_cuda_note_blas(queue,
+                      queue->calls->cublasSgemmStridedBatched_(
+                          queue->blas, transpose_right ? CUBLAS_OP_T : CUBLAS_OP_N,
+                          transpose_left ? CUBLAS_OP_T : CUBLAS_OP_N, (int)N, (int)M, (int)K, &one, right,
+                          (int)(transpose_right ? K : N), (long long)(K * N), left, (int)(transpose_left ? M : K),
+                          (long long)(M * K), &beta, out, (int)N, (long long)(M * N), (int)count),
+                      "cublasSgemmStridedBatched");
+}
+
+void ws_cuda_exact_in_tensor_cores(ws_cuda_queue *queue, bool on)
+{
+    ws_cuda_note_blas(
+        queue, queue->calls->cublasSetMathMode_(queue->blas, on ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH),
+        "cublasSetMathMode");
+}
+
 static __global__ void sum_parts(int64_t parts, int64_t N, const float *partial, float *total)
 {
     for (WS_EACH(n, N)) {

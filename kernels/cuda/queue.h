@@ -21,6 +21,8 @@ extern "C" {
     CALL(cublasDestroy_v2)                                                                                             \
     CALL(cublasSetStream_v2)                                                                                           \
     CALL(cublasSetWorkspace_v2)                                                                                        \
+    CALL(cublasSetMathMode)                                                                                            \
+    CALL(cublasSgemmStridedBatched)                                                                                    \
     CALL(cublasSgemm_v2)                                                                                               \
     CALL(cublasGetStatusString)
 typedef struct ws_blas {
@@ -48,6 +50,12 @@ void ws_cuda_note_blas(ws_cuda_queue *queue, cublasStatus_t status, const char *
  */
 void ws_cuda_gemm(ws_cuda_queue *queue, bool transpose_left, bool transpose_right, int64_t M, int64_t N, int64_t K,
                   const float *left, const float *right, bool accumulate, float *out);
+
+/* The same for `count` matrices that lie one behind the other. */
+void ws_cuda_gemms(ws_cuda_queue *queue, int64_t count, bool transpose_left, bool transpose_right, int64_t M, int64_t N,
+                   int64_t K, const float *left, const float *right, bool accumulate, float *out);
+/* Whether products may run in the tensor cores, whose factors have 11 significant bits: none is lost of those rounded to bfloat16. */
+void ws_cuda_exact_in_tensor_cores(ws_cuda_queue *queue, bool on);
 
 /* Without nvcc, the tests compile these sources for the host against an emulation of the launch model. */
 #ifdef __CUDACC__

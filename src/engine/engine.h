@@ -31,6 +31,9 @@ typedef struct ws_tensor {
 typedef struct ws_plan ws_plan;
 WS_MUST ws_err ws_plan_create(ws_plan **out);
 void ws_plan_destroy(ws_plan **plan);
+/* Of the products of linear layers recorded from now on. WS_BF16: both factors are rounded to bfloat16, forward and backward; they
+ * are summed in single precision, and parameters, gradients and everything between the products stay single precision too. */
+void ws_plan_set_precision(ws_plan *plan, ws_precision precision);
 
 /* ---- builders: one per operator of ops.def; names give parameters their names ("block.0.linear1.weight") ---- */
 ws_tensor ws_input(ws_plan *plan, const char *name, int dimensions, const int64_t *shape);
@@ -57,6 +60,9 @@ ws_tensor ws_mul(ws_plan *plan, ws_tensor a, ws_tensor b); /* same shape, elemen
 ws_tensor ws_dropout(ws_plan *plan, ws_tensor x, double rate);
 /* Where hidden [B*T] is not 0 the token of x [B,T,D] becomes the learned vector NAME.weight [D] (normal, 0.02). */
 ws_tensor ws_hide_tokens(ws_plan *plan, ws_tensor x, ws_tensor hidden, const char *name);
+ws_tensor ws_rmsnorm(ws_plan *plan, ws_tensor x, const char *name); /* over the last dimension, eps 1e-5, NAME.weight */
+/* A product for each of the first dimension: [B,M,K] times [B,K,N], or times [B,N,K] transposed, gives [B,M,N]. */
+ws_tensor ws_bmm(ws_plan *plan, ws_tensor a, ws_tensor b, bool transposed);
 /* ---- sequences: x is [B rows, T tokens, D width] ---- */
 /* Softmax attention over the packed projections q|k|v [B,T,3D] of a linear; gives [B,T,D]. ranges: WS_NO_TENSOR, or an index input
  * of B*T*4: row (b,t) sees keys [lo0,hi0) and [lo1,hi1) (padding, windows, blocks); one that sees nothing gives zeros. */

@@ -16,7 +16,10 @@ static ws_err infer(ws_plan *plan, ws_node *node)
         WS_TRY(ws_node_add_parameter(plan, node, 1, "bias", (ws_shape){1, {N}}, (ws_initial){0}, false));
     node->out = node->in[0];
     node->out.size[node->out.dimensions - 1] = N;
-    node->scratch_backward = (size_t)(WS_COLUMN_PARTS * N);
+    bool bf16 = node->precision == WS_BF16;
+    int64_t B = ws_shape_rows(&node->in[0]);
+    node->scratch_forward = (size_t)ws_linear_scratch(B, K, N, bf16, false);
+    node->scratch_backward = (size_t)ws_linear_scratch(B, K, N, bf16, true);
     node->backward_reads_input[0] = true;
     if (node->activation == WS_SILU || node->activation == WS_GELU)
         node->saved[0] = (size_t)ws_shape_count(&node->out);
@@ -32,6 +35,7 @@ static ws_linear_arguments arguments(const ws_node *node, const ws_node_memory *
         .K = ws_shape_width(&node->in[0]),
         .N = node->width,
         .activation = node->activation,
+        .bf16 = node->precision == WS_BF16,
         .accumulate_dx = node->accumulate[0],
         .x = memory->inputs[0],
         .weight = memory->parameters[0],

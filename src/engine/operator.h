@@ -43,6 +43,7 @@ typedef struct ws_node {
     ws_operator_id op;
     const char *name;
     ws_activation activation;      /* linear, activate */
+    ws_precision precision;        /* of products; the plan's */
     int64_t width;                 /* linear: columns of the output */
     int64_t whole[WS_MAX_NUMBERS]; /* what else a builder was told; each op_<name>.c names its own */
     double number[WS_MAX_NUMBERS];

@@ -240,6 +240,11 @@ void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name)
         remember(plan, WS_ERROR(MEMORY, "no memory for a name"));
 }
 
+void ws_plan_set_precision(ws_plan *plan, ws_precision precision)
+{
+    plan->precision = precision;
+}
+
 /* ---- nodes ---- */
 
 ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape,
@@ -268,6 +273,7 @@ ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char 
 static ws_err add_node(ws_plan *plan, ws_node *node, const char *name, const ws_tensor *inputs, ws_tensor *out)
 {
     const ws_operator *op = ws_operator_table[node->op];
+    node->precision = plan->precision;
     char automatic[64];
     snprintf(automatic, sizeof automatic, "%s%zu", op->name, plan->node_count);
     WS_TRY(full_name(plan, name ? name : automatic, &node->name));

@@ -63,6 +63,7 @@ struct ws_plan {
     ws_plan_parameter *parameter_details;
     size_t parameter_count, parameter_capacity, detail_capacity;
 
+    ws_precision precision; /* of products, in nodes recorded from now on */
     bool finished;
     int32_t loss; /* tensor, -1: forward only */
     int32_t

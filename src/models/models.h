@@ -62,9 +62,10 @@ typedef struct ws_model_context {
     int classes;
     const char *const *class_names;
     uint64_t seed;
-    int64_t batch; /* rows of a step, over all ranks */
-    int shards;    /* the batch is cut into this many equal shards */
-    int threads;   /* of this process, for classical models */
+    ws_precision precision; /* of products in training; scores are made in single precision */
+    int64_t batch;          /* rows of a step, over all ranks */
+    int shards;             /* the batch is cut into this many equal shards */
+    int threads;            /* of this process, for classical models */
     uint64_t
         wanted; /* anomaly task: bit i for the i-th of the model's scores; those that are not wanted may be left 0 */
 } ws_model_context;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include "train/internal.h"
 
+const char *const ws_precision_names[WS_PRECISION_COUNT] = {"fp32", "bf16"};
+
 static const ws_option key_fields[] = {
     WS_OPTION_REQUIRED_PATH(ws_train_keys, store, "the store to train on"),
     WS_OPTION_STRING(ws_train_keys, name, NULL, "for people; does not enter the identity"),
@@ -26,7 +28,8 @@ static const ws_option train_fields[] = {
     O(INT, batch, 256, 1, 1e9, "rows of a step, over all ranks"),
     O(INT, gradient_shards, 8, 1, 4096, "fixed slices of the batch; ranks and threads share them"),
     O(ENUM, reduction, "fixed", "fixed|fast", "fixed: the same bits for any number of ranks"),
-    O(ENUM, precision, "fp32", "fp32", "of the arithmetic"),
+    O(ENUM, precision, "fp32", "fp32|bf16",
+      "bf16: the factors of products in training are rounded to bfloat16; all else stays single"),
     O(INT, seed, 0, 0, 9007199254740991.0, "of everything random in training"),
     O(DOUBLE, learning_rate, 1e-3, 1e-12, 100, "at the end of the warm-up"),
     O(DOUBLE, minimum_learning_rate, 1e-6, 0, 100, "at the end of the cosine"),
@@ -205,6 +208,9 @@ static void check_train(const reader *r)
     if (train->reduction != 0)
         ws_problems_add(r->problems, r->document, at(r, "train", "reduction"),
                         "train.reduction: \"fast\" is for GPUs; on CPUs \"fixed\" costs nothing");
+    if (train->precision == WS_BF16 && r->config->model && !r->config->model->network)
+        ws_problems_add(r->problems, r->document, at(r, "train", "precision"),
+                        "train.precision: \"bf16\" is for networks, which %s is not", r->config->model->name);
     if (train->minimum_learning_rate > train->learning_rate)
         ws_problems_add(r->problems, r->document, at(r, "train", "minimum_learning_rate"),
                         "train.minimum_learning_rate: larger than train.learning_rate");

@@ -114,6 +114,6 @@ ws_err ws_trial_identity(const ws_train_config *config, ws_split_memo *memo, ws_
     WS_TRY(error);
     cJSON *printed = ws_train_config_print(config, true);
     WS_CHECK(printed, MEMORY, "no memory for the configuration");
-    WS_TRY(hash_identity(printed, "fp32", out, out->id));
+    WS_TRY(hash_identity(printed, ws_precision_names[config->train.precision], out, out->id));
     return WS_OK;
 }

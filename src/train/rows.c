@@ -56,6 +56,7 @@ ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *
                                 .classes = rows->classes,
                                 .class_names = rows->class_names,
                                 .seed = (uint64_t)config->train.seed,
+                                .precision = (ws_precision)config->train.precision,
                                 .batch = config->train.batch,
                                 .shards = (int)config->train.gradient_shards,
                                 .threads = (int)config->train.threads};

@@ -9,6 +9,7 @@ ws_err ws_network_state_create(ws_network_state *out, const ws_model *model, con
     ws_tensor loss = WS_NO_TENSOR;
     *out = (ws_network_state){.model = model, .context = context, .best_loss = INFINITY};
     WS_TRY_GOTO(fail, ws_plan_create(&out->plan));
+    ws_plan_set_precision(out->plan, context->precision);
     WS_TRY_GOTO(fail, model->network->build_training(context, out->plan, context->batch / context->shards, &loss));
     WS_TRY_GOTO(fail, ws_plan_finish(out->plan, loss));
     out->extent = ws_plan_parameter_extent(out->plan);

@@ -50,6 +50,7 @@ typedef struct ws_train_options { /* "train" */
     int64_t threads, checkpoint_every, keep, log_every; /* these do not change the result, nor does */
     bool prepare_ahead;
 } ws_train_options;
+extern const char *const ws_precision_names[WS_PRECISION_COUNT]; /* of ws_train_options.precision */
 enum { WS_SELECT_FINAL, WS_SELECT_BEST };
 enum { WS_NONFINITE_STOP, WS_NONFINITE_SKIP };
 enum { WS_TRAIN_ISA_AUTO }; /* others: ws_isa + 1 */

@@ -61,6 +61,32 @@ static ws_tensor conditioned_block(ws_plan *plan, int64_t B, int64_t D)
     return against_sequence(plan, ws_gated_add(plan, x, x, condition, width), B, T, width);
 }
 
+static ws_tensor rmsnorm(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor x = hidden(plan, B, D + 1, "x");
+    ws_tensor y = ws_add(plan, ws_rmsnorm(plan, x, "one"), ws_rmsnorm(plan, x, "two"));
+    return against_target(plan, y, B, D + 1);
+}
+
+/* Both ways of a product, and one of a tensor with itself. */
+static ws_tensor bmm(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens(B, D), width = head_width(D);
+    B = few(B);
+    ws_tensor a = sequence(plan, B, T, width, "a"), b = sequence(plan, B, 3, width, "b");
+    ws_tensor y = ws_bmm(plan, ws_bmm(plan, a, b, true), b, false);
+    return against_sequence(plan, ws_bmm(plan, ws_bmm(plan, y, y, true), a, false), B, T, width);
+}
+
+/* The double-precision build does not round; on a device the rounding differs where a sum's last bit does. */
+static ws_tensor linear_bf16(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_plan_set_precision(plan, WS_BF16);
+    ws_tensor h = ws_linear(plan, hidden(plan, B, D, "x"), 9, WS_SILU, "h");
+    ws_tensor y = ws_add(plan, ws_linear(plan, h, 7, WS_NONE, "y"), ws_project(plan, h, 7, "z"));
+    return against_target(plan, y, B, 7);
+}
+
 #define SCENARIOS_SEQUENCE                                                                                             \
     SCENARIO(attention_full)                                                                                           \
     SCENARIO(attention_causal)                                                                                         \
@@ -69,4 +95,7 @@ static ws_tensor conditioned_block(ws_plan *plan, int64_t B, int64_t D)
     SCENARIO(attention_rotary)                                                                                         \
     SCENARIO(attention_dropout)                                                                                        \
     SCENARIO(attention_everything)                                                                                     \
-    SCENARIO(conditioned_block)
+    SCENARIO(conditioned_block)                                                                                        \
+    SCENARIO(rmsnorm)                                                                                                  \
+    SCENARIO(bmm)                                                                                                      \
+    SCENARIO(linear_bf16)
