@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <time.h>
 
 #include "captures.h"
 
@@ -216,7 +217,7 @@ static void hostile_patterns_end(void **state)
                 put(&content, pattern.data, pattern.count);
             ws_capture capture;
             assert_int_equal(ws_capture_open(&capture, write_file(&content)), WS_OK);
-            double begin = ws_clock_seconds();
+            const clock_t begin = clock(); /* of the processor: others may be at work */
             uint64_t found;
             for (uint64_t offset = 0; offset < 4; offset++)
                 assert_int_equal(ws_capture_resync(&capture, offset, &found), WS_OK);
@@ -227,7 +228,7 @@ static void hostile_patterns_end(void **state)
                 ws_record record;
                 assert_int_equal(ws_walk_next(walk, &record, &more), WS_OK);
             }
-            double seconds = ws_clock_seconds() - begin;
+            const double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
             print_message("pattern %s: %.0f ms\n", even, seconds * 1e3);
             assert_true(seconds < 20);
             ws_walk_destroy(&walk);

@@ -1,4 +1,5 @@
-# Sourced: interrupts extractions at some checkpoint and lets them go on.
+# Sourced: interrupts extractions behind some checkpoint and lets them go on.
+. "$WIRESWEEP_SOURCE/tests/hold/hold.sh"
 export OMPI_MCA_odls_base_sigkill_timeout=0
 settings="--set round_bytes=30000 --set checkpoint_bytes=150000"
 
@@ -6,25 +7,23 @@ newest_checkpoint() {
     { ls store.h5.partial 2>/dev/null || true; } | sed -n 's/^checkpoint-0*//p' | sort -n | tail -1
 }
 
-# interrupt RANKS CHECKPOINTS SIGNAL ARGUMENT...: starts, waits for so many checkpoints more (or the end), signals one rank, waits
-# for the end; its status is in $status. KILL takes down a rank, other signals go to mpirun.
+# interrupt RANKS CHECKPOINTS ARGUMENT...: starts, and kills one of the ranks in some write behind so many checkpoints more, or
+# before the store gets its name where that comes first; the status of the run is in $status, where it was killed in $where.
 interrupt() {
-    local ranks=$1 wanted=$2 signal=$3 rank
-    shift 3
-    wanted=$((wanted + $(newest_checkpoint) + 0))
+    local ranks=$1 checkpoint=$(($(newest_checkpoint) + $2)) calls=$((RANDOM % 60)) victim=$((RANDOM % $1))
+    shift 2
+    hold "store.h5.partial/checkpoint-$(printf %04d $checkpoint)/manifest.json" $calls store.h5
     rm -f pid.*
     mpirun -n "$ranks" bash -c 'echo $$ >pid.$OMPI_COMM_WORLD_RANK; exec "$@"' rank \
-        "$WIRESWEEP" extract -q $settings -o store.h5 "$@" >output 2>messages &
+        "${held[@]}" "$WIRESWEEP" extract -q $settings -o store.h5 "$@" >output 2>messages &
     local launcher=$!
-    until [ $(($(newest_checkpoint) + 0)) -ge $wanted ] || ! kill -0 $launcher 2>/dev/null; do sleep 0.01; done
-    sleep 0.0$((RANDOM % 6))
-    if [ "$signal" = KILL ]; then
-        kill -KILL "$(cat pid.$((RANDOM % ranks)))" 2>/dev/null || true
-    else
-        kill -"$signal" $launcher 2>/dev/null || true
-    fi
+    where="rank $victim of $ranks, $calls calls behind checkpoint $checkpoint"
+    await_hold $launcher || fail "$where: the run ended before: $(cat messages)"
+    kill -KILL "$(cat pid.$victim)"
     status=0
     wait $launcher || status=$?
+    await_death $(cat pid.*)
+    [ $status -ne 0 ] || fail "the killed run ended well"
 }
 
 # finish RANKS ARGUMENT...: goes on to the end
@@ -35,7 +34,7 @@ finish() {
 }
 
 fail() {
-    echo "FAILED: $*"
+    echo "FAILED: $*${where:+ (last killed: $where)}"
     exit 1
 }
 

@@ -6,18 +6,15 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
+. "$WIRESWEEP_SOURCE/tests/hold/hold.sh"
 "$WIRESWEEP_TOOLS/make_capture" --flows 40000 --seed 12 --snap-length 128 -o large.pcap >/dev/null
 
-# start_extraction COMMAND...: in the background; returns once the store is being written
+# start_extraction CALLS COMMAND...: in the background; returns once so many calls have written to the store
 start_extraction() {
-    "$@" extract -q --set round_bytes=400000 -o store.h5 large.pcap >output 2>messages &
+    hold store.h5.partial "$1" store.h5 signal
+    "${@:2}" "${held[@]}" "$WIRESWEEP" extract -q --set round_bytes=400000 -o store.h5 large.pcap >output 2>messages &
     process=$!
-    for _ in $(seq 400); do
-        [ -e store.h5.partial ] && return
-        sleep 0.02
-    done
-    echo "the extraction did not start"
-    exit 1
+    await_hold "$process" || { echo "the extraction ended before anything could happen to it"; cat messages; exit 1; }
 }
 
 # expect_end STATUS WORDS
@@ -50,16 +47,16 @@ expect_stopped() {
 whole=$("$WIRESWEEP" inspect --hash store.h5)
 rm store.h5
 for signal in TERM INT USR1 USR2; do
-    start_extraction "$WIRESWEEP"
-    sleep 0.1
+    start_extraction $((RANDOM % 20))
     kill -"$signal" "$process"
     expect_stopped 2
 done
-start_extraction mpirun -n 3 "$WIRESWEEP"
+start_extraction $((RANDOM % 20)) mpirun -n 3
 kill -USR2 "$process"
 expect_stopped 1
 
-start_extraction mpirun -n 3 "$WIRESWEEP"
+start_extraction 0 mpirun -n 3
 truncate -s 2000000 large.pcap
+let_go
 expect_end 1 'large.pcap: ends at byte 2000000, but had'
 [ -z "$(ls | grep '^store')" ] || { echo "left behind:"; ls; exit 1; }

@@ -21,25 +21,16 @@ gzip inputs/d.pcapng
 "$make" --flows 100 --seed 6 -o inputs/e.pcap >/dev/null
 head -c 70000 /dev/zero | tr '\0' '\377' | dd of=inputs/e.pcap bs=1 seek=200000 conv=notrunc status=none # damage
 
-# kill_often NAME LEAST ARGUMENT...: at least that often; one that comes to its end before it is killed is made again
+# kill_often NAME TIMES ARGUMENT...: at some moment each, the first time behind the first checkpoint
 kill_often() {
-    local name=$1 least=$2 kills=0 ranks more=1
+    local name=$1 times=$2 more=1
     shift 2
     whole "$@"
-    for try in 1 2 3 4 5 6 7 8; do
-        [ $kills -lt $least ] || break
-        ranks=$((RANDOM % 3 + 1))
-        interrupt $ranks $more KILL "$@" --resume
+    for ((kill = 0; kill < times; kill++)); do
+        interrupt $((RANDOM % 3 + 1)) $more "$@" --resume
+        [ ! -e store.h5 ] || fail "$name: the killed run left a store"
         more=$((RANDOM % 2 + 1))
-        if [ -e store.h5 ]; then
-            rm -rf store.h5 store.h5.partial
-            kills=0
-            continue
-        fi
-        [ $status -ne 0 ] || fail "$name: the killed run ended well"
-        kills=$((kills + 1))
     done
-    [ $kills -ge $least ] || fail "$name: only $kills runs could be killed"
     finish $((RANDOM % 3 + 1)) "$@"
     "$WIRESWEEP" inspect --json store.h5 | grep -v '"path"\|"store"\|boundary_repairs' >resumed.json
     cmp whole.json resumed.json || fail "$name: other counters: $(diff whole.json resumed.json | head -5)"

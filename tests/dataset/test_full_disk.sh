@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=cli timeout=120
+# ctest: labels=cli timeout=300
 # A disk without room: one line and a hint on every number of ranks, no store and no partial file. Needs the right to mount.
 set -u
 if [ -z "${WIRESWEEP_INSIDE:-}" ]; then
@@ -12,7 +12,7 @@ mkdir "$work/small"
 mount -t tmpfs -o size=4m tmpfs "$work/small" 2>/dev/null || { echo "skipped: no right to mount a small file system"; exit 77; }
 "$WIRESWEEP_TOOLS/make_capture" --flows 4000 -o "$work/made.pcap" >/dev/null || exit 1
 for ranks in 1 2 3; do
-    timeout 30 mpirun -n $ranks "$WIRESWEEP" extract -q -o "$work/small/store.h5" "$work/made.pcap" >"$work/out" 2>"$work/err"
+    timeout 100 mpirun -n $ranks "$WIRESWEEP" extract -q -o "$work/small/store.h5" "$work/made.pcap" >"$work/out" 2>"$work/err"
     status=$?
     [ $status = 1 ] || { echo "FAILED: $ranks ranks ended with $status"; cat "$work/err"; exit 1; }
     grep -q '^error: .*no room for .*store.h5.partial.*No space left on device' "$work/err" && grep -q '^hint: ' "$work/err" ||

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=cli timeout=120
+# ctest: labels=cli timeout=300
 # Where a small file is due, a pipe without a writer is refused at once with a line that names it: nothing waits for it.
 set -u
 folder=$(mktemp -d) || exit 1
@@ -15,7 +15,7 @@ echo '{ "base": "pipe.json", "grid": { "train.seed": [0, 1] } }' >sweep.json
 refused() {
     local status=0 before
     before=$(ls)
-    timeout 20 "$@" >output 2>message || status=$?
+    timeout 100 "$@" >output 2>message || status=$?
     rm -f output
     [ $status -ne 0 ] && [ $status -lt 64 ] && grep 'pipe.json' message | grep -q 'regular file\|no such file\|does not exist' ||
         { echo "FAILED: $* ends with $status: $(cat message)"; exit 1; }

@@ -7,7 +7,7 @@
 refuse() {
     local name=$1 status=0
     shift
-    timeout 30 "$WIRESWEEP" train config.json -o run >output.txt 2>message.txt || status=$?
+    timeout 100 "$WIRESWEEP" train config.json -o run >output.txt 2>message.txt || status=$?
     [ $status = 2 ] || fail "$name: status $status, not 2: $(cat message.txt)"
     [ ! -s output.txt ] || fail "$name: something on standard output"
     [ ! -e run ] || fail "$name: a run folder was made"

@@ -2,33 +2,30 @@
 # ctest: labels=mpi timeout=180
 # Killed at a random step, or stopped by a signal, and resumed: the bits of the run that was left alone.
 . "$(dirname "$0")/small_store.sh"
+. "$WIRESWEEP_SOURCE/tests/hold/hold.sh"
 
 long="--set train.steps=600 --set train.checkpoint_every=40 --set train.validate_every=70 --set train.log_every=1"
 train 1 cfm.json whole $long
 result_of whole >expected
 
-# wait_for_step FOLDER STEP PID: until the run has logged that step
-wait_for_step() {
-    for _ in $(seq 2000); do
-        if grep -qs "^{\"step\":$2," "$1/metrics.jsonl"; then return 0; fi
-        kill -0 "$3" 2>/dev/null || return 0
-        sleep 0.01
-    done
-    fail "$1: step $2 was not reached"
+# start FOLDER CALLS [MOMENT [signal]]: in the background, held CALLS calls behind the first checkpoint, or that named MOMENT
+start() {
+    hold "$1/checkpoints/${3:-step_*}.h5" "$2" record.json "${4:-}"
+    "${held[@]}" "$WIRESWEEP" train cfm.json -q $long -o "$1" >/dev/null 2>message.txt &
+    pid=$!
+    await_hold $pid || fail "$1: the run ended before anything could happen to it: $(cat message.txt)"
 }
 
-# kill -9 of one rank's process at a step nobody chose
+# kill -9 at a step nobody chose
 for attempt in 1 2; do
-    step=$((RANDOM % 400 + 60))
-    "$WIRESWEEP" train cfm.json -q $long -o killed$attempt >/dev/null 2>&1 &
-    pid=$!
-    wait_for_step killed$attempt $step $pid
+    calls=$((RANDOM % 500))
+    start killed$attempt $calls
     kill -9 $pid
     wait $pid 2>/dev/null && fail "the killed run ended well"
     [ ! -e killed$attempt/record.json ] || fail "a killed run left a record"
-    ls killed$attempt/checkpoints/*.h5 >/dev/null || fail "killed after step $step: no checkpoint"
+    ls killed$attempt/checkpoints/*.h5 >/dev/null || fail "killed after $calls calls: no checkpoint"
     train 2 cfm.json killed$attempt $long --resume
-    result_of killed$attempt | cmp - expected || fail "killed near step $step: another result"
+    result_of killed$attempt | cmp - expected || fail "killed after $calls calls: another result"
 done
 # every step is logged once
 [ "$(grep -c '"loss"' killed1/metrics.jsonl)" = 600 ] || fail "metrics.jsonl has not every step once"
@@ -37,14 +34,12 @@ done
 
 # signals: a checkpoint, status 75, and --resume
 for signal in TERM INT USR1 USR2; do
-    "$WIRESWEEP" train cfm.json -q $long -o stopped.$signal >/dev/null 2>stopped.txt &
-    pid=$!
-    wait_for_step stopped.$signal 50 $pid
+    start stopped.$signal $((RANDOM % 200)) "" signal
     kill -$signal $pid
     status=0
     wait $pid || status=$?
-    [ $status = 75 ] || fail "SIG$signal: status $status, not 75: $(cat stopped.txt)"
-    grep -q -- "--resume" stopped.txt || fail "SIG$signal: the message does not say how to go on"
+    [ $status = 75 ] || fail "SIG$signal: status $status, not 75: $(cat message.txt)"
+    grep -q -- "--resume" message.txt || fail "SIG$signal: the message does not say how to go on"
     train 1 cfm.json stopped.$signal $long --resume
     result_of stopped.$signal | cmp - expected || fail "stopped by SIG$signal: another result"
 done
@@ -66,9 +61,7 @@ status=0
 [ $status = 2 ] && grep -q "another configuration" message.txt || fail "continued with another configuration: $(cat message.txt)"
 
 # the newest checkpoint is damaged: the one before serves
-"$WIRESWEEP" train cfm.json -q $long -o damaged >/dev/null 2>&1 &
-pid=$!
-wait_for_step damaged 130 $pid
+start damaged $((RANDOM % 30)) "step_*120"
 kill -9 $pid
 wait $pid 2>/dev/null || true
 newest=$(ls damaged/checkpoints/step_*.h5 | tail -1)
