@@ -1,4 +1,4 @@
-/* Attention, norms and gates steered by a condition, and positions against naive loops in double, at every instruction set level;
+/* Attention, norms, gates steered by a condition, positions and products against naive loops in double, at every instruction set level;
  * forward and backward, with sentinels around every output, and the same bits in two runs.
  */
 #include <stdarg.h>
@@ -265,6 +265,48 @@ static void check_gates_and_positions(ws_isa isa, int64_t B, int64_t T, int64_t 
     free(gated), free(placed);
 }
 
+static void check_rmsnorm(ws_isa isa, int64_t B, int64_t D)
+{
+    size_t count = (size_t)(B * D);
+    ws_real *x = guarded_normal(count, 1), *weight = guarded_normal((size_t)D, 2), *y = guarded(count);
+    ws_real *rstd = guarded((size_t)B);
+    double *want = doubles(count);
+    for (int64_t b = 0; b < B; b++) {
+        double square = 0;
+        for (int64_t k = 0; k < D; k++)
+            square += pow((double)x[b * D + k], 2) / (double)D;
+        for (int64_t k = 0; k < D; k++)
+            want[b * D + k] = (double)x[b * D + k] / sqrt(square + 1e-5) * (double)weight[k];
+    }
+    ws_rmsnorm_arguments a = {.B = B, .D = D, .epsilon = 1e-5, .x = x, .weight = weight, .y = y};
+    ws_kernels_of(isa)->rmsnorm_forward(&a, NULL);
+    assert_near("rmsnorm, nothing kept", y, want, count, 2e-6);
+    a.rstd = rstd;
+    ws_kernels_of(isa)->rmsnorm_forward(&a, NULL);
+    assert_near("rmsnorm", y, want, count, 2e-6);
+    release(x, count), release(weight, (size_t)D), release(y, count), release(rstd, (size_t)B);
+    free(want);
+}
+
+static void check_bmm(ws_isa isa, int64_t B, int64_t M, int64_t K, bool transposed)
+{
+    int64_t N = 5;
+    size_t left = (size_t)(B * M * K), right = (size_t)(B * K * N), count = (size_t)(B * M * N);
+    ws_real *a = guarded_normal(left, 1), *b = guarded_normal(right, 2), *y = guarded(count);
+    double *want = doubles(count);
+    for (int64_t i = 0; i < B * M * N; i++)
+        for (int64_t k = 0; k < K; k++) {
+            int64_t batch = i / (M * N), m = i / N % M, n = i % N;
+            want[i] +=
+                (double)a[(batch * M + m) * K + k] * (double)b[batch * K * N + (transposed ? n * K + k : k * N + n)];
+        }
+    ws_bmm_arguments p = {.B = B, .M = M, .K = K, .N = N, .transposed = transposed, .a = a, .b = b, .y = y};
+    ws_kernels_of(isa)->bmm_forward(&p, NULL);
+    assert_near("bmm", y, want, count, 2e-6);
+    release(a, left), release(b, right), release(y, count);
+    free(want);
+}
+
 static void test_norms_gates_and_positions(void **state)
 {
     (void)state;
@@ -273,6 +315,9 @@ static void test_norms_gates_and_positions(void **state)
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         check_modulated_norm(isa, sizes[k][0], sizes[k][1], sizes[k][2]);
         check_gates_and_positions(isa, sizes[k][0], sizes[k][1], sizes[k][2]);
+        check_rmsnorm(isa, sizes[k][0] * sizes[k][1], sizes[k][2]);
+        check_bmm(isa, sizes[k][0], sizes[k][1], sizes[k][2], false);
+        check_bmm(isa, sizes[k][0], sizes[k][1], sizes[k][2], true);
     }
 }
 
@@ -312,6 +357,11 @@ static ws_tensor everything_dropped(ws_plan *plan)
 {
     return ws_attention(plan, projections(plan, 24), WS_NO_TENSOR, &(ws_attention_options){.heads = 2, .dropout = 1});
 }
+static ws_tensor no_factors(ws_plan *plan)
+{
+    ws_tensor a = projections(plan, 24);
+    return ws_bmm(plan, a, a, false);
+}
 static ws_tensor narrow_condition(ws_plan *plan)
 {
     return ws_modulated_norm(plan, projections(plan, 24), ws_input(plan, "c", 2, (int64_t[]){2, 40}), 0, 24);
@@ -325,6 +375,7 @@ static void test_what_does_not_fit_is_refused(void **state)
     assert_refused("four bounds", few_ranges);
     assert_refused("dropout 1", everything_dropped);
     assert_refused("columns from 24", narrow_condition);
+    assert_refused("no factors", no_factors);
 }
 
 int main(void)
