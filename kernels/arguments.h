@@ -130,6 +130,7 @@ typedef struct ws_cross_entropy_arguments {
 #include "arguments_flow.h"
 #include "arguments_pieces.h"
 #include "arguments_sequence.h"
+#include "arguments_scan.h"
 
 /* One step of AdamW on `count` elements that share one decay:
  *   g = scale * gradient; m += share1 (g - m); v += share2 (g^2 - v);

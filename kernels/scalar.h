@@ -38,6 +38,10 @@ WS_HD ws_real ws_sqrt(ws_real x)
 {
     return sqrt(x);
 }
+WS_HD ws_real ws_exp2(ws_real x)
+{
+    return exp2(x);
+}
 
 #else
 
@@ -111,6 +115,10 @@ WS_HD float ws_sqrt(float x)
 {
     return sqrtf(x);
 }
+WS_HD float ws_exp2(float x)
+{
+    return exp2f(x);
+}
 
 #endif
 
@@ -157,6 +165,19 @@ WS_HD ws_real ws_silu_slope(ws_real x)
 {
     ws_real s = ws_sigmoid(x);
     return s * ((ws_real)1 + x * ((ws_real)1 - s));
+}
+/* log(1 + e^x), x itself above 20. The rounding of 1 + v is given back, so that small values keep all their digits. */
+WS_HD ws_real ws_softplus(ws_real x)
+{
+    ws_real v = ws_exp(x > 0 ? -x : x);
+    ws_real w = (ws_real)1 + v;
+    ws_real y = (x > 0 ? x : (ws_real)0) + (ws_log(w) + (v - (w - (ws_real)1)) / w);
+    return x > 20 ? x : y;
+}
+WS_HD ws_real ws_softplus_slope(ws_real x)
+{
+    ws_real slope = ws_sigmoid(x);
+    return x > 20 ? (ws_real)1 : slope;
 }
 WS_HD ws_real ws_relu(ws_real x)
 {
@@ -207,6 +228,12 @@ WS_HD ws_real ws_activation_slope(ws_activation activation, ws_real y_or_z)
 WS_HD int ws_activation_needs_z(ws_activation activation)
 {
     return activation == WS_SILU || activation == WS_GELU;
+}
+
+/* The slope from z for every activation. */
+WS_HD ws_real ws_activation_slope_at(ws_activation activation, ws_real z)
+{
+    return ws_activation_slope(activation, ws_activation_needs_z(activation) ? z : ws_activation_value(activation, z));
 }
 
 /* One element of AdamW; see ws_adamw_arguments for the formula. */

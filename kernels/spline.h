@@ -35,12 +35,6 @@ WS_HD void ws_spline_sizes(const ws_real *logits, int bins, ws_real bound, ws_re
         size[k] = least + scale * size[k];
 }
 
-/* ln(1 + exp(v)), and v itself where the two are the same number */
-WS_HD ws_real ws_softplus(ws_real v)
-{
-    return v > 20 ? v : ws_log(1 + ws_exp(v));
-}
-
 WS_HD ws_real ws_spline_slope(const ws_real *raw, int bins, int knot)
 {
     return knot == 0 || knot == bins ? (ws_real)1 : WS_SPLINE_FLOOR + ws_softplus(raw[knot - 1]);

@@ -12,6 +12,9 @@
 #include <string.h>
 #include "arguments.h"
 #include "scalar.h"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #define WS_PASTE_(a, b) a##_##b
 #define WS_PASTE(a, b) WS_PASTE_(a, b)
@@ -47,6 +50,73 @@ WS_INLINE ws_register ws_load(const ws_real *from)
     ws_register out;
     memcpy(&out, from, sizeof out);
     return out;
+}
+
+WS_INLINE void ws_store(ws_real *to, ws_register value)
+{
+    memcpy(to, &value, sizeof value);
+}
+
+/* 2^x in every lane for x <= 0, to 1e-7; exactly 0 below -127. NaN goes through. */
+#ifdef WS_REAL_DOUBLE
+WS_INLINE ws_register ws_exp2_falling(ws_register x)
+{
+    for (int i = 0; i < WS_WIDTH; i++)
+        x[i] = exp2(x[i]);
+    return x;
+}
+#else
+typedef uint32_t ws_register_bits __attribute__((vector_size(WS_REGISTER_BYTES)));
+
+WS_INLINE ws_register ws_at_least_minus_127(ws_register x)
+{
+    /* where one of the two is NaN, these instructions give the second */
+#if defined(__AVX512F__)
+    return (ws_register)_mm512_max_ps(_mm512_set1_ps(-127), (__m512)x);
+#elif defined(__AVX2__)
+    return (ws_register)_mm256_max_ps(_mm256_set1_ps(-127), (__m256)x);
+#elif defined(__SSE2__)
+    return (ws_register)_mm_max_ps(_mm_set1_ps(-127), (__m128)x);
+#else
+    for (int i = 0; i < WS_WIDTH; i++)
+        x[i] = x[i] < -127 ? -127 : x[i];
+    return x;
+#endif
+}
+
+WS_INLINE ws_register ws_exp2_falling(ws_register x)
+{
+    x = ws_at_least_minus_127(x);
+    /* Adding 1.5*2^23 + 127 rounds to an integer n and leaves n + 127, the exponent of 2^n, in the low bits. */
+    ws_register shifted = x + 12583039.0f, f = x - (shifted - 12583039.0f), p;
+    p = f * 1.535336188e-4f + 1.339887440e-3f;
+    p = p * f + 9.618437357e-3f;
+    p = p * f + 5.550332471e-2f;
+    p = p * f + 2.402264791e-1f;
+    p = p * f + 6.931472028e-1f;
+    p = p * f + 1.0f;
+    return p * (ws_register)((ws_register_bits)shifted << 23);
+}
+#endif
+
+/* Between the two, numbers too small to be normal count as 0: states that fade away would be slow else. */
+WS_INLINE unsigned ws_flush_begin(void)
+{
+#if defined(__SSE2__)
+    unsigned mode = _mm_getcsr();
+    _mm_setcsr(mode | 0x8040);
+    return mode;
+#else
+    return 0;
+#endif
+}
+WS_INLINE void ws_flush_end(unsigned mode)
+{
+#if defined(__SSE2__)
+    _mm_setcsr(mode);
+#else
+    (void)mode;
+#endif
 }
 
 /* Lane i and lane i + half, then again with half of half. */

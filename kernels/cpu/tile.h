@@ -7,11 +7,6 @@
 
 #include "level.h"
 
-WS_INLINE void ws_store(ws_real *to, ws_register value)
-{
-    memcpy(to, &value, sizeof value);
-}
-
 /* Element (m,k) of A is from[m * row + k * step], so a transpose costs nothing. */
 typedef struct ws_left {
     const ws_real *from;

@@ -15,9 +15,9 @@ static __global__ void sum_squares(int64_t count, const float *prediction, const
         parts[blockIdx.x] = sum;
 }
 
-static __global__ void mean_of_parts(int64_t count, const float *parts, float *loss)
+static __global__ void mean_of_parts(int64_t count, unsigned blocks, const float *parts, float *loss)
 {
-    float sum = ws_block_sum(parts[threadIdx.x]);
+    float sum = ws_block_sum(threadIdx.x < blocks ? parts[threadIdx.x] : 0.0f);
     if (threadIdx.x == 0)
         *loss = sum / (float)count;
 }
@@ -25,8 +25,9 @@ static __global__ void mean_of_parts(int64_t count, const float *parts, float *l
 extern "C" void ws_mse_forward_cuda(const ws_mse_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
-    WS_LAUNCH(queue, sum_squares, WS_LOSS_PARTS, WS_BLOCK, a->count, a->prediction, a->target, a->scratch);
-    WS_LAUNCH(queue, mean_of_parts, 1, WS_BLOCK, a->count, a->scratch, a->loss);
+    const unsigned wanted = ws_blocks(a->count, WS_BLOCK), most = WS_LOSS_PARTS, blocks = wanted < most ? wanted : most;
+    WS_LAUNCH(queue, sum_squares, blocks, WS_BLOCK, a->count, a->prediction, a->target, a->scratch);
+    WS_LAUNCH(queue, mean_of_parts, 1, WS_BLOCK, a->count, blocks, a->scratch, a->loss);
 }
 
 /* Both gradients may be one buffer (of a tensor with itself): one thread does both, one after the other. */

@@ -69,6 +69,13 @@ void ws_cuda_exact_in_tensor_cores(ws_cuda_queue *queue, bool on);
         ws_cuda_note((queue), cudaGetLastError(), #kernel);                                                            \
     } while (0)
 
+/* Before a loop whose arrays are to lie in registers. */
+#ifdef __CUDACC__
+#define WS_UNROLL _Pragma("unroll")
+#else
+#define WS_UNROLL
+#endif
+
 enum { WS_BLOCK = 256, WS_WARP = 32, WS_ROWS_A_BLOCK = WS_BLOCK / WS_WARP, WS_MOST_BLOCKS = 1 << 16 };
 
 /* Blocks for `count` threads' worth of work; kernels stride over what is beyond. */

@@ -5,57 +5,9 @@
 #include <stdlib.h>
 #include "cpu/gemm.h"
 #include "engine/plan.h"
+#include "engine/timing.h"
 
-enum { ROUNDS = 9 };
-static const double ROUND_SECONDS = 0.02;
-
-typedef struct timed {
-    void (*work)(void *data);
-    void *data;
-    double seconds; /* best a call */
-} timed;
-
-static void time_round(timed *t)
-{
-    double start = ws_clock_seconds(), seconds;
-    int64_t calls = 0;
-    do {
-        t->work(t->data);
-        calls++;
-        seconds = ws_clock_seconds() - start;
-    } while (seconds < ROUND_SECONDS);
-    if (t->seconds == 0 || seconds / (double)calls < t->seconds)
-        t->seconds = seconds / (double)calls;
-}
-
-/* Best seconds a call. Work and its ceiling take turns, so that a slower clock or a busy neighbour meets both. */
-static double time_of(void (*work)(void *data), void *data, timed *ceiling)
-{
-    timed own = {.work = work, .data = data};
-    for (int round = 0; round < ROUNDS; round++) {
-        time_round(&own);
-        if (ceiling)
-            time_round(ceiling);
-    }
-    return own.seconds;
-}
-
-/* ---- ceilings ---- */
-
-static double flops_done;
-
-static void multiply_add(void *data)
-{
-    (void)data;
-    flops_done = ws_multiply_add_work(100000);
-}
-
-static timed peak = {.work = multiply_add};
-
-static double peak_rate(void)
-{
-    return flops_done / peak.seconds / 1e9;
-}
+/* ---- memory ---- */
 
 typedef struct streams {
     size_t count;
@@ -110,9 +62,9 @@ static ws_err bench_memory(ws_bench_report *r)
     s.d = all + 3 * s.count;
     double element = (double)s.count * sizeof(ws_real) / 1e9;
     /* A triad's target is read before it is written; an update reads it anyway. */
-    timed triads = {.work = triad, .data = &s};
-    double updates = time_of(update_stream, &s, &triads), adam = time_of(adamw, &s, &triads);
-    double norms = time_of(norm, &s, &triads);
+    ws_timed triads = {.work = triad, .data = &s};
+    double updates = ws_time_of(update_stream, &s, &triads), adam = ws_time_of(adamw, &s, &triads);
+    double norms = ws_time_of(norm, &s, &triads);
     double triad_rate = 4 * element / triads.seconds, update_rate = 3 * element / updates;
     double ceiling = triad_rate > update_rate ? triad_rate : update_rate;
     ws_bench_line(r, "memory: triad", triad_rate, "GB/s", 0, NULL);
@@ -167,10 +119,10 @@ static void bench_linear(ws_bench_report *r, ws_real *memory, int64_t B, int64_t
 #undef TAKE
     double product = 2.0 * (double)(B * weights) / 1e9;
     snprintf(name, sizeof name, "linear+silu forward %dx%dx%d", (int)B, (int)N, (int)K);
-    double forward = time_of(linear_forward, &a, &peak), backward = time_of(linear_backward, &a, &peak);
-    ws_bench_line(r, name, product / forward, "GFLOP/s", peak_rate(), "multiply-add peak");
+    double forward = ws_time_of(linear_forward, &a, &ws_peak), backward = ws_time_of(linear_backward, &a, &ws_peak);
+    ws_bench_line(r, name, product / forward, "GFLOP/s", ws_peak_rate(), "multiply-add peak");
     snprintf(name, sizeof name, "linear+silu backward %dx%dx%d", (int)B, (int)N, (int)K);
-    ws_bench_line(r, name, 2 * product / backward, "GFLOP/s", peak_rate(), "multiply-add peak");
+    ws_bench_line(r, name, 2 * product / backward, "GFLOP/s", ws_peak_rate(), "multiply-add peak");
 }
 
 static void bench_rows(ws_bench_report *r, ws_real *memory, int64_t B, int64_t D)
@@ -185,15 +137,15 @@ static void bench_rows(ws_bench_report *r, ws_real *memory, int64_t B, int64_t D
     a.dweight = columns + 2 * D;
     a.dbias = columns + 3 * D;
     a.scratch = columns + 4 * D;
-    ws_bench_line(r, "layernorm forward 256x256", 1e9 * time_of(layernorm_forward, &a, NULL) / (double)count,
+    ws_bench_line(r, "layernorm forward 256x256", 1e9 * ws_time_of(layernorm_forward, &a, NULL) / (double)count,
                   "ns/element", 0, NULL);
-    ws_bench_line(r, "layernorm backward 256x256", 1e9 * time_of(layernorm_backward, &a, NULL) / (double)count,
+    ws_bench_line(r, "layernorm backward 256x256", 1e9 * ws_time_of(layernorm_backward, &a, NULL) / (double)count,
                   "ns/element", 0, NULL);
     static const char *const names[] = {"activate none", "activate relu", "activate silu",
                                         "activate gelu", "activate tanh", "activate leaky relu"};
     for (int k = 0; k < WS_ACTIVATION_COUNT; k++) {
         ws_activate_arguments f = {.count = count, .activation = (ws_activation)k, .x = x, .y = y};
-        ws_bench_line(r, names[k], 1e9 * time_of(activate_forward, &f, NULL) / (double)count, "ns/element", 0, NULL);
+        ws_bench_line(r, names[k], 1e9 * ws_time_of(activate_forward, &f, NULL) / (double)count, "ns/element", 0, NULL);
     }
 }
 
@@ -277,11 +229,11 @@ static ws_err time_step(ws_bench_report *r, step_data *s, int64_t rows)
         ws_executor_input(s->executor, "x")[i] = (ws_real)(i % 97) / 97;
     for (size_t i = 0; i < widest; i++)
         s->x[i] = (ws_real)(i % 97) / 97;
-    timed alone = {.work = products, .data = s};
-    double step = time_of(training_step, s, &alone);
-    time_round(&peak);
+    ws_timed alone = {.work = products, .data = s};
+    double step = ws_time_of(training_step, s, &alone);
+    ws_time_round(&ws_peak);
     snprintf(name, sizeof name, "flow_cfm step, %d rows", (int)rows);
-    ws_bench_line(r, name, ws_plan_flops(s->plan, true) / step / 1e9, "GFLOP/s", peak_rate(), "multiply-add peak");
+    ws_bench_line(r, name, ws_plan_flops(s->plan, true) / step / 1e9, "GFLOP/s", ws_peak_rate(), "multiply-add peak");
     snprintf(name, sizeof name, "flow_cfm step, %d rows, rate", (int)rows);
     ws_bench_line(r, name, 1 / step, "steps/s", 1 / alone.seconds, "its matrix products alone");
     return WS_OK;
@@ -308,11 +260,12 @@ done:
 ws_err ws_bench_engine(ws_text *out, bool json)
 {
     ws_bench_report r = {.out = out, .json = json};
-    peak.seconds = 0;
+    ws_peak.seconds = 0;
     WS_TRY(bench_operators(&r));
+    WS_TRY(ws_bench_scan(&r));
     WS_TRY(bench_step(&r, 32));
     WS_TRY(bench_step(&r, 256));
-    ws_bench_line(&r, "multiply-add peak, one core", peak_rate(), "GFLOP/s", 0, NULL);
+    ws_bench_line(&r, "multiply-add peak, one core", ws_peak_rate(), "GFLOP/s", 0, NULL);
     WS_TRY(bench_memory(&r));
     return ws_bench_end(&r);
 }

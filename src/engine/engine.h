@@ -93,6 +93,25 @@ ws_tensor ws_spline_coupling(ws_plan *plan, ws_tensor state, ws_tensor theta, in
 ws_tensor ws_beta_likelihood(ws_plan *plan, ws_tensor state, double bound, double shape);
 /* ln of what scales that density: of D variables. */
 double ws_beta_log_scale(int64_t columns, double bound, double shape);
+/* Sequences [B,T,E]: B of them, T steps, E channels. */
+/* The selective scan (Gu & Dao 2023) with the gate of its block: y silu(z), or y where z is WS_NO_TENSOR. delta is what a
+ * projection gave; softplus and NAME.dt_bias [E] are added here. B_and_C is [B,T,2N], N <= 64 states a channel. Other parameters:
+ * NAME.A_log [E,N], NAME.D [E]. */
+ws_tensor ws_selective_scan(ws_plan *plan, ws_tensor u, ws_tensor delta, ws_tensor B_and_C, ws_tensor z,
+                            const char *name);
+/* Every channel by itself, over `width` steps: the step and those before it (causal), or around the step; zeros outside.
+ * NAME.weight [E,width], NAME.bias. */
+ws_tensor ws_conv1d_causal(ws_plan *plan, ws_tensor x, int64_t width, ws_activation activation, const char *name);
+ws_tensor ws_conv1d_depthwise(ws_plan *plan, ws_tensor x, int64_t width, ws_activation activation, const char *name);
+/* The steps in reverse. lengths: an index input of B numbers, steps beyond them stay where they are; WS_NO_TENSOR: all. */
+ws_tensor ws_flip_sequence(ws_plan *plan, ws_tensor x, ws_tensor lengths);
+/* Gated recurrent units (Cho et al. 2014): [B,T,hidden], or [B,T,2*hidden] with the direction from end to begin behind. lengths as
+ * above, of 0 to T; steps beyond them give 0. NAME.weight_input, NAME.weight_hidden, NAME.bias_input, NAME.bias_hidden. */
+ws_tensor ws_gru(ws_plan *plan, ws_tensor x, ws_tensor lengths, int64_t hidden, bool both_directions, const char *name);
+/* Convolution over all channels, [B,(T+2*padding-width)/stride+1,channels], and the largest of every window. */
+ws_tensor ws_conv1d(ws_plan *plan, ws_tensor x, int64_t channels, int64_t width, int64_t stride, int64_t padding,
+                    ws_activation activation, const char *name);
+ws_tensor ws_maxpool1d(ws_plan *plan, ws_tensor x, int64_t width, int64_t stride);
 /* The same memory in another shape of as many elements; costs nothing. */
 ws_tensor ws_view(ws_plan *plan, ws_tensor x, int dimensions, const int64_t *shape);
 /* Makes the backward pass compute the gradient of the loss with respect to this input (ws_executor_input_gradient). */
@@ -100,6 +119,9 @@ void ws_input_gradient(ws_plan *plan, ws_tensor input);
 /* Prepares for vector-Jacobian products of this tensor instead of a loss: the plan is finished with WS_NO_TENSOR, and
  * ws_executor_pull_back gives them with respect to the inputs of ws_input_gradient. */
 void ws_pull_back_from(ws_plan *plan, ws_tensor output);
+/* Another way for parameter NAME (as the open scopes see it, "in.weight") to begin: constant + scale * d, d being standard
+ * normal or uniform in (-1, 1). */
+void ws_plan_initial(ws_plan *plan, const char *parameter, double constant, double scale, bool normal);
 void ws_scope_begin(ws_plan *plan, const char *format, ...) __attribute__((format(printf, 2, 3))); /* prefixes names */
 void ws_scope_end(ws_plan *plan);
 void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name); /* keeps its value readable after forward */

@@ -270,6 +270,20 @@ ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char 
     return WS_OK;
 }
 
+void ws_plan_initial(ws_plan *plan, const char *parameter, double constant, double scale, bool normal)
+{
+    if (!usable(plan, parameter))
+        return;
+    const char *name = NULL;
+    ws_err error = full_name(plan, parameter, &name);
+    for (size_t i = 0; error == WS_OK && i < plan->parameter_count; i++)
+        if (strcmp(plan->parameters[i].name, name) == 0) {
+            plan->parameter_details[i].initial = (ws_initial){.constant = constant, .scale = scale, .normal = normal};
+            return;
+        }
+    remember(plan, error != WS_OK ? error : WS_ERROR(CONFIG, "initial values: there is no parameter %s", name));
+}
+
 static ws_err add_node(ws_plan *plan, ws_node *node, const char *name, const ws_tensor *inputs, ws_tensor *out)
 {
     const ws_operator *op = ws_operator_table[node->op];

@@ -29,13 +29,14 @@ static ws_tensor against_target(ws_plan *plan, ws_tensor y, int64_t B, int64_t D
 #include "scenarios_flow.h"
 #include "scenarios_pieces.h"
 #include "scenarios_sequence.h"
+#include "scenarios_scan.h"
 
 static const struct scenario {
     const char *name;
     builder *build;
 } scenarios[] = {
 #define SCENARIO(name) {#name, name},
-    SCENARIOS_BASIC SCENARIOS_FLOW SCENARIOS_PIECES SCENARIOS_SEQUENCE
+    SCENARIOS_BASIC SCENARIOS_FLOW SCENARIOS_PIECES SCENARIOS_SEQUENCE SCENARIOS_SCAN
 #undef SCENARIO
 };
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };

@@ -1,0 +1,61 @@
+/* Benchmarks of the operators that walk along sequences, on one core. The ceiling of the selective scan is its multiply-adds
+ * at the multiply-add peak: of a cell (one state of one channel at one step) 11 forward, 8 of them in the exponential, and
+ * 19 backward, which walks forward once more. Additions and integer operations are taken to go beside them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "arguments.h"
+#include "engine/place.h"
+#include "engine/timing.h"
+
+enum { FORWARD_MULTIPLIES = 11, BACKWARD_MULTIPLIES = 19 };
+
+static void scan_forward(void *data)
+{
+    ws_place_cpu().kernels->selective_scan_forward(data, NULL);
+}
+
+static void scan_backward(void *data)
+{
+    ws_place_cpu().kernels->selective_scan_backward(data, NULL);
+}
+
+/* The next `count` reals of a buffer, beginning at a multiple of 64 bytes. */
+static ws_real *take(ws_real **memory, int64_t count)
+{
+    ws_real *out = (ws_real *)(void *)(((uintptr_t)*memory + 63) / 64 * 64);
+    *memory = out + count;
+    return out;
+}
+
+static void bench_scan(ws_bench_report *r, ws_real *memory, int64_t B, int64_t T, int64_t E, int64_t N)
+{
+    int64_t points = B * T * E, rows = B * T * 2 * N;
+    ws_selective_scan_arguments a = {.B = B, .T = T, .E = E, .N = N};
+    a.u = take(&memory, points), a.delta = take(&memory, points), a.z = take(&memory, points);
+    a.B_and_C = take(&memory, rows), a.A_log = take(&memory, E * N), a.D = take(&memory, E);
+    a.dt_bias = take(&memory, E), a.dout = take(&memory, points), a.out = take(&memory, points);
+    a.du = take(&memory, points), a.ddelta = take(&memory, points), a.dz = take(&memory, points);
+    a.dB_and_C = take(&memory, rows), a.dA_log = take(&memory, E * N), a.dD = take(&memory, E);
+    a.ddt_bias = take(&memory, E), a.states = take(&memory, B * ((T - 1) / WS_SCAN_STEPS) * N * E);
+    a.scratch = take(&memory, ws_scan_scratch_backward(B, T, E, N));
+    double cells = (double)(points * N) / 1e9;
+    double forward = ws_time_of(scan_forward, &a, &ws_peak), backward = ws_time_of(scan_backward, &a, &ws_peak);
+    char name[80];
+    snprintf(name, sizeof name, "selective scan forward %dx%dx%dx%d", (int)B, (int)T, (int)E, (int)N);
+    ws_bench_line(r, name, cells / forward, "Gcells/s", ws_peak_rate() / 2 / FORWARD_MULTIPLIES, "its multiply-adds");
+    snprintf(name, sizeof name, "selective scan backward %dx%dx%dx%d", (int)B, (int)T, (int)E, (int)N);
+    ws_bench_line(r, name, cells / backward, "Gcells/s", ws_peak_rate() / 2 / BACKWARD_MULTIPLIES, "its multiply-adds");
+}
+
+ws_err ws_bench_scan(ws_bench_report *r)
+{
+    size_t room = (size_t)8 << 20;
+    ws_real *memory = NULL;
+    WS_TRY(WS_NEW_ARRAY(memory, room));
+    for (size_t i = 0; i < room; i++)
+        memory[i] = (ws_real)(i % 509) / 509 - (ws_real)0.5;
+    bench_scan(r, memory, 2, 443, 512, 16);
+    bench_scan(r, memory, 4, 128, 256, 16);
+    free(memory);
+    return WS_OK;
+}
