@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include "storage/storage.h"
 
-static void field(ws_text *out, const char *text)
+void ws_report_csv_text(ws_text *out, const char *text)
 {
     if (out->length && out->data[out->length - 1] != '\n')
         ws_text_append(out, ",");
@@ -20,19 +20,19 @@ static void field(ws_text *out, const char *text)
     ws_text_append(out, "\"");
 }
 
-static void number_field(ws_text *out, double value)
+void ws_report_csv_number(ws_text *out, double value)
 {
     char text[40] = "";
     if (!isnan(value))
         snprintf(text, sizeof text, "%.17g", value);
-    field(out, text);
+    ws_report_csv_text(out, text);
 }
 
 /* What the lines of all tables begin with. */
-static const char cell_header[] =
+const char ws_report_csv_header[] =
     "cell,dataset,store_hash,synthetic,task,protocol,label,model,options,baseline,deterministic";
 
-static void cell_fields(ws_text *out, const ws_report_cell *cell)
+void ws_report_csv_cell(ws_text *out, const ws_report_cell *cell)
 {
     const char *const texts[] = {cell->id,
                                  cell->dataset,
@@ -46,7 +46,7 @@ static void cell_fields(ws_text *out, const ws_report_cell *cell)
                                  cell->baseline ? "true" : "false",
                                  cell->deterministic ? "true" : "false"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        field(out, texts[i]);
+        ws_report_csv_text(out, texts[i]);
 }
 
 /* ---------------------------------------------------------------- a line for each cell, score, metric */
@@ -54,23 +54,23 @@ static void cell_fields(ws_text *out, const ws_report_cell *cell)
 static void statistics_fields(ws_text *out, const ws_report_cell *cell, const char *score, const char *metric,
                               const ws_statistics *s)
 {
-    cell_fields(out, cell);
-    field(out, score);
-    field(out, metric);
-    number_field(out, (double)cell->count);
-    number_field(out, (double)cell->done);
-    number_field(out, (double)cell->failed);
-    number_field(out, (double)s->n);
-    number_field(out, s->mean);
-    number_field(out, s->deviation);
-    number_field(out, s->low);
-    number_field(out, s->high);
+    ws_report_csv_cell(out, cell);
+    ws_report_csv_text(out, score);
+    ws_report_csv_text(out, metric);
+    ws_report_csv_number(out, (double)cell->count);
+    ws_report_csv_number(out, (double)cell->done);
+    ws_report_csv_number(out, (double)cell->failed);
+    ws_report_csv_number(out, (double)s->n);
+    ws_report_csv_number(out, s->mean);
+    ws_report_csv_number(out, s->deviation);
+    ws_report_csv_number(out, s->low);
+    ws_report_csv_number(out, s->high);
     ws_text_append(out, "\n");
 }
 
 ws_err ws_report_csv(const ws_report *report, ws_text *out)
 {
-    ws_text_appendf(out, "%s,score,metric,planned,done,failed,n,mean,std,low_95,high_95\n", cell_header);
+    ws_text_appendf(out, "%s,score,metric,planned,done,failed,n,mean,std,low_95,high_95\n", ws_report_csv_header);
     for (size_t begin = 0, end; begin < report->count; begin = end) {
         const ws_metric *metrics[64];
         end = ws_report_section_end(report, begin);
@@ -95,19 +95,20 @@ ws_err ws_report_csv(const ws_report *report, ws_text *out)
 static void trial_fields(ws_text *out, const ws_report_cell *cell, const ws_report_trial *trial)
 {
     static const char *const states[] = {"missing", "done", "failed"};
-    cell_fields(out, cell);
-    field(out, trial->id);
-    field(out, trial->split_hash);
-    number_field(out, trial->train_seed);
-    number_field(out, trial->protocol_seed);
-    field(out, states[trial->state]);
+    ws_report_csv_cell(out, cell);
+    ws_report_csv_text(out, trial->id);
+    ws_report_csv_text(out, trial->split_hash);
+    ws_report_csv_number(out, trial->train_seed);
+    ws_report_csv_number(out, trial->protocol_seed);
+    ws_report_csv_text(out, states[trial->state]);
 }
 
 ws_err ws_report_trials_csv(const ws_report *report, ws_text *out)
 {
     ws_text_appendf(out,
-                    "%s,trial,split_hash,train_seed,protocol_seed,state,score,metric,value,parameter_hash,score_hash\n",
-                    cell_header);
+                    "%s,trial,split_hash,train_seed,protocol_seed,state,score,metric,value,"
+                    "parameter_hash,score_hash,low_95,high_95\n",
+                    ws_report_csv_header);
     for (size_t begin = 0, end; begin < report->count; begin = end) {
         const ws_metric *metrics[64];
         end = ws_report_section_end(report, begin);
@@ -123,12 +124,16 @@ ws_err ws_report_trials_csv(const ws_report *report, ws_text *out)
                                        cJSON_GetStringValue(ws_json_find(trial->record, "result.parameter_hash")),
                                    *hash = cJSON_GetStringValue(ws_json_find(trial->record, "result.score_hash"));
                         trial_fields(out, cell, trial);
-                        field(out, scores ? cell->scores.items[k] : "");
-                        field(out, scores ? metrics[m]->name : "");
-                        number_field(out,
-                                     scores ? ws_report_value(trial, cell->scores.items[k], metrics[m]->name) : NAN);
-                        field(out, parameters ? parameters : "");
-                        field(out, hash ? hash : "");
+                        ws_report_csv_text(out, scores ? cell->scores.items[k] : "");
+                        ws_report_csv_text(out, scores ? metrics[m]->name : "");
+                        ws_report_csv_number(
+                            out, scores ? ws_report_value(trial, cell->scores.items[k], metrics[m]->name) : NAN);
+                        ws_report_csv_text(out, parameters ? parameters : "");
+                        ws_report_csv_text(out, hash ? hash : "");
+                        for (int side = 0; side < 2; side++)
+                            ws_report_csv_number(
+                                out, scores ? ws_report_interval(trial, cell->scores.items[k], metrics[m]->name, side)
+                                            : NAN);
                         ws_text_append(out, "\n");
                     }
             }
@@ -144,16 +149,16 @@ ws_err ws_report_cost_csv(const ws_report *report, ws_text *out)
     ws_text_appendf(out,
                     "%s,trial,split_hash,train_seed,protocol_seed,state,train_seconds,score_seconds,total_seconds,"
                     "peak_memory_bytes,ranks,threads,host,started,finished\n",
-                    cell_header);
+                    ws_report_csv_header);
     for (size_t c = 0; c < report->count; c++)
         for (size_t t = 0; t < report->cells[c].count && !report->cells[c].chosen; t++) {
             const ws_report_trial *trial = &report->cells[c].trials[t];
             trial_fields(out, &report->cells[c], trial);
             for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-                number_field(out, cJSON_GetNumberValue(ws_json_find(trial->record, numbers[i])));
+                ws_report_csv_number(out, cJSON_GetNumberValue(ws_json_find(trial->record, numbers[i])));
             for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
                 const char *text = cJSON_GetStringValue(ws_json_find(trial->record, texts[i]));
-                field(out, text ? text : "");
+                ws_report_csv_text(out, text ? text : "");
             }
             ws_text_append(out, "\n");
         }
@@ -170,6 +175,7 @@ ws_err ws_report_write_tables(const ws_report *report)
     } tables[] = {{"table.md", ws_report_markdown},
                   {"table.csv", ws_report_csv},
                   {"trials.csv", ws_report_trials_csv},
+                  {"classes.csv", ws_report_classes_csv},
                   {"cost.csv", ws_report_cost_csv}};
     char *folder = ws_path_join(report->directory, "tables");
     WS_CHECK(folder, MEMORY, "no memory for a path");

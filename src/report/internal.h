@@ -44,7 +44,20 @@ size_t ws_report_section_end(const ws_report *report, size_t begin);
 size_t ws_report_metrics(const ws_report *report, size_t begin, size_t end, const ws_metric **out, size_t most);
 /* NaN where the record has no such value. */
 double ws_report_value(const ws_report_trial *trial, const char *score, const char *metric);
+/* An end (0: low, 1: high) of the value's interval over resamples of the test rows; NaN where there is none. */
+double ws_report_interval(const ws_report_trial *trial, const char *score, const char *metric, int side);
 ws_err ws_report_cell_statistics(const ws_report_cell *cell, const char *score, const char *metric, ws_statistics *out);
+/* markdown.c: a text inside a table; "| model options | score"; "mean ± deviation". */
+void ws_report_markdown_text(ws_text *out, const char *text);
+void ws_report_markdown_head(ws_text *out, const ws_report_cell *cell, const char *score);
+void ws_report_markdown_value(ws_text *out, const ws_report_cell *cell, const ws_statistics *s);
+/* csv.c: fields, each with its comma in front unless it begins a line; what the lines of all tables begin with. */
+extern const char ws_report_csv_header[];
+void ws_report_csv_text(ws_text *out, const char *text);
+void ws_report_csv_number(ws_text *out, double value);
+void ws_report_csv_cell(ws_text *out, const ws_report_cell *cell);
+/* classes.c: the table of a section by class of anomalies; nothing where there are not several. */
+WS_MUST ws_err ws_report_classes_markdown(const ws_report *report, size_t begin, size_t end, ws_text *out);
 /* choose.c: adds lines for sigma as chosen on normal validation rows, where the records say what decides. */
 WS_MUST ws_err ws_report_add_chosen(ws_report *report);
 /* Fills the `options` of all cells; cells are sorted by section. */

@@ -164,6 +164,13 @@ double ws_report_value(const ws_report_trial *trial, const char *score, const ch
     return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(values, metric));
 }
 
+double ws_report_interval(const ws_report_trial *trial, const char *score, const char *metric, int side)
+{
+    const cJSON *intervals =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(scores_of(trial), score), "interval");
+    return cJSON_GetNumberValue(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(intervals, metric), side));
+}
+
 ws_err ws_report_cell_statistics(const ws_report_cell *cell, const char *score, const char *metric, ws_statistics *out)
 {
     double *values = NULL;

@@ -7,14 +7,14 @@
 enum { DECIMALS = 4, METRICS = 64 };
 
 /* A text inside a table: no bars, no line ends. */
-static void cell_text(ws_text *out, const char *text)
+void ws_report_markdown_text(ws_text *out, const char *text)
 {
     for (; *text; text++)
         ws_text_appendf(out, *text == '|' ? "\\%c" : "%c", *text == '\n' || *text == '\r' ? ' ' : *text);
 }
 
 /* A deterministic method has one trial a split, so its spread is that over splits, and n/a where there is one. */
-static void value_text(ws_text *out, const ws_report_cell *cell, const ws_statistics *s)
+void ws_report_markdown_value(ws_text *out, const ws_report_cell *cell, const ws_statistics *s)
 {
     if (s->n == 0) {
         ws_text_append(out, "n/a");
@@ -41,20 +41,25 @@ static void count_text(ws_text *out, const ws_report_cell *cell)
         ws_text_appendf(out, ", %zu not run", missing);
 }
 
-static ws_err write_row(ws_text *out, const ws_report_cell *cell, const char *score, const ws_metric **metrics,
-                        size_t metric_count)
+void ws_report_markdown_head(ws_text *out, const ws_report_cell *cell, const char *score)
 {
     ws_text_append(out, "| ");
     ws_text_append(out, cell->baseline ? "_" : "");
-    cell_text(out, cell->model);
+    ws_report_markdown_text(out, cell->model);
     ws_text_append(out, cell->baseline ? "_" : "");
     if (cell->options[0]) {
         ws_text_append(out, " ");
-        cell_text(out, cell->options);
+        ws_report_markdown_text(out, cell->options);
     }
     ws_text_append(out, cell->synthetic ? " (synthetic)" : "");
     ws_text_append(out, " | ");
-    cell_text(out, score ? score : "—");
+    ws_report_markdown_text(out, score ? score : "—");
+}
+
+static ws_err write_row(ws_text *out, const ws_report_cell *cell, const char *score, const ws_metric **metrics,
+                        size_t metric_count)
+{
+    ws_report_markdown_head(out, cell, score);
     ws_text_append(out, " | ");
     count_text(out, cell);
     for (size_t m = 0; m < metric_count; m++) {
@@ -65,7 +70,7 @@ static ws_err write_row(ws_text *out, const ws_report_cell *cell, const char *sc
         }
         ws_statistics s;
         WS_TRY(ws_report_cell_statistics(cell, score, metrics[m]->name, &s));
-        value_text(out, cell, &s);
+        ws_report_markdown_value(out, cell, &s);
     }
     ws_text_append(out, " |\n");
     return WS_OK;
@@ -74,13 +79,13 @@ static ws_err write_row(ws_text *out, const ws_report_cell *cell, const char *sc
 static void write_title(ws_text *out, const ws_report_cell *cell)
 {
     ws_text_append(out, "\n## ");
-    cell_text(out, cell->dataset);
+    ws_report_markdown_text(out, cell->dataset);
     if (cell->synthetic)
         ws_text_append(out, " (synthetic data, made by the project's generator)");
     ws_text_appendf(out, ": %s, %s split", cell->task, cell->protocol);
     if (cell->label[0]) {
         ws_text_append(out, ", label ");
-        cell_text(out, cell->label);
+        ws_report_markdown_text(out, cell->label);
     }
     ws_text_append(out, "\n\n");
 }
@@ -230,7 +235,7 @@ static void write_failures(ws_text *out, const ws_report *report, size_t begin, 
             if (!isnan(trial->train_seed))
                 ws_text_appendf(out, ", seed %.0f", trial->train_seed);
             ws_text_append(out, ": ");
-            cell_text(out, trial->reason);
+            ws_report_markdown_text(out, trial->reason);
             ws_text_append(out, "\n");
         }
 }
@@ -254,7 +259,7 @@ static ws_err write_section(ws_text *out, const ws_report *report, size_t begin,
     write_seeds(out, report, begin, end);
     WS_TRY(write_hashes(out, report, begin, end));
     write_failures(out, report, begin, end);
-    return WS_OK;
+    return ws_report_classes_markdown(report, begin, end, out);
 }
 
 /* "program `1234...`", or all of them with the number of trials of each. */
@@ -297,7 +302,7 @@ static ws_err write_footer(ws_text *out, const ws_report *report)
 ws_err ws_report_markdown(const ws_report *report, ws_text *out)
 {
     ws_text_append(out, "# ");
-    cell_text(out, report->name);
+    ws_report_markdown_text(out, report->name);
     ws_text_append(
         out, "\n\nMean ± sample standard deviation over seeds; n: trials done of trials planned; "
              "n/a: not defined, or no spread (deterministic method, single trial).\n"

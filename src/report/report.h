@@ -33,9 +33,11 @@ WS_MUST ws_err ws_report_markdown(const ws_report *report, ws_text *out);   /* f
 WS_MUST ws_err ws_report_csv(const ws_report *report, ws_text *out);        /* a line for each cell, score, metric */
 WS_MUST ws_err ws_report_json(const ws_report *report, ws_text *out);       /* the same as an array of objects */
 WS_MUST ws_err ws_report_trials_csv(const ws_report *report, ws_text *out); /* a line for each trial, score, metric */
-WS_MUST ws_err ws_report_cost_csv(const ws_report *report, ws_text *out);   /* a line for each trial: seconds, memory */
+/* A line for each cell, score, class of anomalies and metric: that class against all normal test rows. */
+WS_MUST ws_err ws_report_classes_csv(const ws_report *report, ws_text *out);
+WS_MUST ws_err ws_report_cost_csv(const ws_report *report, ws_text *out); /* a line for each trial: seconds, memory */
 
-/* table.md, table.csv, trials.csv and cost.csv in SWEEP_DIR/tables, each replaced as a whole. */
+/* table.md, table.csv, trials.csv, classes.csv and cost.csv in SWEEP_DIR/tables, each replaced as a whole. */
 WS_MUST ws_err ws_report_write_tables(const ws_report *report);
 
 #endif

@@ -205,11 +205,11 @@ static void every_trial_has_its_lines(void **state)
 {
     (void)state;
     char *text = table_of(ws_report_trials_csv);
-    assert_holds(text, ",t1,split0,9,0,done,terminal_norm,auroc,0.97599999999999998,p,s\n");
-    assert_holds(text, ",u1,split0,0,0,done,terminal_norm,auprc,,p,s\n");
-    assert_holds(text, ",u3,split0,2,0,failed,,,,,\n");
-    assert_holds(text, ",u4,split0,3,0,missing,,,,,\n");
-    assert_holds(text, ",m1,split0,,0,done,constant,auroc,0.5,p,s\n");
+    assert_holds(text, ",t1,split0,9,0,done,terminal_norm,auroc,0.97599999999999998,p,s,,\n");
+    assert_holds(text, ",u1,split0,0,0,done,terminal_norm,auprc,,p,s,,\n");
+    assert_holds(text, ",u3,split0,2,0,failed,,,,,,,\n");
+    assert_holds(text, ",u4,split0,3,0,missing,,,,,,,\n");
+    assert_holds(text, ",m1,split0,,0,done,constant,auroc,0.5,p,s,,\n");
     assert_true(strstr(text, ",t1,") < strstr(text, ",t2,")); /* seed 9 before seed 10 */
     free(text);
     text = table_of(ws_report_cost_csv);
