@@ -19,7 +19,6 @@ typedef struct ws_cfm_options {
     int flow_scope;
     int64_t packets;
     int64_t width, blocks, time_features;
-    int backbone;
     int64_t heads, hidden;
     double dropout;
     double lambda, flow_weight, hide_share;

@@ -17,6 +17,8 @@ typedef struct made_samples {
     float *values;
     int32_t *label;
     uint8_t *anomalous;
+    float *packets; /* NULL until add_packets */
+    int32_t *length;
 } made_samples;
 
 /* Row i is of class i % classes: a Gaussian of width `spread` around a point of its own on a circle in each two columns. */
@@ -40,8 +42,37 @@ static inline made_samples make_samples(uint64_t rows, int columns, int classes,
     return m;
 }
 
+/* Gives row i up to `tokens` packets, i % (tokens + 1) of them, so some rows none: the first columns of its features with noise, in
+ * column 2 and from 4 on only signs. */
+static inline void add_packets(made_samples *m, int tokens, int columns, uint64_t seed)
+{
+    const size_t stride = (size_t)tokens * (size_t)columns;
+    m->packets = calloc(m->samples.rows * stride + 1, sizeof(float));
+    m->length = calloc(m->samples.rows + 1, sizeof(int32_t));
+    for (uint64_t i = 0; i < m->samples.rows; i++) {
+        m->length[i] = (int32_t)(i % (uint64_t)(tokens + 1));
+        float *row = m->packets + i * stride;
+        ws_random_normal(seed, WS_RANDOM_TEST, 1, i, row, (size_t)(m->length[i] * columns));
+        for (int k = 0; k < m->length[i] * columns; k++) {
+            int c = k % columns;
+            row[k] = 0.2f * row[k] + m->values[i * (uint64_t)m->samples.columns + (uint64_t)(c % m->samples.columns)];
+            if (c == 2 || c >= 4)
+                row[k] = row[k] > 0 ? 1.0f : -1.0f;
+        }
+    }
+    m->samples.sequence[WS_SEQUENCE_PACKETS] = (ws_sequence){tokens, columns, m->packets, m->length};
+}
+
+static const bool made_two_valued[9] = {false, false, true, false, true, true, true, true, true};
+static inline void expect_packets(ws_model_context *context, int tokens)
+{
+    context->sequence[WS_SEQUENCE_PACKETS] = (ws_sequence_shape){tokens, 9, made_two_valued};
+}
+
 static inline void free_samples(made_samples *m)
 {
+    free(m->packets);
+    free(m->length);
     free(m->values);
     free(m->label);
     free(m->anomalous);

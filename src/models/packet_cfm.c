@@ -1,0 +1,17 @@
+/* packet_cfm: conditional flow matching on the first packets of a flow, for anomaly detection; see cfm_tokens.h. */
+#include "models/cfm_tokens.h"
+
+static const ws_option fields[] = {WS_CFM_PATH_OPTIONS, WS_CFM_TOKENS_OPTIONS, WS_CFM_SCORE_OPTIONS(ws_cfm_options),
+                                   WS_OPTION_END};
+static const ws_option_table options_table = {"model", sizeof(ws_cfm_options), fields, "packet_cfm"};
+
+const ws_model ws_model_packet_cfm = {
+    .name = "packet_cfm",
+    .help = "conditional flow matching on the first packets of a flow",
+    .tasks = WS_CAN_ANOMALY,
+    .scores = ws_packet_cfm_scores,
+    .options = &options_table,
+    .needs = ws_cfm_token_needs,
+    .check = ws_cfm_token_check,
+    .network = &ws_cfm_token_network,
+};

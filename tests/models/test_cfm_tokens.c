@@ -1,0 +1,303 @@
+/* ctest: timeout=120
+ * packet_cfm and unified_cfm: the network is the one described; padding never influences anything; hidden tokens are as many as
+ * asked for and are not seen; one batch can be learned by heart; rows whose features do not fit their packets are found.
+ */
+#include <math.h>
+#include "models/cfm_tokens.h"
+#include "models/samples.h"
+#include "train/internal.h"
+
+enum { TOKENS = 5, PACKET = 9, FEATURES = 6, BATCH = 16, SHARDS = 2, SHARD = BATCH / SHARDS };
+static const char small[] = "{\"packets\": 5, \"width\": 16, \"blocks\": 2, \"heads\": 2, \"hidden\": 24, "
+                            "\"time_features\": 8, \"ot_group\": 16, \"solver_steps\": 2}";
+static ws_arena *arena;
+
+static int setup(void **state)
+{
+    (void)state;
+    return ws_arena_create(&arena, 1 << 16) != WS_OK;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    ws_arena_destroy(&arena);
+    return 0;
+}
+
+typedef struct fixture {
+    const ws_model *model;
+    ws_model_context context;
+    void *options;
+    made_samples rows;
+    uint64_t order[BATCH];
+    ws_batch batch;
+    void *plan;
+    ws_network_state network;
+    ws_executor *executor;
+} fixture;
+
+/* The parameters are drawn anew, since gates that begin at 0 keep everything behind them out of sight. */
+static void draw_parameters(const ws_network_state *network)
+{
+    const ws_parameter *table;
+    const size_t count = ws_plan_parameters(network->plan, &table);
+    for (size_t i = 0; i < count; i++) {
+        float *values = network->parameters + table[i].offset;
+        ws_random_normal(3, WS_RANDOM_TEST, i, 0, values, table[i].count);
+        for (size_t k = 0; k < table[i].count; k++)
+            values[k] *= 0.2f;
+    }
+    memcpy(network->average, network->parameters, network->extent * sizeof *network->average);
+}
+
+static void begin(fixture *f, const char *name, const char *json)
+{
+    void *scratch = NULL;
+    *f = (fixture){.model = ws_model_find(name), .rows = make_samples(60, FEATURES, 3, 0.3f, 1)};
+    add_packets(&f->rows, TOKENS, PACKET, 2);
+    f->context = make_context(arena, f->model, WS_TASK_ANOMALY, FEATURES, 2, &f->options);
+    expect_packets(&f->context, TOKENS);
+    set_option(arena, f->model, f->options, json);
+    f->context.batch = BATCH;
+    f->context.shards = SHARDS;
+    for (uint64_t i = 0; i < BATCH; i++)
+        f->order[i] = i * 7 % 60;
+    f->batch = (ws_batch){7, 12, &f->rows.samples, f->order};
+    f->plan = malloc(f->model->network->plan_bytes(&f->context));
+    OK(f->model->network->scratch_create(&f->context, &scratch));
+    f->model->network->plan_batch(&f->context, &f->batch, scratch, f->plan);
+    f->model->network->scratch_destroy(&scratch);
+    OK(ws_network_state_create(&f->network, f->model, &f->context));
+    OK(ws_executor_create(&f->executor, f->network.plan));
+    f->model->network->fill(&f->context, &f->batch, f->plan, 1, f->executor);
+    draw_parameters(&f->network);
+}
+
+static void end(fixture *f)
+{
+    ws_executor_destroy(&f->executor);
+    ws_network_state_destroy(&f->network);
+    free(f->plan);
+    free_samples(&f->rows);
+}
+
+/* ---- the network ---- */
+
+static size_t parameters_of(const char *name)
+{
+    void *options;
+    ws_network_state network;
+    const ws_model *model = ws_model_find(name);
+    ws_model_context context = make_context(arena, model, WS_TASK_ANOMALY, 20, 2, &options);
+    expect_packets(&context, 32);
+    OK(ws_network_state_create(&network, model, &context));
+    size_t count = ws_plan_parameter_count(network.plan);
+    ws_network_state_destroy(&network);
+    return count;
+}
+
+static void has_the_parameters_of_the_description(void **state)
+{
+    (void)state;
+    assert_int_equal(parameters_of("unified_cfm"), 1269434);
+    /* less the features' embedding and two heads, their place, and the two types */
+    assert_int_equal(parameters_of("packet_cfm"), 1269434 - (20 + 1) * 128 - 2 * (128 + 1) * 20 - 128 - 2 * 128);
+}
+
+static void gradient_reaches_every_parameter(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"packet_cfm", "unified_cfm"};
+    for (int m = 0; m < 2; m++) {
+        fixture f;
+        begin(&f, models[m], small);
+        ws_real *gradient = calloc(f.network.extent, sizeof *gradient);
+        ws_executor_forward(f.executor, f.network.parameters);
+        ws_executor_backward(f.executor, f.network.parameters, gradient);
+        assert_true(isfinite(ws_executor_loss(f.executor)));
+        const ws_parameter *table;
+        const size_t count = ws_plan_parameters(f.network.plan, &table);
+        for (size_t i = 0; i < count; i++) {
+            size_t moved = 0;
+            for (size_t k = 0; k < table[i].count; k++)
+                moved += gradient[table[i].offset + k] != 0;
+            if (moved < table[i].count / 2)
+                fail_msg("%s: %s: %zu of %zu gradients are zero", models[m], table[i].name, table[i].count - moved,
+                         table[i].count);
+        }
+        free(gradient);
+        end(&f);
+    }
+}
+
+/* ---- padding ---- */
+
+static int64_t length_at(const fixture *f, int64_t row)
+{
+    return f->rows.length[f->order[SHARD + row % SHARD]]; /* shard 1; the second half are the same rows */
+}
+
+/* Elements behind those that a row has become this. */
+static void overwrite_padding(const fixture *f, const char *input, int64_t features, float value)
+{
+    ws_real *x = ws_executor_input(f->executor, input);
+    const int64_t elements = features + TOKENS * PACKET;
+    for (int64_t r = 0; r < 2 * SHARD; r++)
+        for (int64_t k = features + length_at(f, r) * PACKET; k < elements; k++)
+            x[r * elements + k] = value;
+}
+
+static void padding_never_influences_training(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"packet_cfm", "unified_cfm"};
+    for (int m = 0; m < 2; m++) {
+        fixture f;
+        begin(&f, models[m], small);
+        const size_t bytes = f.network.extent * sizeof(ws_real);
+        ws_real *before = malloc(bytes), *after = malloc(bytes);
+        ws_executor_forward(f.executor, f.network.parameters);
+        const ws_real loss = ws_executor_loss(f.executor);
+        ws_executor_backward(f.executor, f.network.parameters, before);
+        overwrite_padding(&f, "x", m * FEATURES, 1000);
+        overwrite_padding(&f, "target", m * FEATURES, -77);
+        ws_executor_forward(f.executor, f.network.parameters);
+        assert_true(ws_executor_loss(f.executor) == loss);
+        ws_executor_backward(f.executor, f.network.parameters, after);
+        for (size_t i = 0; i < f.network.extent; i++)
+            assert_true(before[i] == after[i]);
+        overwrite_padding(&f, "x", m * FEATURES - PACKET, 1000); /* and what is no padding does */
+        ws_executor_forward(f.executor, f.network.parameters);
+        assert_true(ws_executor_loss(f.executor) != loss);
+        free(before);
+        free(after);
+        end(&f);
+    }
+}
+
+static void padding_never_influences_scores(void **state)
+{
+    (void)state;
+    fixture f;
+    ws_comm self = ws_comm_self();
+    float *scores[2] = {NULL, NULL};
+    ws_learned learned;
+    begin(&f, "unified_cfm", small);
+    f.context.wanted = (1u << ws_model_width(f.model, &f.context)) - 1;
+    for (int changed = 0; changed < 2; changed++) {
+        for (uint64_t i = 0; changed && i < f.rows.samples.rows; i++)
+            for (int k = f.rows.length[i] * PACKET; k < TOKENS * PACKET; k++)
+                f.rows.packets[i * TOKENS * PACKET + (uint64_t)k] = 5;
+        OK(ws_learned_create(f.model, &f.context, &learned));
+        OK(ws_learned_take(&learned, &f.network));
+        OK(ws_score_all(&self, &learned, &f.rows.samples, "test", &scores[changed]));
+        ws_learned_destroy(&learned);
+    }
+    const int width = ws_model_width(f.model, &f.context);
+    assert_memory_equal(scores[0], scores[1], f.rows.samples.rows * (size_t)width * sizeof(float));
+    free(scores[0]);
+    free(scores[1]);
+    end(&f);
+}
+
+/* ---- hidden tokens ---- */
+
+/* The hidden tokens of one step; returns in how many rows these are the features. */
+static int check_hidden(const fixture *f)
+{
+    int features_hidden = 0;
+    const ws_real *of_features = ws_executor_input(f->executor, "hidden_features");
+    const ws_real *of_packets = ws_executor_input(f->executor, "hidden_packets");
+    const int32_t *hidden = ws_executor_input_index(f->executor, "hidden");
+    for (int64_t r = 0; r < 2 * SHARD; r++) {
+        const int64_t length = length_at(f, r);
+        int packets = 0;
+        for (int64_t k = 0; k < TOKENS; k++) {
+            const int32_t one = hidden[r * (1 + TOKENS) + 1 + k];
+            assert_true(of_packets[r * TOKENS + k] == (ws_real)one);
+            assert_true(k < length || one == 0);
+            packets += one;
+        }
+        assert_true(of_features[r] == (ws_real)hidden[r * (1 + TOKENS)]);
+        if (r < SHARD) /* on their paths all tokens are seen */
+            assert_true(packets == 0 && of_features[r] == 0);
+        else if (of_features[r] > 0)
+            assert_int_equal(packets, 0);
+        else
+            assert_int_equal(packets, length == 0 ? 0 : fmax(1, floor(0.3 * (double)length + 0.5)));
+        features_hidden += of_features[r] > 0;
+    }
+    return features_hidden;
+}
+
+static void as_many_tokens_are_hidden_as_asked_for(void **state)
+{
+    (void)state;
+    fixture f;
+    int features_hidden = 0, rows = 0;
+    begin(&f, "unified_cfm", small);
+    for (; f.batch.step < 60; f.batch.step++, rows += SHARD) {
+        f.model->network->fill(&f.context, &f.batch, f.plan, 1, f.executor);
+        features_hidden += check_hidden(&f);
+    }
+    assert_true(fabs((double)features_hidden / rows - 0.5) < 0.1); /* 2.5 % is one standard deviation */
+    end(&f);
+}
+
+/* What a hidden token holds changes no prediction, neither its own nor another's. */
+static void hidden_tokens_are_not_seen(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, "unified_cfm", small);
+    ws_executor_forward(f.executor, f.network.parameters);
+    const ws_real loss = ws_executor_loss(f.executor);
+    ws_real *x = ws_executor_input(f.executor, "x");
+    const int32_t *hidden = ws_executor_input_index(f.executor, "hidden");
+    const int64_t elements = FEATURES + TOKENS * PACKET;
+    for (int64_t r = SHARD; r < 2 * SHARD; r++)
+        for (int64_t token = 0; token <= TOKENS; token++)
+            for (int64_t c = 0; hidden[r * (1 + TOKENS) + token] && c < (token == 0 ? FEATURES : PACKET); c++)
+                x[r * elements + (token == 0 ? c : FEATURES + (token - 1) * PACKET + c)] += 50;
+    ws_executor_forward(f.executor, f.network.parameters);
+    assert_true(ws_executor_loss(f.executor) == loss);
+    end(&f);
+}
+
+/* ---- learning ---- */
+
+static void one_batch_is_learned_by_heart(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"packet_cfm", "unified_cfm"};
+    for (int m = 0; m < 2; m++) {
+        fixture f;
+        begin(&f, models[m], small);
+        const ws_adamw adamw = {0.9, 0.99, 1e-8, 0};
+        ws_real *gradient = calloc(f.network.extent, sizeof *gradient);
+        double first = 0, last = 0;
+        for (uint64_t step = 1; step <= 400; step++) {
+            ws_executor_forward(f.executor, f.network.parameters);
+            last = ws_executor_loss(f.executor);
+            first = step == 1 ? last : first;
+            ws_executor_backward(f.executor, f.network.parameters, gradient);
+            ws_adamw_step(f.network.plan, &adamw, 3e-3, 1, step, f.network.parameters, gradient, f.network.first_moment,
+                          f.network.second_moment);
+        }
+        if (!(last < 0.05 * first))
+            fail_msg("%s: the loss falls from %g to %g only", models[m], first, last);
+        free(gradient);
+        end(&f);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+static const struct CMUnitTest tests[] = {
+    TEST(has_the_parameters_of_the_description),  TEST(gradient_reaches_every_parameter),
+    TEST(padding_never_influences_training),      TEST(padding_never_influences_scores),
+    TEST(as_many_tokens_are_hidden_as_asked_for), TEST(hidden_tokens_are_not_seen),
+    TEST(one_batch_is_learned_by_heart),
+};
+
+WS_MPI_TEST_MAIN(tests)
