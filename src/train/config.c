@@ -355,9 +355,6 @@ static ws_err check_needs(const reader *r, const ws_store *store)
     if (!config->model || !config->model_options)
         return WS_OK;
     const ws_needs needs = ws_model_needs(config->model, config->model_options);
-    if (needs.features_of_packets && config->keys.columns.count > 0)
-        ws_problems_add(r->problems, r->document, at(r, NULL, "columns"),
-                        "columns: cannot be chosen where features are made of the packets that are read");
     WS_TRY(ws_store_check_needs(store, config->keys.features, &needs, &complaint, &stored));
     if (complaint)
         ws_problems_add(r->problems, r->document, at(r, "model", "packets"),

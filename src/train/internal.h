@@ -58,10 +58,15 @@ ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *
 
 /* ---- rows_packets.c: what models read of packets ---- */
 
-/* The packets of all rows, as stored, to rows->part[].sequence, and new features of them to features[part] where the model
- * wants that. part[rows of the store]: where each row goes. Nothing happens where nothing is needed. */
+typedef struct ws_packet_features { /* where features of packets go */
+    float *values[WS_PART_COUNT];   /* [rows of the part][columns] */
+    int columns;
+    const int *chosen; /* [columns] of the 20 */
+} ws_packet_features;
+/* The packets of all rows, as stored, to rows->part[].sequence, and new features of them to `features` where the model wants
+ * that. part[rows of the store]: where each row goes. Nothing happens where nothing is needed. */
 WS_MUST ws_err ws_rows_read_packets(const ws_store *store, const uint8_t *part, const ws_needs *needs,
-                                    float *const features[WS_PART_COUNT], ws_rows *rows);
+                                    const ws_packet_features *features, ws_rows *rows);
 WS_MUST ws_err ws_rows_normalise_packets(const ws_frozen *frozen, ws_rows *rows);
 /* Sequences of the rows of `from` that are not left out (NULL: of all), which are out->rows rows. */
 WS_MUST ws_err ws_samples_copy_sequences(ws_arena *arena, const ws_samples *from, const uint8_t *left_out,

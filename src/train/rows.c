@@ -298,13 +298,13 @@ static ws_err use_parts(const loading *l, part_arrays parts[WS_PART_COUNT])
 {
     ws_split used = {.rows = l->split.rows};
     ws_needs needs = ws_model_needs(l->config->model, l->config->model_options);
-    float *features[WS_PART_COUNT];
+    ws_packet_features features = {.columns = l->out->columns, .chosen = l->chosen};
     WS_TRY(ws_arena_alloc(l->out->arena, &used.part, used.rows, sizeof *used.part));
     for (uint64_t i = 0; i < used.rows; i++)
         used.part[i] = (uint8_t)part_of(l, i);
     for (int p = 0; p < WS_PART_COUNT; p++)
-        features[p] = parts[p].values;
-    WS_TRY(ws_rows_read_packets(l->store, used.part, &needs, features, l->out));
+        features.values[p] = parts[p].values;
+    WS_TRY(ws_rows_read_packets(l->store, used.part, &needs, &features, l->out));
     return ws_split_audit_make(&l->out->audit, &used, l->store);
 }
 

@@ -58,9 +58,19 @@ static ws_err make_room(const ws_needs *needs, ws_rows *rows, part_packets parts
     return WS_OK;
 }
 
+/* The chosen columns of the features of these packets alone. */
+static void take_features(const ws_flow_packet *packets, uint32_t count, const ws_packet_features *to, ws_part part,
+                          uint64_t row)
+{
+    float all[WS_FLOW20_COLUMNS], *out = to->values[part] + row * (uint64_t)to->columns;
+    ws_flow20_from_packets(packets, count, all);
+    for (int c = 0; c < to->columns; c++)
+        out[c] = all[to->chosen[c]];
+}
+
 /* Rows [begin, begin + count) of the store to their parts. */
 static void take_block(const uint8_t *part, uint64_t count, const uint64_t *start, const ws_flow_packet *packets,
-                       const ws_needs *needs, float *const features[WS_PART_COUNT], part_packets parts[WS_PART_COUNT])
+                       const ws_needs *needs, const ws_packet_features *features, part_packets parts[WS_PART_COUNT])
 {
     const uint64_t tokens = (uint64_t)needs->tokens[WS_SEQUENCE_PACKETS];
     for (uint64_t i = 0; i < count; i++) {
@@ -74,13 +84,13 @@ static void take_block(const uint8_t *part, uint64_t count, const uint64_t *star
             ws_packet9(stored, k, to->values + (to->filled * tokens + k) * WS_PACKET9_COLUMNS);
         to->length[to->filled] = (int32_t)length;
         if (needs->features_of_packets)
-            ws_flow20_from_packets(stored, (uint32_t)length, features[part[i]] + to->filled * WS_FLOW20_COLUMNS);
+            take_features(stored, (uint32_t)length, features, (ws_part)part[i], to->filled);
         to->filled++;
     }
 }
 
 ws_err ws_rows_read_packets(const ws_store *store, const uint8_t *part, const ws_needs *needs,
-                            float *const features[WS_PART_COUNT], ws_rows *rows)
+                            const ws_packet_features *features, ws_rows *rows)
 {
     part_packets parts[WS_PART_COUNT] = {{0}};
     uint64_t *start;

@@ -192,6 +192,24 @@ static void features_are_of_the_packets_read(void **state)
             }
         }
     ws_rows_destroy(&rows);
+    /* some columns, in another order */
+    assert_int_equal(read_config("{\"kind\": \"flow_cfm\", \"flow_scope\": \"prefix\", \"packets\": 10}, "
+                                 "\"columns\": [\"log_bytes_f\", \"log_dur\"]",
+                                 &config),
+                     0);
+    OK(ws_rows_load(&config, NULL, &rows));
+    assert_int_equal(rows.columns, 2);
+    for (uint64_t i = 0; i < rows.part[WS_PART_TEST].rows; i++) {
+        uint32_t stored = 0;
+        const ws_flow_packet *of = packets_of(rows.row_hash[WS_PART_TEST][i], &stored);
+        float raw[WS_FLOW20_COLUMNS];
+        ws_flow20_from_packets(of, stored < TOKENS ? stored : TOKENS, raw);
+        for (int c = 0; c < 2; c++) {
+            double z = (raw[c == 0 ? 3 : 0] - rows.normalisation.mean[c]) / rows.normalisation.deviation[c];
+            assert_true(fabs(rows.part[WS_PART_TEST].values[i * 2 + (uint64_t)c] - fmax(-8, fmin(8, z))) < 1e-5);
+        }
+    }
+    ws_rows_destroy(&rows);
     /* without being asked, no packets are read and the features are the stored ones */
     assert_int_equal(read_config("{\"kind\": \"flow_cfm\"}", &config), 0);
     OK(ws_rows_load(&config, NULL, &rows));
