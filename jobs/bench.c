@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "dataset/dataset.h"
 #include "jobs/job.h"
+#include "models/models.h"
 
 typedef struct options {
     ws_job_common common;
@@ -19,6 +20,13 @@ static ws_err bench_engine_all(const ws_comm *world, const char *file, ws_text *
     return ws_bench_engine(out, json);
 }
 
+static ws_err bench_models_all(const ws_comm *world, const char *file, ws_text *out, bool json)
+{
+    (void)file;
+    WS_CHECK(world->size == 1, ARGUMENT, "bench models measures one core; run it without mpirun");
+    return ws_bench_models(out, json);
+}
+
 static ws_err bench_reduce_all(const ws_comm *world, const char *file, ws_text *out, bool json)
 {
     (void)file;
@@ -30,8 +38,9 @@ static const struct {
     bool takes_file;
     ws_err (*run_all)(const ws_comm *world, const char *file, ws_text *out, bool json);
 } benchmarks[] = {
-    {"engine", "operators and a training step on one core, against multiply-add peak and memory", false,
-     bench_engine_all},
+    {"engine", "operators on one core, against multiply-add peak and memory", false, bench_engine_all},
+    {"models", "a training step of every network on one core, against multiply-add peak and its products alone", false,
+     bench_models_all},
     {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", false, bench_reduce_all},
     {"extract", "captures to a store, by phase, against a bare program that parses and hashes [CAPTURE]", true,
      ws_bench_extract_all},
@@ -67,13 +76,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
             ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
             : WS_ERROR(ARGUMENT, "bench takes one name, and for extract a capture, but was given %zu arguments",
                        positional->count);
-    WS_HINT("wiresweep bench engine|reduce|extract");
+    WS_HINT("wiresweep bench engine|models|reduce|extract");
     return error;
 }
 
 const ws_job ws_job_bench = {
     .name = "bench",
-    .usage = "bench engine|reduce|extract [CAPTURE] [--json]",
+    .usage = "bench engine|models|reduce|extract [CAPTURE] [--json]",
     .help = "benchmarks, each as a ratio to a ceiling measured in the same run",
     .example = "  wiresweep bench extract\n  mpirun -n 2 wiresweep bench reduce --json",
     .options = &table,

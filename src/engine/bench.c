@@ -1,5 +1,5 @@
 /* Benchmarks of the engine on one core, each as a ratio to a ceiling measured just before: matrix products to the
- * multiply-add peak, AdamW to the memory's speed, a training step to its matrix products alone. For `wiresweep bench`.
+ * multiply-add peak, AdamW to the memory's speed. For `wiresweep bench`; a training step is bench_step.c's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,107 +164,12 @@ static ws_err bench_operators(ws_bench_report *r)
     return WS_OK;
 }
 
-/* ---- a training step ---- */
-
-typedef struct step_data {
-    const ws_plan *plan;
-    ws_executor *executor;
-    ws_real *parameters, *gradients, *x, *y; /* x and y hold any tensor of the plan */
-} step_data;
-
-static void training_step(void *data)
-{
-    step_data *s = data;
-    ws_executor_forward(s->executor, s->parameters);
-    ws_executor_backward(s->executor, s->parameters, s->gradients);
-}
-
-/* The matrix products of the step and nothing else. */
-static void products(void *data)
-{
-    step_data *s = data;
-    for (size_t i = 0; i < s->plan->node_count; i++) {
-        const ws_node *node = &s->plan->nodes[i];
-        if (node->op != WS_OP_linear)
-            continue;
-        blasint B = (blasint)ws_shape_rows(&node->in[0]), K = (blasint)ws_shape_width(&node->in[0]);
-        blasint N = (blasint)node->width;
-        const ws_real *weight = s->parameters + s->plan->parameters[node->parameters[0]].offset;
-        ws_real *gradient = s->gradients + s->plan->parameters[node->parameters[0]].offset;
-        ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasTrans, B, N, K, 1, s->x, K, weight, K, 0, s->y, N);
-        ws_cblas_gemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, B, 1, s->x, N, s->y, K, 0, gradient, K);
-        if (s->plan->tensors[node->inputs[0]].has_gradient)
-            ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, B, K, N, 1, s->x, N, weight, K, 0, s->y, K);
-    }
-}
-
-/* A velocity field as flow_cfm's: 20 features and 64 of time, width 256, four residual blocks. */
-static ws_err build_step(ws_plan *plan, int64_t rows)
-{
-    ws_tensor x = ws_input(plan, "x", 2, (int64_t[]){rows, 20});
-    ws_tensor time = ws_input(plan, "time", 2, (int64_t[]){rows, 64});
-    ws_tensor h = ws_linear(plan, ws_concat(plan, x, time), 256, WS_SILU, "input");
-    h = ws_linear(plan, h, 256, WS_SILU, "hidden");
-    for (int block = 0; block < 4; block++) {
-        ws_scope_begin(plan, "block.%d", block);
-        ws_tensor inner = ws_linear(plan, ws_layernorm(plan, h, "norm"), 256, WS_SILU, "linear1");
-        h = ws_add(plan, h, ws_linear(plan, inner, 256, WS_NONE, "linear2"));
-        ws_scope_end(plan);
-    }
-    ws_tensor target = ws_input(plan, "target", 2, (int64_t[]){rows, 20});
-    return ws_plan_finish(plan, ws_mse(plan, ws_linear(plan, h, 20, WS_NONE, "output"), target));
-}
-
-static ws_err time_step(ws_bench_report *r, step_data *s, int64_t rows)
-{
-    char name[64];
-    size_t widest = (size_t)rows * 256;
-    WS_TRY(ws_executor_create(&s->executor, s->plan));
-    WS_TRY(WS_NEW_ARRAY(s->parameters, s->plan->extent));
-    WS_TRY(WS_NEW_ARRAY(s->gradients, s->plan->extent));
-    WS_TRY(WS_NEW_ARRAY(s->x, widest));
-    WS_TRY(WS_NEW_ARRAY(s->y, widest));
-    ws_plan_initialise(s->plan, 1, s->parameters);
-    for (int64_t i = 0; i < rows * 20; i++)
-        ws_executor_input(s->executor, "x")[i] = (ws_real)(i % 97) / 97;
-    for (size_t i = 0; i < widest; i++)
-        s->x[i] = (ws_real)(i % 97) / 97;
-    ws_timed alone = {.work = products, .data = s};
-    double step = ws_time_of(training_step, s, &alone);
-    ws_time_round(&ws_peak);
-    snprintf(name, sizeof name, "flow_cfm step, %d rows", (int)rows);
-    ws_bench_line(r, name, ws_plan_flops(s->plan, true) / step / 1e9, "GFLOP/s", ws_peak_rate(), "multiply-add peak");
-    snprintf(name, sizeof name, "flow_cfm step, %d rows, rate", (int)rows);
-    ws_bench_line(r, name, 1 / step, "steps/s", 1 / alone.seconds, "its matrix products alone");
-    return WS_OK;
-}
-
-static ws_err bench_step(ws_bench_report *r, int64_t rows)
-{
-    ws_plan *plan = NULL;
-    WS_TRY(ws_plan_create(&plan));
-    step_data s = {.plan = plan};
-    ws_err error;
-    WS_TRY_GOTO(done, build_step(plan, rows));
-    WS_TRY_GOTO(done, time_step(r, &s, rows));
-done:
-    ws_executor_destroy(&s.executor);
-    free(s.parameters);
-    free(s.gradients);
-    free(s.x);
-    free(s.y);
-    ws_plan_destroy(&plan);
-    return error;
-}
-
 ws_err ws_bench_engine(ws_text *out, bool json)
 {
     ws_bench_report r = {.out = out, .json = json};
     ws_peak.seconds = 0;
     WS_TRY(bench_operators(&r));
     WS_TRY(ws_bench_scan(&r));
-    WS_TRY(bench_step(&r, 32));
-    WS_TRY(bench_step(&r, 256));
     ws_bench_line(&r, "multiply-add peak, one core", ws_peak_rate(), "GFLOP/s", 0, NULL);
     WS_TRY(bench_memory(&r));
     return ws_bench_end(&r);

@@ -229,6 +229,11 @@ double ws_multiply_add_peak(void);
 /* So many rounds of them, for who times them; operations done. */
 double ws_multiply_add_work(int64_t rounds);
 
+/* A training step of a plan whose inputs the executor has: forward, backward, norm of the gradient, AdamW, average. Appends two
+ * lines, against the multiply-add peak and against its matrix products alone; *seconds of a step. */
+WS_MUST ws_err ws_bench_step(ws_bench_report *report, const char *name, const ws_plan *plan, ws_executor *executor,
+                             double *seconds);
+
 /* `wiresweep bench engine`: appends a table, or a JSON array of {name, value, unit, ceiling, of, ratio}. About 6 s. */
 WS_MUST ws_err ws_bench_engine(ws_text *out, bool json);
 

@@ -13,6 +13,7 @@ check() {
         >/dev/null || fail "$1"
 }
 "$WIRESWEEP" bench engine --json | check engine
+"$WIRESWEEP" bench models --json | check models
 "$WIRESWEEP" bench extract --json | check extract
 mpirun -n 2 "$WIRESWEEP" bench extract --json | check "extract on two ranks"
 mpirun -n 2 "$WIRESWEEP" bench reduce --json | check reduce
