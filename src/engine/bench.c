@@ -170,6 +170,7 @@ ws_err ws_bench_engine(ws_text *out, bool json)
     ws_peak.seconds = 0;
     WS_TRY(bench_operators(&r));
     WS_TRY(ws_bench_scan(&r));
+    WS_TRY(ws_bench_sequence(&r));
     ws_bench_line(&r, "multiply-add peak, one core", ws_peak_rate(), "GFLOP/s", 0, NULL);
     WS_TRY(bench_memory(&r));
     return ws_bench_end(&r);

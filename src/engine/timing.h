@@ -17,5 +17,6 @@ extern ws_timed ws_peak;   /* multiply-adds on one core, a ceiling */
 double ws_peak_rate(void); /* GFLOP/s of its best round */
 
 WS_MUST ws_err ws_bench_scan(ws_bench_report *report);
+WS_MUST ws_err ws_bench_sequence(ws_bench_report *report);
 
 #endif
