@@ -113,18 +113,22 @@ typedef struct ws_mse_arguments {
 } ws_mse_arguments;
 enum { WS_LOSS_PARTS = 256 };
 
-/* loss[0] = mean over rows with index >= 0 of log(sum exp(logits)) - logits[index]; 0 when all rows are ignored */
+/* With p = softmax(logits[b]), w the class weights and e the smoothing: loss[0] = sum over rows with index >= 0 of
+ *     (1 - e) w[index] (-ln p[index]) + e / C * sum over c of w[c] (-ln p[c]),
+ * divided by the sum over these rows of w[index]; 0 when that is not above 0. Without class weights every w is 1. */
 typedef struct ws_cross_entropy_arguments {
     int64_t B, C;
     bool accumulate_dlogits;
-    const ws_real *logits; /* [B,C] */
-    const int32_t *index;  /* [B]; below 0: row ignored */
-    ws_real *log_sum;      /* [B] log-sum-exp of each row, kept for the backward pass */
-    ws_real *row_scale;    /* [1] 1/counted rows (0 when none counts), kept likewise */
-    ws_real *loss;         /* [1] */
-    const ws_real *dloss;  /* [1] */
-    ws_real *dlogits;      /* [B,C] */
-    ws_real *scratch;      /* [B], forward */
+    const ws_real *logits;       /* [B,C] */
+    const int32_t *index;        /* [B]; below 0: row ignored */
+    const ws_real *class_weight; /* [C] or NULL */
+    double smoothing;            /* 0 to 1 */
+    ws_real *log_sum;            /* [B] log-sum-exp of each row, kept for the backward pass */
+    ws_real *row_scale;          /* [1] 1 / that sum (0 when no row counts), kept likewise */
+    ws_real *loss;               /* [1] */
+    const ws_real *dloss;        /* [1] */
+    ws_real *dlogits;            /* [B,C] */
+    ws_real *scratch;            /* [2,B], forward */
 } ws_cross_entropy_arguments;
 
 #include "arguments_flow.h"

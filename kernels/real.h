@@ -17,6 +17,7 @@ typedef enum ws_activation {
     WS_GELU,
     WS_TANH,
     WS_LEAKY_RELU,
+    WS_SIGMOID,
     WS_ACTIVATION_COUNT
 } ws_activation;
 

@@ -202,6 +202,8 @@ WS_HD ws_real ws_activation_value(ws_activation activation, ws_real z)
         return ws_gelu(z);
     case WS_TANH:
         return ws_tanh(z);
+    case WS_SIGMOID:
+        return ws_sigmoid(z);
     case WS_LEAKY_RELU:
         return ws_leaky_relu(z);
     default:
@@ -213,6 +215,8 @@ WS_HD ws_real ws_activation_slope(ws_activation activation, ws_real y_or_z)
     switch (activation) {
     case WS_RELU:
         return y_or_z > 0 ? (ws_real)1 : (ws_real)0;
+    case WS_SIGMOID:
+        return y_or_z * ((ws_real)1 - y_or_z);
     case WS_LEAKY_RELU:
         return y_or_z > 0 ? (ws_real)1 : (ws_real)0.01;
     case WS_SILU:
@@ -234,6 +238,13 @@ WS_HD int ws_activation_needs_z(ws_activation activation)
 WS_HD ws_real ws_activation_slope_at(ws_activation activation, ws_real z)
 {
     return ws_activation_slope(activation, ws_activation_needs_z(activation) ? z : ws_activation_value(activation, z));
+}
+
+/* ln(1 + exp(x)) - t x: binary cross entropy of the logit x with the target t. */
+WS_HD ws_real ws_bce_of(ws_real x, ws_real t)
+{
+    ws_real size = x < 0 ? -x : x;
+    return (x > 0 ? x : (ws_real)0) - t * x + ws_log((ws_real)1 + ws_exp(-size));
 }
 
 /* One element of AdamW; see ws_adamw_arguments for the formula. */

@@ -61,6 +61,9 @@ WS_OPERATOR_KERNEL(linear, forward)
     case WS_LEAKY_RELU:
         add_bias_and_activate(a, WS_LEAKY_RELU);
         break;
+    case WS_SIGMOID:
+        add_bias_and_activate(a, WS_SIGMOID);
+        break;
     default:
         add_bias_and_activate(a, WS_NONE);
     }
@@ -119,6 +122,9 @@ WS_OPERATOR_KERNEL(linear, backward)
         break;
     case WS_LEAKY_RELU:
         differentiate(a, WS_LEAKY_RELU);
+        break;
+    case WS_SIGMOID:
+        differentiate(a, WS_SIGMOID);
         break;
     default:
         if (a->dbias)

@@ -1,4 +1,4 @@
-/* mse, masked_mse and cross_entropy on the CPU. */
+/* mse, masked_mse, bce and cross_entropy on the CPU. */
 #include "level.h"
 
 enum { ELEMENTS_A_PART = 4096 };
@@ -86,6 +86,38 @@ WS_OPERATOR_KERNEL(masked_mse, backward)
         masked_difference(a, -1, a->dtarget, a->accumulate_dtarget);
 }
 
+WS_OPERATOR_KERNEL(bce, forward)
+{
+    double total = 0;
+    for (int64_t from = 0; from < a->count; from += ELEMENTS_A_PART) {
+        int64_t n = a->count - from < ELEMENTS_A_PART ? a->count - from : ELEMENTS_A_PART, i = 0;
+        const ws_real *restrict x = a->logits + from, *restrict t = a->target + from;
+        ws_real lanes[WS_LANES] = {0}, rest = 0;
+        for (; i + WS_LANES <= n; i += WS_LANES)
+            for (int lane = 0; lane < WS_LANES; lane++)
+                lanes[lane] += ws_bce_of(x[i + lane], t[i + lane]);
+        for (; i < n; i++)
+            rest += ws_bce_of(x[i], t[i]);
+        ws_register sums[WS_REGISTERS];
+        memcpy(sums, lanes, sizeof sums);
+        total += (double)(ws_fold(sums) + rest);
+    }
+    a->loss[0] = (ws_real)(total / (double)a->count);
+}
+
+WS_OPERATOR_KERNEL(bce, backward)
+{
+    ws_real scale = a->dloss[0] / (ws_real)a->count;
+    const ws_real *restrict x = a->logits, *restrict t = a->target;
+    ws_real *restrict dx = a->dlogits;
+    if (a->accumulate_dlogits)
+        for (int64_t i = 0; i < a->count; i++)
+            dx[i] += scale * (ws_sigmoid(x[i]) - t[i]);
+    else
+        for (int64_t i = 0; i < a->count; i++)
+            dx[i] = scale * (ws_sigmoid(x[i]) - t[i]);
+}
+
 /* log(sum(exp(x))), with the largest taken out first. */
 WS_INLINE ws_real log_sum_exp(const ws_real *restrict x, int64_t C)
 {
@@ -104,10 +136,38 @@ WS_INLINE ws_real log_sum_exp(const ws_real *restrict x, int64_t C)
     return largest + ws_log(ws_fold(sums) + rest);
 }
 
+/* The smoothed part's share of a class, and the sum over classes of the class weights. */
+WS_INLINE ws_real share_of_each(const ws_cross_entropy_arguments *a)
+{
+    return (ws_real)(a->smoothing / (double)a->C);
+}
+
+WS_INLINE double sum_of_weights(const ws_cross_entropy_arguments *a)
+{
+    double sum = 0;
+    for (int64_t c = 0; c < a->C && a->class_weight; c++)
+        sum += (double)a->class_weight[c];
+    return a->class_weight ? sum : (double)a->C;
+}
+
+/* What a row adds: (1 - e) w[index] (log_sum - x[index]) + e / C * sum of w (log_sum - x). */
+WS_INLINE double row_loss(const ws_cross_entropy_arguments *a, const ws_real *x, int32_t index, ws_real log_sum)
+{
+    const ws_real *w = a->class_weight;
+    if (index >= a->C)
+        return (double)NAN;
+    double of_class = (double)(log_sum - x[index]) * (w ? (double)w[index] : 1);
+    if (a->smoothing == 0)
+        return of_class;
+    double of_all = 0;
+    for (int64_t c = 0; c < a->C; c++)
+        of_all += (double)(log_sum - x[c]) * (w ? (double)w[c] : 1);
+    return (1 - a->smoothing) * of_class + a->smoothing / (double)a->C * of_all;
+}
+
 WS_OPERATOR_KERNEL(cross_entropy, forward)
 {
-    double total = 0;
-    int64_t counted = 0;
+    double total = 0, counted = 0;
     for (int64_t b = 0; b < a->B; b++) {
         const ws_real *x = a->logits + b * a->C;
         int32_t index = a->index[b];
@@ -116,12 +176,12 @@ WS_OPERATOR_KERNEL(cross_entropy, forward)
         ws_real log_sum = log_sum_exp(x, a->C);
         if (a->log_sum)
             a->log_sum[b] = log_sum;
-        total += index < a->C ? (double)(log_sum - x[index]) : (double)NAN;
-        counted++;
+        total += row_loss(a, x, index, log_sum);
+        counted += a->class_weight && index < a->C ? (double)a->class_weight[index] : 1;
     }
     if (a->row_scale)
-        a->row_scale[0] = counted ? 1 / (ws_real)counted : 0;
-    a->loss[0] = counted ? (ws_real)(total / (double)counted) : 0;
+        a->row_scale[0] = counted > 0 ? (ws_real)(1 / counted) : 0;
+    a->loss[0] = counted > 0 ? (ws_real)(total / counted) : 0;
 }
 
 WS_INLINE void softmax_gradient(const ws_real *restrict x, ws_real log_sum, ws_real scale, ws_real *restrict dx,
@@ -137,16 +197,22 @@ WS_INLINE void softmax_gradient(const ws_real *restrict x, ws_real log_sum, ws_r
 
 WS_OPERATOR_KERNEL(cross_entropy, backward)
 {
-    ws_real scale = a->dloss[0] * a->row_scale[0];
+    ws_real scale = a->dloss[0] * a->row_scale[0], each = share_of_each(a);
+    ws_real weights = (ws_real)sum_of_weights(a), sharp = (ws_real)(1 - a->smoothing);
     for (int64_t b = 0; b < a->B; b++) {
         ws_real *dx = a->dlogits + b * a->C;
         int32_t index = a->index[b];
-        if (index >= 0) {
-            softmax_gradient(a->logits + b * a->C, a->log_sum[b], scale, dx, a->C, a->accumulate_dlogits);
-            if (index < a->C)
-                dx[index] -= scale;
-        } else if (!a->accumulate_dlogits) {
-            memset(dx, 0, (size_t)a->C * sizeof *dx);
+        if (index < 0) {
+            if (!a->accumulate_dlogits)
+                memset(dx, 0, (size_t)a->C * sizeof *dx);
+            continue;
         }
+        ws_real own = sharp * (a->class_weight && index < a->C ? a->class_weight[index] : 1);
+        ws_real whole = a->smoothing > 0 ? own + each * weights : own;
+        softmax_gradient(a->logits + b * a->C, a->log_sum[b], scale * whole, dx, a->C, a->accumulate_dlogits);
+        if (index < a->C)
+            dx[index] -= scale * own;
+        for (int64_t c = 0; a->smoothing > 0 && c < a->C; c++)
+            dx[c] -= scale * each * (a->class_weight ? a->class_weight[c] : 1);
     }
 }

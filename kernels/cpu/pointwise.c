@@ -1,4 +1,4 @@
-/* add, mul, scale, activate, concat and slice on the CPU. */
+/* add, mul, scale, activate, glu, concat and slice on the CPU. */
 #include "rows.h"
 
 WS_OPERATOR_KERNEL(add, forward)
@@ -93,6 +93,9 @@ WS_OPERATOR_KERNEL(activate, forward)
     case WS_LEAKY_RELU:
         activate(a, WS_LEAKY_RELU);
         break;
+    case WS_SIGMOID:
+        activate(a, WS_SIGMOID);
+        break;
     default:
         activate(a, WS_NONE);
     }
@@ -128,8 +131,87 @@ WS_OPERATOR_KERNEL(activate, backward)
     case WS_LEAKY_RELU:
         differentiate(a, WS_LEAKY_RELU);
         break;
+    case WS_SIGMOID:
+        differentiate(a, WS_SIGMOID);
+        break;
     default:
         ws_pass_gradient(a->dx, a->dy, a->count, a->accumulate_dx);
+    }
+}
+
+WS_INLINE void gate(const ws_glu_arguments *a, ws_activation activation)
+{
+    for (int64_t r = 0, D = a->D; r < a->R; r++) {
+        const ws_real *restrict x = a->x + 2 * r * D;
+        ws_real *restrict y = a->y + r * D;
+        for (int64_t d = 0; d < D; d++)
+            y[d] = x[d] * ws_activation_value(activation, x[D + d]);
+    }
+}
+
+WS_OPERATOR_KERNEL(glu, forward)
+{
+    switch (a->activation) {
+    case WS_RELU:
+        gate(a, WS_RELU);
+        break;
+    case WS_SILU:
+        gate(a, WS_SILU);
+        break;
+    case WS_GELU:
+        gate(a, WS_GELU);
+        break;
+    case WS_TANH:
+        gate(a, WS_TANH);
+        break;
+    case WS_LEAKY_RELU:
+        gate(a, WS_LEAKY_RELU);
+        break;
+    case WS_SIGMOID:
+        gate(a, WS_SIGMOID);
+        break;
+    default:
+        gate(a, WS_NONE);
+    }
+}
+
+WS_INLINE void differentiate_gate(const ws_glu_arguments *a, ws_activation activation)
+{
+    for (int64_t r = 0, D = a->D; r < a->R; r++) {
+        const ws_real *restrict x = a->x + 2 * r * D, *restrict dy = a->dy + r * D;
+        ws_real *restrict left = a->dx + 2 * r * D, *restrict right = left + D;
+        for (int64_t d = 0; d < D; d++) {
+            ws_real z = x[D + d], value = ws_activation_value(activation, z);
+            ws_real slope = ws_activation_slope(activation, ws_activation_needs_z(activation) ? z : value);
+            left[d] = dy[d] * value + (a->accumulate_dx ? left[d] : 0);
+            right[d] = dy[d] * x[d] * slope + (a->accumulate_dx ? right[d] : 0);
+        }
+    }
+}
+
+WS_OPERATOR_KERNEL(glu, backward)
+{
+    switch (a->activation) {
+    case WS_RELU:
+        differentiate_gate(a, WS_RELU);
+        break;
+    case WS_SILU:
+        differentiate_gate(a, WS_SILU);
+        break;
+    case WS_GELU:
+        differentiate_gate(a, WS_GELU);
+        break;
+    case WS_TANH:
+        differentiate_gate(a, WS_TANH);
+        break;
+    case WS_LEAKY_RELU:
+        differentiate_gate(a, WS_LEAKY_RELU);
+        break;
+    case WS_SIGMOID:
+        differentiate_gate(a, WS_SIGMOID);
+        break;
+    default:
+        differentiate_gate(a, WS_NONE);
     }
 }
 

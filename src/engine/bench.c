@@ -141,8 +141,8 @@ static void bench_rows(ws_bench_report *r, ws_real *memory, int64_t B, int64_t D
                   "ns/element", 0, NULL);
     ws_bench_line(r, "layernorm backward 256x256", 1e9 * ws_time_of(layernorm_backward, &a, NULL) / (double)count,
                   "ns/element", 0, NULL);
-    static const char *const names[] = {"activate none", "activate relu", "activate silu",
-                                        "activate gelu", "activate tanh", "activate leaky relu"};
+    static const char *const names[] = {"activate none", "activate relu",       "activate silu",   "activate gelu",
+                                        "activate tanh", "activate leaky relu", "activate sigmoid"};
     for (int k = 0; k < WS_ACTIVATION_COUNT; k++) {
         ws_activate_arguments f = {.count = count, .activation = (ws_activation)k, .x = x, .y = y};
         ws_bench_line(r, names[k], 1e9 * ws_time_of(activate_forward, &f, NULL) / (double)count, "ns/element", 0, NULL);

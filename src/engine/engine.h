@@ -20,7 +20,7 @@
 #define WS_ENGINE_H
 
 #include "core/core.h"
-#include "../kernels/real.h" /* ws_real; WS_NONE, WS_RELU, WS_SILU, WS_GELU, WS_TANH, WS_LEAKY_RELU (0.01) */
+#include "../kernels/real.h" /* ws_real; WS_NONE, WS_RELU, WS_SILU, WS_GELU, WS_TANH, WS_LEAKY_RELU (0.01), WS_SIGMOID */
 
 enum { WS_MAX_DIMENSIONS = 4 };
 typedef struct ws_tensor {
@@ -79,12 +79,37 @@ ws_tensor ws_modulated_norm(ws_plan *plan, ws_tensor x, ws_tensor condition, int
 /* x + condition[b, gate..gate+D] * update */
 ws_tensor ws_gated_add(ws_plan *plan, ws_tensor x, ws_tensor update, ws_tensor condition, int64_t gate);
 ws_tensor ws_add_position(ws_plan *plan, ws_tensor x, const char *name); /* + NAME.weight [T,D], normal 0.02 */
+/* y[b,k] = x[b,index[b,k]] of x [B,T,D] and index [B*K]: [B,K,D]. An index below 0 gives zeros. */
+ws_tensor ws_gather_rows(ws_plan *plan, ws_tensor x, ws_tensor index);
+/* The rows `index` of the learned table NAME.weight [rows,D] (normal, 0.02): [indices,D]. An index below 0 gives zeros. */
+ws_tensor ws_embedding(ws_plan *plan, ws_tensor index, int64_t rows, int64_t D, const char *name);
+/* The other way round: y[b,index[b,k]] = x[b,k] of x [B,K,D] and index [B*K]; of equal indices the last k counts, one below 0 goes
+ * nowhere. Tokens of y [B,T,D] that nothing goes to are the learned vector NAME.weight [D] (normal, 0.02). */
+ws_tensor ws_scatter_rows(ws_plan *plan, ws_tensor x, ws_tensor index, int64_t T, const char *name);
+/* Gated linear unit: the left half of x [..,2D] times act(right half). WS_SIGMOID: Dauphin et al. 2017; WS_GELU: GeGLU. */
+ws_tensor ws_glu(ws_plan *plan, ws_tensor x, ws_activation activation);
+/* Means of tokens, [B,T,D] -> [B,D], over the first lengths[b] of them, or all without lengths; zeros where there are none.
+ * attention_pool: weighted by the softmax of a learned score, NAME.weight [D] and NAME.bias. */
+ws_tensor ws_mean_pool(ws_plan *plan, ws_tensor x, ws_tensor lengths);
+ws_tensor ws_attention_pool(ws_plan *plan, ws_tensor x, ws_tensor lengths, const char *name);
+ws_tensor ws_l2norm(ws_plan *plan, ws_tensor x); /* rows divided by their length, or by 1e-12 where that is more */
 /* Losses: a scalar [1], mean over rows. */
 /* sum over rows of weight * mean of (prediction - target)^2, over the sum of the weights; 0 where that is not above 0. weight: one
  * real a row, of which no gradient is taken; rows of weight 0 are not looked at, whatever they hold. */
 ws_tensor ws_masked_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target, ws_tensor weight);
 ws_tensor ws_mse(ws_plan *plan, ws_tensor prediction, ws_tensor target);
 ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index); /* index -1: row ignored */
+/* The same with label smoothing (Szegedy et al. 2016) and class weights, a real input [C] of which no gradient is taken, or
+ * WS_NO_TENSOR: the mean over rows is weighted by the weight of each row's class. */
+ws_tensor ws_cross_entropy_with(ws_plan *plan, ws_tensor logits, ws_tensor index, double smoothing,
+                                ws_tensor class_weights);
+/* Binary cross entropy over all elements; target: reals from 0 to 1, of which no gradient is taken. */
+ws_tensor ws_bce(ws_plan *plan, ws_tensor logits, ws_tensor target);
+/* Supervised contrastive loss (Khosla et al. 2020) of embeddings [R,D], which should have length 1 (ws_l2norm): rows of one label
+ * (an index a row; below 0: left out) attract each other. bank [K,D] and bank_labels [K], or WS_NO_TENSOR twice: more rows to
+ * compare with, of which no gradient is taken; places of the bank that are not filled have a label below 0. */
+ws_tensor ws_supcon(ws_plan *plan, ws_tensor embeddings, ws_tensor labels, double temperature, ws_tensor bank,
+                    ws_tensor bank_labels);
 /* Normalising flows. A state is [B,D+1]: a row and, last, the logarithm of the stretching so far (0 at first). spline_coupling:
  * the first `kept` columns stay, the others go through splines on [-bound, bound] of `bins` pieces, whose parameters are
  * theta [B,(D-kept)*(3*bins-1)]; then the columns roll on by one. beta_likelihood, a loss [1]: mean over rows of the negative

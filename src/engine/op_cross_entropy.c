@@ -1,5 +1,8 @@
-/* cross_entropy: mean over the rows that count of -log softmax(logits)[index]; the class index has no gradient. */
+/* cross_entropy: mean over the rows that count of -log softmax(logits)[index], with label smoothing and class weights where they
+ * are asked for; the class index has no gradient. */
 #include "engine/operator.h"
+
+enum { SMOOTHING };
 
 static ws_err infer(ws_plan *plan, ws_node *node)
 {
@@ -9,11 +12,17 @@ static ws_err infer(ws_plan *plan, ws_node *node)
     WS_CHECK(ws_shape_count(&node->in[1]) == B, CONFIG,
              "cross_entropy %s: logits %s need one class index a row, not %s", node->name,
              ws_shape_text(&node->in[0], a), ws_shape_text(&node->in[1], b));
+    WS_CHECK(node->number[SMOOTHING] >= 0 && node->number[SMOOTHING] <= 1, CONFIG,
+             "cross_entropy %s: smoothing %g is not in [0, 1]", node->name, node->number[SMOOTHING]);
+    WS_CHECK(node->inputs[2] < 0 || ws_shape_count(&node->in[2]) == ws_shape_width(&node->in[0]), CONFIG,
+             "cross_entropy %s: logits %s need one weight a class, not %s", node->name, ws_shape_text(&node->in[0], a),
+             ws_shape_text(&node->in[2], b));
     node->out = (ws_shape){1, {1}};
     node->saved[0] = (size_t)B;
     node->saved[1] = 1;
-    node->scratch_forward = (size_t)B;
+    node->scratch_forward = (size_t)(2 * B);
     node->backward_reads_input[0] = node->backward_reads_input[1] = true;
+    node->backward_reads_input[2] = node->inputs[2] >= 0;
     return WS_OK;
 }
 
@@ -25,6 +34,8 @@ static ws_cross_entropy_arguments arguments(const ws_node *node, const ws_node_m
         .accumulate_dlogits = node->accumulate[0],
         .logits = memory->inputs[0],
         .index = memory->inputs[1],
+        .class_weight = memory->inputs[2],
+        .smoothing = node->number[SMOOTHING],
         .log_sum = memory->saved[0],
         .row_scale = memory->saved[1],
         .loss = memory->output,
@@ -58,9 +69,11 @@ static double flops_backward(const ws_node *node, int gradients)
 
 const ws_operator ws_operator_cross_entropy = {
     .name = "cross_entropy",
-    .help = "loss: softmax cross entropy, rows with index -1 ignored",
-    .inputs = 2,
-    .input_types = {WS_INPUT_REAL, WS_INPUT_INDEX},
+    .help = "loss: softmax cross entropy, with label smoothing and class weights; rows with index -1 ignored",
+    .inputs = 3,
+    .optional = 1,
+    .input_types = {WS_INPUT_REAL, WS_INPUT_INDEX, WS_INPUT_REAL},
+    .constant = {[2] = true},
     .infer = infer,
     .forward = forward,
     .backward = backward,
@@ -70,6 +83,12 @@ const ws_operator ws_operator_cross_entropy = {
 
 ws_tensor ws_cross_entropy(ws_plan *plan, ws_tensor logits, ws_tensor index)
 {
-    return ws_plan_record(plan, (ws_node){.op = WS_OP_cross_entropy}, NULL,
-                          (const ws_tensor[WS_MAX_INPUTS]){logits, index});
+    return ws_cross_entropy_with(plan, logits, index, 0, WS_NO_TENSOR);
+}
+
+ws_tensor ws_cross_entropy_with(ws_plan *plan, ws_tensor logits, ws_tensor index, double smoothing,
+                                ws_tensor class_weights)
+{
+    ws_node node = {.op = WS_OP_cross_entropy, .number[SMOOTHING] = smoothing};
+    return ws_plan_record(plan, node, NULL, (const ws_tensor[WS_MAX_INPUTS]){logits, index, class_weights});
 }

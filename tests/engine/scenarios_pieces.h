@@ -102,6 +102,100 @@ static ws_tensor masked_mse_of_nothing(ws_plan *plan, int64_t B, int64_t D)
     return ws_masked_mse(plan, hidden(plan, B, D, "a"), hidden(plan, B, D, "b"), weights);
 }
 
+static ws_tensor gather_rows(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B), K = 5;
+    ws_tensor index = ws_input_index(plan, "below 2", B * K); /* some rows often, some never */
+    return against_tokens(plan, ws_gather_rows(plan, hidden_tokens(plan, B, T, D, "x"), index), B, K, D);
+}
+
+static ws_tensor embedding(ws_plan *plan, int64_t B, int64_t D)
+{
+    return against_target(plan, ws_embedding(plan, ws_input_index(plan, "below 7", B), 8, D, "table"), B, D);
+}
+
+static ws_tensor scatter_rows(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t K = tokens_of(B), T = 4;
+    ws_tensor index = ws_input_index(plan, "below 3", B * K);
+    return against_tokens(plan, ws_scatter_rows(plan, hidden_tokens(plan, B, K, D, "x"), index, T, "mask"), B, T, D);
+}
+
+#define GLU(name, activation)                                                                                          \
+    static ws_tensor name(ws_plan *plan, int64_t B, int64_t D)                                                         \
+    {                                                                                                                  \
+        return against_target(plan, ws_glu(plan, hidden(plan, B, 2 * D, "x"), activation), B, D);                      \
+    }
+GLU(glu_sigmoid, WS_SIGMOID)
+GLU(glu_gelu, WS_GELU)
+GLU(glu_tanh, WS_TANH)
+LINEAR(linear_sigmoid, WS_SIGMOID)
+ACTIVATE(activate_sigmoid, WS_SIGMOID)
+
+static ws_tensor mean_pool(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor x = hidden_tokens(plan, B, tokens_of(B), D, "x");
+    ws_tensor some = ws_mean_pool(plan, x, ws_input_index(plan, "below 7", B)); /* 0, and more than there are, too */
+    return ws_mse(plan, some, ws_mean_pool(plan, x, WS_NO_TENSOR));
+}
+
+static ws_tensor attention_pool(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor x = hidden_tokens(plan, B, tokens_of(B), D, "x");
+    ws_tensor some = ws_attention_pool(plan, x, ws_input_index(plan, "below 7", B), "some");
+    return ws_mse(plan, some, ws_attention_pool(plan, x, WS_NO_TENSOR, "all"));
+}
+
+static ws_tensor pools_of_nothing(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor x = hidden_tokens(plan, B, tokens_of(B), D, "x"), none = ws_input_index(plan, "ignored", B);
+    return ws_mse(plan, ws_mean_pool(plan, x, none), ws_attention_pool(plan, x, none, "pool"));
+}
+
+static ws_tensor l2norm(ws_plan *plan, int64_t B, int64_t D)
+{
+    return against_target(plan, ws_l2norm(plan, hidden(plan, B, D + 1, "x")), B, D + 1);
+}
+
+static ws_tensor smoothed_cross_entropy(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor index = ws_input_index(plan, "below 3", B);
+    return ws_cross_entropy_with(plan, hidden(plan, B, D + 2, "x"), index, 0.1, WS_NO_TENSOR);
+}
+
+static ws_tensor weighted_cross_entropy(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor index = ws_input_index(plan, "below 3", B), weights = ws_input(plan, "weights", 1, (int64_t[]){D + 2});
+    ws_tensor h = hidden(plan, B, D + 2, "x");
+    ws_tensor loss = ws_cross_entropy_with(plan, h, index, 0.1, weights);
+    return ws_add(plan, loss, ws_cross_entropy_with(plan, h, index, 0, weights));
+}
+
+static ws_tensor bce(ws_plan *plan, int64_t B, int64_t D)
+{
+    return ws_bce(plan, hidden(plan, B, D, "x"), input(plan, "weights", B, D));
+}
+
+static ws_tensor supcon(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor labels = ws_input_index(plan, "below 3", B);
+    return ws_supcon(plan, ws_l2norm(plan, hidden(plan, B, D + 1, "x")), labels, 0.5, WS_NO_TENSOR, WS_NO_TENSOR);
+}
+
+static ws_tensor supcon_with_bank(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor labels = ws_input_index(plan, "below 3", B), bank_labels = ws_input_index(plan, "below 4", 9);
+    ws_tensor bank = ws_input(plan, "bank", 2, (int64_t[]){9, D});
+    return ws_supcon(plan, hidden(plan, B, D, "x"), labels, 4, bank, bank_labels);
+}
+
+static ws_tensor supcon_without_labels(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor labels = ws_input_index(plan, "ignored", B), bank_labels = ws_input_index(plan, "below 4", 9);
+    ws_tensor bank = ws_input(plan, "bank", 2, (int64_t[]){9, D});
+    return ws_supcon(plan, hidden(plan, B, D, "x"), labels, 4, bank, bank_labels);
+}
+
 /* Every operator's accumulating path: the last reader of h comes first in the backward pass. */
 static ws_tensor pieces_of_a_shared_tensor(ws_plan *plan, int64_t B, int64_t D)
 {
@@ -119,6 +213,24 @@ static ws_tensor pieces_of_a_shared_tensor(ws_plan *plan, int64_t B, int64_t D)
     return ws_add(plan, loss, ws_mse(plan, ws_concat_tokens(plan, h, ws_slice_tokens(plan, h, 0, T - 1)), columns));
 }
 
+static ws_tensor rows_and_pools_of_a_shared_tensor(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = 4, W = 2 * D;
+    ws_tensor h = hidden_tokens(plan, B, T, W, "x"), index = ws_input_index(plan, "below 3", B * T);
+    ws_tensor lengths = ws_input_index(plan, "below 6", B), flat = ws_view(plan, h, 2, (int64_t[]){B, T * W});
+    ws_tensor y = ws_gather_rows(plan, h, index);
+    y = ws_add(plan, y, ws_scatter_rows(plan, h, index, T, "mask"));
+    y = ws_add(plan, y, ws_l2norm(plan, h));
+    ws_tensor pooled = ws_add(plan, ws_mean_pool(plan, h, lengths), ws_attention_pool(plan, h, lengths, "pool"));
+    ws_tensor gated = ws_add(plan, ws_glu(plan, h, WS_SILU), ws_glu(plan, h, WS_SIGMOID));
+    ws_tensor loss = ws_add(plan, ws_mse(plan, y, h), against_target(plan, pooled, B, W));
+    loss = ws_add(plan, loss, ws_mse(plan, gated, ws_slice(plan, h, 0, D)));
+    loss = ws_add(plan, loss, ws_bce(plan, flat, input(plan, "weights", B, T * W)));
+    loss = ws_add(plan, loss, ws_cross_entropy_with(plan, flat, lengths, 0.2, WS_NO_TENSOR));
+    loss = ws_add(plan, loss, ws_supcon(plan, flat, lengths, 40, WS_NO_TENSOR, WS_NO_TENSOR));
+    return ws_add(plan, loss, ws_mse(plan, flat, input(plan, "last", B, T * W)));
+}
+
 #define SCENARIOS_PIECES                                                                                               \
     SCENARIO(scale)                                                                                                    \
     SCENARIO(gradient_reversal_of_minus_one)                                                                           \
@@ -134,4 +246,23 @@ static ws_tensor pieces_of_a_shared_tensor(ws_plan *plan, int64_t B, int64_t D)
     SCENARIO(masked_mse)                                                                                               \
     SCENARIO(masked_mse_of_two)                                                                                        \
     SCENARIO(masked_mse_of_nothing)                                                                                    \
-    SCENARIO(pieces_of_a_shared_tensor)
+    SCENARIO(pieces_of_a_shared_tensor)                                                                                \
+    SCENARIO(gather_rows)                                                                                              \
+    SCENARIO(embedding)                                                                                                \
+    SCENARIO(scatter_rows)                                                                                             \
+    SCENARIO(glu_sigmoid)                                                                                              \
+    SCENARIO(glu_gelu)                                                                                                 \
+    SCENARIO(glu_tanh)                                                                                                 \
+    SCENARIO(linear_sigmoid)                                                                                           \
+    SCENARIO(activate_sigmoid)                                                                                         \
+    SCENARIO(mean_pool)                                                                                                \
+    SCENARIO(attention_pool)                                                                                           \
+    SCENARIO(pools_of_nothing)                                                                                         \
+    SCENARIO(l2norm)                                                                                                   \
+    SCENARIO(smoothed_cross_entropy)                                                                                   \
+    SCENARIO(weighted_cross_entropy)                                                                                   \
+    SCENARIO(bce)                                                                                                      \
+    SCENARIO(supcon)                                                                                                   \
+    SCENARIO(supcon_with_bank)                                                                                         \
+    SCENARIO(supcon_without_labels)                                                                                    \
+    SCENARIO(rows_and_pools_of_a_shared_tensor)

@@ -33,6 +33,8 @@ static double activation_of(ws_activation activation, double z)
         return 0.5 * z * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (z + 0.044715 * z * z * z)));
     case WS_TANH:
         return tanh(z);
+    case WS_SIGMOID:
+        return 1 / (1 + exp(-z));
     case WS_LEAKY_RELU:
         return z > 0 ? z : 0.01 * z;
     default:
@@ -246,7 +248,7 @@ static void test_activations_at_the_ends_of_the_range(void **state)
                 assert_true(isnan(y[i]));
                 continue;
             }
-            double top = k == WS_TANH ? 1 : (double)x[i];
+            double top = k == WS_TANH || k == WS_SIGMOID ? 1 : (double)x[i];
             double want = x[i] > 1    ? top
                           : x[i] < -1 ? (k == WS_TANH         ? -1
                                          : k == WS_LEAKY_RELU ? 0.01 * (double)x[i]
