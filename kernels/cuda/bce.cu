@@ -24,7 +24,8 @@ extern "C" void ws_bce_forward_cuda(const ws_bce_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     unsigned blocks = ws_blocks(a->count, WS_BLOCK);
-    blocks = blocks < WS_LOSS_PARTS ? blocks : WS_LOSS_PARTS;
+    if (blocks > WS_LOSS_PARTS)
+        blocks = WS_LOSS_PARTS;
     WS_LAUNCH(queue, sum_losses, blocks, WS_BLOCK, a->count, a->logits, a->target, a->scratch);
     WS_LAUNCH(queue, mean_of_parts, 1, WS_BLOCK, a->count, (int64_t)blocks, a->scratch, a->loss);
 }
