@@ -1,8 +1,9 @@
 /* `wiresweep bench models`: the training step of every network at its default options, on one core, on made-up rows: what it computes
- * (ws_bench_step), and what it costs to prepare its batch, as a share of that step. */
+ * (ws_bench_step), and what it costs to prepare its batch, as a share of that step. And the step of one Mamba block. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "models/mamba_block.h"
 #include "models/models.h"
 
 enum { ROWS = 512, COLUMNS = 20, CLASSES = 8, LARGEST_BATCH = 256 };
@@ -133,6 +134,35 @@ done:
     return error;
 }
 
+/* One block as NetMamba's encoder has them: width 256, 82 tokens. */
+static ws_err bench_mamba(ws_bench_report *report, ws_plan *plan, ws_executor **executor)
+{
+    enum { MAMBA_ROWS = 16, TOKENS = 82, WIDTH = 256 };
+    const int64_t shape[3] = {MAMBA_ROWS, TOKENS, WIDTH};
+    const ws_mamba_options usual = {0};
+    static const char *const inputs[] = {"x", "target"};
+    double seconds;
+    ws_tensor y = ws_mamba_block(plan, ws_input(plan, "x", 3, shape), WIDTH, &usual, "block");
+    WS_TRY(ws_plan_finish(plan, ws_mse(plan, y, ws_input(plan, "target", 3, shape))));
+    WS_TRY(ws_executor_create(executor, plan));
+    for (uint64_t i = 0; i < 2; i++)
+        ws_random_normal(1, WS_RANDOM_TEST, i, 0, ws_executor_input(*executor, inputs[i]), MAMBA_ROWS * TOKENS * WIDTH);
+    return ws_bench_step(report, "mamba_block step, 16 rows", plan, *executor, &seconds);
+}
+
+static ws_err bench_mamba_alone(ws_bench_report *report)
+{
+    ws_plan *plan = NULL;
+    ws_executor *executor = NULL;
+    ws_err error;
+    WS_TRY_GOTO(done, ws_plan_create(&plan));
+    WS_TRY_GOTO(done, bench_mamba(report, plan, &executor));
+done:
+    ws_executor_destroy(&executor);
+    ws_plan_destroy(&plan);
+    return error;
+}
+
 ws_err ws_bench_models(ws_text *out, bool json)
 {
     ws_bench_report report = {.out = out, .json = json};
@@ -144,5 +174,6 @@ ws_err ws_bench_models(ws_text *out, bool json)
         for (int b = 0; b < 2 && ws_models[i]->network && batches[b] > 0; b++)
             WS_TRY(bench_model(&report, ws_models[i], batches[b]));
     }
+    WS_TRY(bench_mamba_alone(&report));
     return ws_bench_end(&report);
 }

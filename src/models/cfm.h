@@ -19,12 +19,14 @@ typedef struct ws_cfm_options {
     int flow_scope;
     int64_t packets;
     int64_t width, blocks, time_features;
+    int backbone;
     int64_t heads, hidden;
     double dropout;
     double lambda, flow_weight, hide_share;
     ws_cfm_score_options score;
 } ws_cfm_options;
 enum { WS_FLOW_SCOPE_FULL, WS_FLOW_SCOPE_PREFIX };
+enum { WS_BACKBONE_TRANSFORMER, WS_BACKBONE_MAMBA };
 
 #define WS_CFM_PATH_OPTIONS                                                                                            \
     WS_OPTION_DOUBLE(ws_cfm_options, sigma, 0.1, 0, 10, "radius of the tube around the paths"),                        \

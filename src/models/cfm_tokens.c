@@ -176,7 +176,7 @@ static void fill_moving(const ws_model_context *context, const ws_cfm_layout *la
     const int64_t length = ws_cfm_tokens(layout, batch->samples, batch->rows[position]);
     ws_cfm_point point =
         ws_cfm_draw(context, layout, batch, plan, position, in->x + row * elements, in->target + row * elements);
-    ws_cfm_transformer_row(options, layout, executor, row, length);
+    ws_cfm_transformer_row(layout, executor, row, length);
     ws_cfm_transformer_time(options, in->rates, executor, row, point.t);
     memset(ws_cfm_transformer_hidden(layout, executor, row), 0, (size_t)ws_cfm_sequence(layout) * sizeof(int32_t));
     if (layout->features > 0)
@@ -194,7 +194,7 @@ static void fill_hidden(const ws_model_context *context, const ws_cfm_layout *la
     int32_t *hidden = ws_cfm_transformer_hidden(layout, executor, row);
     ws_cfm_row(layout, batch->samples, batch->rows[position], in->x + row * elements);
     memcpy(in->target + row * elements, in->x + row * elements, (size_t)elements * sizeof *in->x);
-    ws_cfm_transformer_row(options, layout, executor, row, length);
+    ws_cfm_transformer_row(layout, executor, row, length);
     ws_cfm_transformer_time(options, in->rates, executor, row, 1);
     hide(options, layout, batch, position, length, hidden);
     if (first)
@@ -314,7 +314,7 @@ static ws_err score(const ws_model_context *context, ws_scoring *scoring)
     WS_TRY(WS_NEW_ARRAY(x, (size_t)(rows * elements)));
     for (int64_t r = 0; r < rows; r++) {
         ws_cfm_row(&layout, samples, (uint64_t)r, x + r * elements);
-        ws_cfm_transformer_row(options, &layout, scoring->executor, r, ws_cfm_tokens(&layout, samples, (uint64_t)r));
+        ws_cfm_transformer_row(&layout, scoring->executor, r, ws_cfm_tokens(&layout, samples, (uint64_t)r));
     }
     ws_err error = ws_cfm_score(&options->score, &described, &scores, context->wanted, x, scoring);
     free(x);

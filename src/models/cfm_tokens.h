@@ -17,8 +17,10 @@
                   "first packets of a flow that are read; the store must hold as many"),                               \
         WS_OPTION_INT(ws_cfm_options, width, 128, 1, 8192, "of a token; a multiple of heads"),                         \
         WS_OPTION_INT(ws_cfm_options, blocks, 4, 0, 64, "of the network"),                                             \
+        WS_OPTION_ENUM(ws_cfm_options, backbone, "transformer", "transformer|mamba",                                   \
+                       "attention among all tokens, or Mamba blocks over the packets in order, the features last"),    \
         WS_OPTION_INT(ws_cfm_options, heads, 4, 1, 64, "of the attention"),                                            \
-        WS_OPTION_INT(ws_cfm_options, hidden, 512, 1, 32768, "width between the two linear layers of a block"),        \
+        WS_OPTION_INT(ws_cfm_options, hidden, 512, 1, 32768, "transformer: width between a block's linear layers"),    \
         WS_OPTION_INT(ws_cfm_options, time_features, 128, 4, WS_CFM_TIME_FEATURES_MOST,                                \
                       "sines and cosines of t; even"),                                                                 \
         WS_OPTION_DOUBLE(ws_cfm_options, dropout, 0, 0, 0.9, "of tokens, attention and what blocks add"),              \

@@ -1,5 +1,6 @@
 /* The network of packet_cfm and unified_cfm; see cfm_transformer.h. */
 #include "models/cfm_transformer.h"
+#include "models/mamba_block.h"
 #include "models/time_features.h"
 
 /* Shifts, scales and gates [rows, columns], which begin at 0: a block then passes on what it gets. */
@@ -74,6 +75,35 @@ static ws_tensor transformer(ws_plan *plan, const ws_cfm_options *options, int64
     return x;
 }
 
+/* The features' token between the first place and that behind the row's last packet; padding stays where it is. Reversing all tokens
+ * of the row and then the packets alone puts it last, the same the other way round puts it first again. */
+static ws_tensor move_features(ws_plan *plan, ws_tensor x, ws_tensor row_tokens, ws_tensor row_packets, bool to_end)
+{
+    x = ws_flip_sequence(plan, x, to_end ? row_tokens : row_packets);
+    return ws_flip_sequence(plan, x, to_end ? row_packets : row_tokens);
+}
+
+static ws_tensor mamba(ws_plan *plan, const ws_cfm_options *options, int64_t rows, bool features, ws_tensor x,
+                       ws_tensor condition)
+{
+    const int64_t width = options->width;
+    const ws_mamba_options mixer = {.layers = options->blocks};
+    ws_tensor tokens = WS_NO_TENSOR, packets = WS_NO_TENSOR;
+    if (features && options->blocks > 0) {
+        tokens = ws_input_index(plan, "row_tokens", rows);
+        packets = ws_input_index(plan, "row_packets", rows);
+        x = move_features(plan, x, tokens, packets, true);
+    }
+    for (int64_t block = 0; block < options->blocks; block++) {
+        ws_scope_begin(plan, "block.%lld", (long long)block);
+        ws_tensor m = modulation(plan, condition, 3 * width);
+        ws_tensor y = ws_mamba_mixer(plan, ws_modulated_norm(plan, x, m, 0, width), width, &mixer, "mixer");
+        x = ws_gated_add(plan, x, dropout(plan, y, options->dropout), m, 2 * width);
+        ws_scope_end(plan);
+    }
+    return features && options->blocks > 0 ? move_features(plan, x, tokens, packets, false) : x;
+}
+
 /* ---- heads ---- */
 
 static ws_tensor head(ws_plan *plan, ws_tensor x, int64_t columns, const char *name)
@@ -87,7 +117,10 @@ ws_cfm_heads ws_cfm_transformer(ws_plan *plan, const ws_cfm_options *options, co
     const int64_t sequence = ws_cfm_sequence(layout), width = options->width;
     ws_cfm_heads heads = {WS_NO_TENSOR, WS_NO_TENSOR, WS_NO_TENSOR, WS_NO_TENSOR};
     ws_tensor tokens = embed(plan, options, layout, rows, x), condition = condition_on_time(plan, options, rows);
-    tokens = transformer(plan, options, rows, sequence, tokens, condition);
+    if (options->backbone == WS_BACKBONE_MAMBA)
+        tokens = mamba(plan, options, rows, layout->features > 0, tokens, condition);
+    else
+        tokens = transformer(plan, options, rows, sequence, tokens, condition);
     ws_tensor m = modulation(plan, condition, 2 * width);
     tokens = ws_modulated_norm(plan, tokens, m, 0, width);
     ws_tensor packets = tokens;
@@ -106,17 +139,21 @@ ws_cfm_heads ws_cfm_transformer(ws_plan *plan, const ws_cfm_options *options, co
 
 /* ---- inputs ---- */
 
-void ws_cfm_transformer_row(const ws_cfm_options *options, const ws_cfm_layout *layout, ws_executor *executor,
-                            int64_t row, int64_t length)
+void ws_cfm_transformer_row(const ws_cfm_layout *layout, ws_executor *executor, int64_t row, int64_t length)
 {
     const int64_t sequence = ws_cfm_sequence(layout);
     const int32_t present = (int32_t)(length + (layout->features > 0));
-    int32_t *ranges = ws_executor_input_index(executor, "ranges") + row * sequence * 4;
-    (void)options;
-    for (int64_t token = 0; token < sequence; token++, ranges += 4) {
+    int32_t *ranges = ws_executor_input_index(executor, "ranges"); /* of the attention */
+    ranges = ranges ? ranges + row * sequence * 4 : NULL;
+    for (int64_t token = 0; ranges && token < sequence; token++, ranges += 4) {
         ranges[0] = 0;
         ranges[1] = present;
         ranges[2] = ranges[3] = 0;
+    }
+    int32_t *tokens = ws_executor_input_index(executor, "row_tokens"); /* of Mamba with features */
+    if (tokens) {
+        tokens[row] = present;
+        ws_executor_input_index(executor, "row_packets")[row] = (int32_t)length;
     }
     if (layout->features > 0) {
         ws_real *type = ws_executor_input(executor, "type") + row * sequence * 2;

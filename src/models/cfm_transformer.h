@@ -6,6 +6,8 @@
  *   condition  sines and cosines of t -> linear SiLU -> linear SiLU
  *   blocks     attention and linear GELU linear, each behind a layer norm whose shift, scale and gate come from the condition
  *              and begin at 0 (Peebles & Xie 2023), over the tokens that the row has
+ *   backbone   mamba: instead of these blocks, Mamba's mixer behind the same norm, with shift, scale and gate; it sees what lies
+ *              before a token only, so the features' token is put behind the row's last packet for it
  *   heads      norm with shift and scale, then linear: velocity and prediction, for features and packets
  *
  * 1,269,434 parameters for 20 features, 32 packets of 9 columns and the default options.
@@ -28,8 +30,7 @@ ws_cfm_heads ws_cfm_transformer(ws_plan *plan, const ws_cfm_options *options, co
                                 ws_tensor x);
 
 /* Inputs besides x. length: packets of the row. */
-void ws_cfm_transformer_row(const ws_cfm_options *options, const ws_cfm_layout *layout, ws_executor *executor,
-                            int64_t row, int64_t length);
+void ws_cfm_transformer_row(const ws_cfm_layout *layout, ws_executor *executor, int64_t row, int64_t length);
 /* rates[time_features / 2], from ws_time_rates */
 void ws_cfm_transformer_time(const ws_cfm_options *options, const double *rates, ws_executor *executor, int64_t row,
                              double t);

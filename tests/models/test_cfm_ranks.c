@@ -139,6 +139,7 @@ static void unified_cfm_is_the_same(void **state)
 {
     (void)state;
     compare_with_alone("unified_cfm", "{" TOKENS_SMALL "}");
+    compare_with_alone("unified_cfm", "{" TOKENS_SMALL ", \"backbone\": \"mamba\"}");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -10,6 +10,17 @@
 enum { TOKENS = 5, PACKET = 9, FEATURES = 6, BATCH = 16, SHARDS = 2, SHARD = BATCH / SHARDS };
 static const char small[] = "{\"packets\": 5, \"width\": 16, \"blocks\": 2, \"heads\": 2, \"hidden\": 24, "
                             "\"time_features\": 8, \"ot_group\": 16, \"solver_steps\": 2}";
+static const char small_mamba[] = "{\"packets\": 5, \"width\": 16, \"blocks\": 2, \"backbone\": \"mamba\", "
+                                  "\"time_features\": 8, \"ot_group\": 16, \"solver_steps\": 2}";
+/* Every model with every backbone. */
+static const struct {
+    const char *model, *options;
+    int features;
+} kinds[] = {{"packet_cfm", small, 0},
+             {"unified_cfm", small, 1},
+             {"packet_cfm", small_mamba, 0},
+             {"unified_cfm", small_mamba, 1}};
+enum { KINDS = sizeof kinds / sizeof *kinds };
 static ws_arena *arena;
 
 static int setup(void **state)
@@ -108,10 +119,9 @@ static void has_the_parameters_of_the_description(void **state)
 static void gradient_reaches_every_parameter(void **state)
 {
     (void)state;
-    static const char *const models[] = {"packet_cfm", "unified_cfm"};
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < KINDS; m++) {
         fixture f;
-        begin(&f, models[m], small);
+        begin(&f, kinds[m].model, kinds[m].options);
         ws_real *gradient = calloc(f.network.extent, sizeof *gradient);
         ws_executor_forward(f.executor, f.network.parameters);
         ws_executor_backward(f.executor, f.network.parameters, gradient);
@@ -123,7 +133,7 @@ static void gradient_reaches_every_parameter(void **state)
             for (size_t k = 0; k < table[i].count; k++)
                 moved += gradient[table[i].offset + k] != 0;
             if (moved < table[i].count / 2)
-                fail_msg("%s: %s: %zu of %zu gradients are zero", models[m], table[i].name, table[i].count - moved,
+                fail_msg("%s: %s: %zu of %zu gradients are zero", kinds[m].model, table[i].name, table[i].count - moved,
                          table[i].count);
         }
         free(gradient);
@@ -151,23 +161,22 @@ static void overwrite_padding(const fixture *f, const char *input, int64_t featu
 static void padding_never_influences_training(void **state)
 {
     (void)state;
-    static const char *const models[] = {"packet_cfm", "unified_cfm"};
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < KINDS; m++) {
         fixture f;
-        begin(&f, models[m], small);
+        begin(&f, kinds[m].model, kinds[m].options);
         const size_t bytes = f.network.extent * sizeof(ws_real);
         ws_real *before = malloc(bytes), *after = malloc(bytes);
         ws_executor_forward(f.executor, f.network.parameters);
         const ws_real loss = ws_executor_loss(f.executor);
         ws_executor_backward(f.executor, f.network.parameters, before);
-        overwrite_padding(&f, "x", m * FEATURES, 1000);
-        overwrite_padding(&f, "target", m * FEATURES, -77);
+        overwrite_padding(&f, "x", kinds[m].features * FEATURES, 1000);
+        overwrite_padding(&f, "target", kinds[m].features * FEATURES, -77);
         ws_executor_forward(f.executor, f.network.parameters);
         assert_true(ws_executor_loss(f.executor) == loss);
         ws_executor_backward(f.executor, f.network.parameters, after);
         for (size_t i = 0; i < f.network.extent; i++)
             assert_true(before[i] == after[i]);
-        overwrite_padding(&f, "x", m * FEATURES - PACKET, 1000); /* and what is no padding does */
+        overwrite_padding(&f, "x", kinds[m].features * FEATURES - PACKET, 1000); /* and what is no padding does */
         ws_executor_forward(f.executor, f.network.parameters);
         assert_true(ws_executor_loss(f.executor) != loss);
         free(before);
@@ -246,11 +255,10 @@ static void as_many_tokens_are_hidden_as_asked_for(void **state)
 }
 
 /* What a hidden token holds changes no prediction, neither its own nor another's. */
-static void hidden_tokens_are_not_seen(void **state)
+static void check_not_seen(const char *json)
 {
-    (void)state;
     fixture f;
-    begin(&f, "unified_cfm", small);
+    begin(&f, "unified_cfm", json);
     ws_executor_forward(f.executor, f.network.parameters);
     const ws_real loss = ws_executor_loss(f.executor);
     ws_real *x = ws_executor_input(f.executor, "x");
@@ -265,15 +273,56 @@ static void hidden_tokens_are_not_seen(void **state)
     end(&f);
 }
 
+static void hidden_tokens_are_not_seen(void **state)
+{
+    (void)state;
+    for (int m = 0; m < KINDS; m++)
+        if (kinds[m].features)
+            check_not_seen(kinds[m].options);
+}
+
+/* ---- the order in which Mamba sees tokens ---- */
+
+/* Whether the velocity of the first packet (of the features: packet false) changes with the second packet. */
+static bool second_packet_is_seen(const char *json, bool packet)
+{
+    fixture f;
+    begin(&f, "unified_cfm", json);
+    static const char *const weights[] = {"moving_features", "hidden_features", "moving_packets", "hidden_packets"};
+    for (int i = 0; i < 4; i++)
+        memset(ws_executor_input(f.executor, weights[i]), 0, 2 * SHARD * (i < 2 ? 1 : TOKENS) * sizeof(ws_real));
+    ws_real *x = ws_executor_input(f.executor, "x"), loss[2];
+    for (int changed = 0; changed < 2; changed++) {
+        for (int64_t r = 0; r < SHARD; r++) {
+            const bool two = length_at(&f, r) >= 2;
+            ws_executor_input(f.executor, "moving_features")[r] = !packet && two;
+            ws_executor_input(f.executor, "moving_packets")[r * TOKENS] = packet && two;
+            for (int c = 0; c < PACKET; c++)
+                x[r * (FEATURES + TOKENS * PACKET) + FEATURES + PACKET + c] += (ws_real)changed;
+        }
+        ws_executor_forward(f.executor, f.network.parameters);
+        loss[changed] = ws_executor_loss(f.executor);
+    }
+    end(&f);
+    return loss[0] != loss[1];
+}
+
+static void mamba_sees_packets_in_order_and_the_features_last(void **state)
+{
+    (void)state;
+    assert_false(second_packet_is_seen(small_mamba, true));
+    assert_true(second_packet_is_seen(small_mamba, false));
+    assert_true(second_packet_is_seen(small, true));
+}
+
 /* ---- learning ---- */
 
 static void one_batch_is_learned_by_heart(void **state)
 {
     (void)state;
-    static const char *const models[] = {"packet_cfm", "unified_cfm"};
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < KINDS; m++) {
         fixture f;
-        begin(&f, models[m], small);
+        begin(&f, kinds[m].model, kinds[m].options);
         const ws_adamw adamw = {0.9, 0.99, 1e-8, 0};
         ws_real *gradient = calloc(f.network.extent, sizeof *gradient);
         double first = 0, last = 0;
@@ -286,7 +335,7 @@ static void one_batch_is_learned_by_heart(void **state)
                           f.network.second_moment);
         }
         if (!(last < 0.05 * first))
-            fail_msg("%s: the loss falls from %g to %g only", models[m], first, last);
+            fail_msg("%s: the loss falls from %g to %g only", kinds[m].model, first, last);
         free(gradient);
         end(&f);
     }
@@ -297,7 +346,7 @@ static const struct CMUnitTest tests[] = {
     TEST(has_the_parameters_of_the_description),  TEST(gradient_reaches_every_parameter),
     TEST(padding_never_influences_training),      TEST(padding_never_influences_scores),
     TEST(as_many_tokens_are_hidden_as_asked_for), TEST(hidden_tokens_are_not_seen),
-    TEST(one_batch_is_learned_by_heart),
+    TEST(one_batch_is_learned_by_heart),          TEST(mamba_sees_packets_in_order_and_the_features_last),
 };
 
 WS_MPI_TEST_MAIN(tests)
