@@ -21,17 +21,6 @@ void ws_cfm_token_needs(const void *values, ws_needs *needs)
     needs->features_of_packets = options->flow_scope == WS_FLOW_SCOPE_PREFIX;
 }
 
-void ws_cfm_token_check(const ws_model_context *context, const ws_json *document, const cJSON *object,
-                        ws_problems *problems)
-{
-    const ws_cfm_options *options = context->options;
-    ws_cfm_check(context, document, object, problems);
-    if (options->width % options->heads != 0)
-        ws_problems_add(problems, document, cJSON_GetObjectItemCaseSensitive(object, "heads"),
-                        "model.heads: %lld does not divide model.width = %lld", (long long)options->heads,
-                        (long long)options->width);
-}
-
 /* ---- which scores there are ---- */
 
 /* Both models; without features the terminal_flow of a row is undefined, and packet_cfm does not list it. */
@@ -54,6 +43,25 @@ static ws_cfm_scores scores_of(const ws_cfm_options *options)
     if (options->flow_weight > 0)
         return (ws_cfm_scores){unified_kinds, sizeof unified_kinds / sizeof *unified_kinds};
     return (ws_cfm_scores){packet_kinds, sizeof packet_kinds / sizeof *packet_kinds};
+}
+
+void ws_cfm_token_check(const ws_model_context *context, const ws_json *document, const cJSON *object,
+                        ws_problems *problems)
+{
+    const ws_cfm_options *options = context->options;
+    ws_cfm_check(context, document, object, problems);
+    if (options->width % options->heads != 0)
+        ws_problems_add(problems, document, cJSON_GetObjectItemCaseSensitive(object, "heads"),
+                        "model.heads: %lld does not divide model.width = %lld", (long long)options->heads,
+                        (long long)options->width);
+    const ws_cfm_scores scores = scores_of(options);
+    bool consistency = false;
+    for (int i = 0; i < scores.count; i++)
+        consistency = consistency || ((context->wanted >> i & 1) && (scores.kinds[i] == WS_CFM_FLOW_CONSISTENCY ||
+                                                                     scores.kinds[i] == WS_CFM_PACKET_CONSISTENCY));
+    if (consistency && options->lambda == 0)
+        ws_problems_add(problems, document, cJSON_GetObjectItemCaseSensitive(object, "lambda"),
+                        "model.lambda: 0 leaves nothing to predict hidden tokens with; the consistency scores need it");
 }
 
 /* ---- plans ---- */

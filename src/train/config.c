@@ -247,6 +247,7 @@ static void check_model(const reader *r)
         return;
     ws_model_context context = {.task = (ws_task)config->keys.task,
                                 .options = config->model_options,
+                                .wanted = ws_scores_wanted(config),
                                 .seed = (uint64_t)config->train.seed,
                                 .batch = config->train.batch,
                                 .shards = (int)config->train.gradient_shards,

@@ -144,7 +144,7 @@ static void run_shard(void *context, int shard, int thread)
     ws_batches_fill(l->running, shard, executor);
     if (l->with_gradients)
         ws_executor_set_random(executor, l->seed, l->step,
-                               (uint64_t)shard * (uint64_t)(l->state->context->batch / l->shards));
+                               (uint64_t)shard << 32); /* a plan may have more rows than the shard */
     else
         ws_executor_set_calm(executor);
     ws_executor_forward(executor, l->parameters);

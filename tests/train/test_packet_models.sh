@@ -44,5 +44,6 @@ refused() { # MESSAGE ARGUMENT...
 refused "few.h5 stores 4): the store holds fewer packets of a flow; extract with more --packets" --set store=few.h5
 refused "model.heads: 3 does not divide model.width = 16" --set model.heads=3
 refused "model.ot_group: 20 does not divide train.batch = 32" --set model.ot_group=20
+refused 'model.lambda: 0 leaves nothing to predict hidden tokens with' --set model.lambda=0
 refused 'model.coupling: "entropic" needs sigma > 0' --set model.coupling=entropic --set model.sigma=0
 [ ! -e never/record.json ]
