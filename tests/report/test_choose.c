@@ -66,7 +66,7 @@ static int setup(void **state)
     record("t20", 0.1, 0.96, 0.1, 0.9);
     record("t21", 0.1, 0.96, 0.1, 0.9);
     for (int seed = 0; seed < 3; seed++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "t3%d", seed);
         record(id, 1, 1, 1, 1);
     }
