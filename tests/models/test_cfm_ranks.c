@@ -120,7 +120,8 @@ static void compare_with_alone(const char *name, const char *json)
 }
 
 #define SMALL "\"ot_group\": 32, \"solver_steps\": 2, \"width\": 16, \"blocks\": 2"
-#define TOKENS_SMALL SMALL ", \"packets\": 5, \"heads\": 2, \"hidden\": 24, \"time_features\": 8, \"dropout\": 0.2"
+#define TOKENS_SMALL                                                                                                   \
+    SMALL ", \"packets\": 5, \"heads\": 2, \"hidden\": 24, \"time_features\": 8, \"dropout\": 0.2, \"trace_draws\": 1"
 
 static void flow_cfm_is_the_same(void **state)
 {
