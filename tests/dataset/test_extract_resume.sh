@@ -25,6 +25,7 @@ head -c 70000 /dev/zero | tr '\0' '\377' | dd of=inputs/e.pcap bs=1 seek=200000 
 kill_often() {
     local name=$1 times=$2 more=1
     shift 2
+    [ -z "${WIRESWEEP_FEW:-}" ] || times=1
     whole "$@"
     for ((kill = 0; kill < times; kill++)); do
         interrupt $((RANDOM % 3 + 1)) $more "$@" --resume
