@@ -26,17 +26,7 @@ static ws_activate_arguments arguments(const ws_node *node, const ws_node_memory
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_activate_arguments a = arguments(node, memory);
-    place->kernels->activate_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_activate_arguments a = arguments(node, memory);
-    place->kernels->activate_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(activate)
 
 static double flops_forward(const ws_node *node)
 {

@@ -26,17 +26,7 @@ static ws_add_arguments arguments(const ws_node *node, const ws_node_memory *mem
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_add_arguments a = arguments(node, memory);
-    place->kernels->add_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_add_arguments a = arguments(node, memory);
-    place->kernels->add_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(add)
 
 static double flops_forward(const ws_node *node)
 {

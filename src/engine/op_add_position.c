@@ -28,17 +28,7 @@ static ws_add_position_arguments arguments(const ws_node *node, const ws_node_me
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_add_position_arguments a = arguments(node, memory);
-    place->kernels->add_position_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_add_position_arguments a = arguments(node, memory);
-    place->kernels->add_position_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(add_position)
 
 static double flops_forward(const ws_node *node)
 {

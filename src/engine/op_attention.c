@@ -71,17 +71,7 @@ static ws_attention_arguments arguments(const ws_node *node, const ws_node_memor
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_attention_arguments a = arguments(node, memory);
-    place->kernels->attention_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_attention_arguments a = arguments(node, memory);
-    place->kernels->attention_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(attention)
 
 /* Two products of every query with every key; masks are not counted. */
 static double flops_forward(const ws_node *node)

@@ -46,17 +46,7 @@ static ws_attention_pool_arguments arguments(const ws_node *node, const ws_node_
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_attention_pool_arguments a = arguments(node, memory);
-    place->kernels->attention_pool_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_attention_pool_arguments a = arguments(node, memory);
-    place->kernels->attention_pool_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(attention_pool)
 
 static double flops_forward(const ws_node *node)
 {

@@ -40,17 +40,7 @@ static ws_beta_likelihood_arguments arguments(const ws_node *node, const ws_node
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_beta_likelihood_arguments a = arguments(node, memory);
-    place->kernels->beta_likelihood_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_beta_likelihood_arguments a = arguments(node, memory);
-    place->kernels->beta_likelihood_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(beta_likelihood)
 
 static double flops_forward(const ws_node *node)
 {

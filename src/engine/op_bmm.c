@@ -37,17 +37,7 @@ static ws_bmm_arguments arguments(const ws_node *node, const ws_node_memory *mem
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_bmm_arguments a = arguments(node, memory);
-    place->kernels->bmm_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_bmm_arguments a = arguments(node, memory);
-    place->kernels->bmm_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(bmm)
 
 static double flops_forward(const ws_node *node)
 {

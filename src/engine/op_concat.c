@@ -43,17 +43,7 @@ static ws_concat_arguments arguments(const ws_node *node, const ws_node_memory *
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_concat_arguments a = arguments(node, memory);
-    place->kernels->concat_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_concat_arguments a = arguments(node, memory);
-    place->kernels->concat_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(concat)
 
 static double flops_forward(const ws_node *node)
 {

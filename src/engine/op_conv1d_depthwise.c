@@ -48,17 +48,7 @@ static ws_conv1d_depthwise_arguments arguments(const ws_node *node, const ws_nod
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_conv1d_depthwise_arguments a = arguments(node, memory);
-    place->kernels->conv1d_depthwise_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_conv1d_depthwise_arguments a = arguments(node, memory);
-    place->kernels->conv1d_depthwise_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(conv1d_depthwise)
 
 static double flops_forward(const ws_node *node)
 {

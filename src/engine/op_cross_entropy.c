@@ -45,17 +45,7 @@ static ws_cross_entropy_arguments arguments(const ws_node *node, const ws_node_m
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_cross_entropy_arguments a = arguments(node, memory);
-    place->kernels->cross_entropy_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_cross_entropy_arguments a = arguments(node, memory);
-    place->kernels->cross_entropy_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(cross_entropy)
 
 static double flops_forward(const ws_node *node)
 {

@@ -25,17 +25,7 @@ static ws_dropout_arguments arguments(const ws_node *node, const ws_node_memory 
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_dropout_arguments a = arguments(node, memory);
-    place->kernels->dropout_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_dropout_arguments a = arguments(node, memory);
-    place->kernels->dropout_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(dropout)
 
 static double flops_forward(const ws_node *node)
 {

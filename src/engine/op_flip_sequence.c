@@ -31,17 +31,7 @@ static ws_flip_sequence_arguments arguments(const ws_node *node, const ws_node_m
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_flip_sequence_arguments a = arguments(node, memory);
-    place->kernels->flip_sequence_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_flip_sequence_arguments a = arguments(node, memory);
-    place->kernels->flip_sequence_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(flip_sequence)
 
 static double flops_forward(const ws_node *node)
 {

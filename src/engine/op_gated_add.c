@@ -44,17 +44,7 @@ static ws_gated_add_arguments arguments(const ws_node *node, const ws_node_memor
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_gated_add_arguments a = arguments(node, memory);
-    place->kernels->gated_add_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_gated_add_arguments a = arguments(node, memory);
-    place->kernels->gated_add_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(gated_add)
 
 static double flops_forward(const ws_node *node)
 {

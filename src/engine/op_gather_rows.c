@@ -47,17 +47,7 @@ static ws_gather_rows_arguments arguments(const ws_node *node, const ws_node_mem
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_gather_rows_arguments a = arguments(node, memory);
-    place->kernels->gather_rows_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_gather_rows_arguments a = arguments(node, memory);
-    place->kernels->gather_rows_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(gather_rows)
 
 static double flops_forward(const ws_node *node)
 {

@@ -29,17 +29,7 @@ static ws_glu_arguments arguments(const ws_node *node, const ws_node_memory *mem
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_glu_arguments a = arguments(node, memory);
-    place->kernels->glu_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_glu_arguments a = arguments(node, memory);
-    place->kernels->glu_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(glu)
 
 static double flops_forward(const ws_node *node)
 {

@@ -59,17 +59,7 @@ static ws_gru_arguments arguments(const ws_node *node, const ws_node_memory *mem
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_gru_arguments a = arguments(node, memory);
-    place->kernels->gru_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_gru_arguments a = arguments(node, memory);
-    place->kernels->gru_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(gru)
 
 static double flops_of(const ws_node *node, double input_products, double hidden_products)
 {

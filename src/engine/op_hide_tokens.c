@@ -33,17 +33,7 @@ static ws_hide_tokens_arguments arguments(const ws_node *node, const ws_node_mem
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_hide_tokens_arguments a = arguments(node, memory);
-    place->kernels->hide_tokens_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_hide_tokens_arguments a = arguments(node, memory);
-    place->kernels->hide_tokens_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(hide_tokens)
 
 static double flops_forward(const ws_node *node)
 {

@@ -25,17 +25,7 @@ static ws_l2norm_arguments arguments(const ws_node *node, const ws_node_memory *
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_l2norm_arguments a = arguments(node, memory);
-    place->kernels->l2norm_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_l2norm_arguments a = arguments(node, memory);
-    place->kernels->l2norm_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(l2norm)
 
 static double flops_forward(const ws_node *node)
 {

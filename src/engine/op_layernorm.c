@@ -34,17 +34,7 @@ static ws_layernorm_arguments arguments(const ws_node *node, const ws_node_memor
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_layernorm_arguments a = arguments(node, memory);
-    place->kernels->layernorm_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_layernorm_arguments a = arguments(node, memory);
-    place->kernels->layernorm_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(layernorm)
 
 static double flops_forward(const ws_node *node)
 {

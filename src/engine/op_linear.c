@@ -50,17 +50,7 @@ static ws_linear_arguments arguments(const ws_node *node, const ws_node_memory *
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_linear_arguments a = arguments(node, memory);
-    place->kernels->linear_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_linear_arguments a = arguments(node, memory);
-    place->kernels->linear_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(linear)
 
 static double flops_forward(const ws_node *node)
 {

@@ -37,17 +37,7 @@ static ws_masked_mse_arguments arguments(const ws_node *node, const ws_node_memo
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_masked_mse_arguments a = arguments(node, memory);
-    place->kernels->masked_mse_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_masked_mse_arguments a = arguments(node, memory);
-    place->kernels->masked_mse_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(masked_mse)
 
 static double flops_forward(const ws_node *node)
 {

@@ -37,17 +37,7 @@ static ws_maxpool1d_arguments arguments(const ws_node *node, const ws_node_memor
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_maxpool1d_arguments a = arguments(node, memory);
-    place->kernels->maxpool1d_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_maxpool1d_arguments a = arguments(node, memory);
-    place->kernels->maxpool1d_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(maxpool1d)
 
 static double flops_forward(const ws_node *node)
 {

@@ -30,17 +30,7 @@ static ws_mean_pool_arguments arguments(const ws_node *node, const ws_node_memor
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_mean_pool_arguments a = arguments(node, memory);
-    place->kernels->mean_pool_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_mean_pool_arguments a = arguments(node, memory);
-    place->kernels->mean_pool_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(mean_pool)
 
 static double flops_forward(const ws_node *node)
 {

@@ -46,17 +46,7 @@ static ws_modulated_norm_arguments arguments(const ws_node *node, const ws_node_
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_modulated_norm_arguments a = arguments(node, memory);
-    place->kernels->modulated_norm_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_modulated_norm_arguments a = arguments(node, memory);
-    place->kernels->modulated_norm_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(modulated_norm)
 
 static double flops_forward(const ws_node *node)
 {

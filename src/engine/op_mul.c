@@ -27,17 +27,7 @@ static ws_mul_arguments arguments(const ws_node *node, const ws_node_memory *mem
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_mul_arguments a = arguments(node, memory);
-    place->kernels->mul_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_mul_arguments a = arguments(node, memory);
-    place->kernels->mul_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(mul)
 
 static double flops_forward(const ws_node *node)
 {

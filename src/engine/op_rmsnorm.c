@@ -30,17 +30,7 @@ static ws_rmsnorm_arguments arguments(const ws_node *node, const ws_node_memory 
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_rmsnorm_arguments a = arguments(node, memory);
-    place->kernels->rmsnorm_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_rmsnorm_arguments a = arguments(node, memory);
-    place->kernels->rmsnorm_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(rmsnorm)
 
 static double flops_forward(const ws_node *node)
 {

@@ -30,17 +30,7 @@ static ws_scale_arguments arguments(const ws_node *node, const ws_node_memory *m
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_scale_arguments a = arguments(node, memory);
-    place->kernels->scale_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_scale_arguments a = arguments(node, memory);
-    place->kernels->scale_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(scale)
 
 static double flops_forward(const ws_node *node)
 {

@@ -43,17 +43,7 @@ static ws_scatter_rows_arguments arguments(const ws_node *node, const ws_node_me
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_scatter_rows_arguments a = arguments(node, memory);
-    place->kernels->scatter_rows_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_scatter_rows_arguments a = arguments(node, memory);
-    place->kernels->scatter_rows_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(scatter_rows)
 
 static double flops_forward(const ws_node *node)
 {

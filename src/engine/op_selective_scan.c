@@ -81,17 +81,7 @@ static ws_selective_scan_arguments arguments(const ws_node *node, const ws_node_
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_selective_scan_arguments a = arguments(node, memory);
-    place->kernels->selective_scan_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_selective_scan_arguments a = arguments(node, memory);
-    place->kernels->selective_scan_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(selective_scan)
 
 /* A state's update is 6 operations and an exponential, a point's softplus, skip and gate 10. */
 static double flops_forward(const ws_node *node)

@@ -43,17 +43,7 @@ static ws_slice_arguments arguments(const ws_node *node, const ws_node_memory *m
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_slice_arguments a = arguments(node, memory);
-    place->kernels->slice_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_slice_arguments a = arguments(node, memory);
-    place->kernels->slice_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(slice)
 
 static double flops_forward(const ws_node *node)
 {

@@ -45,17 +45,7 @@ static ws_spline_coupling_arguments arguments(const ws_node *node, const ws_node
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_spline_coupling_arguments a = arguments(node, memory);
-    place->kernels->spline_coupling_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_spline_coupling_arguments a = arguments(node, memory);
-    place->kernels->spline_coupling_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(spline_coupling)
 
 /* An exponential or logarithm counts as 10. */
 static double flops_forward(const ws_node *node)

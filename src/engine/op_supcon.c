@@ -56,17 +56,7 @@ static ws_supcon_arguments arguments(const ws_node *node, const ws_node_memory *
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_supcon_arguments a = arguments(node, memory);
-    place->kernels->supcon_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_supcon_arguments a = arguments(node, memory);
-    place->kernels->supcon_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(supcon)
 
 /* Products of all pairs, and 12 for the exponential of each. */
 static double flops_forward(const ws_node *node)

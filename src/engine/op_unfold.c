@@ -38,17 +38,7 @@ static ws_unfold_arguments arguments(const ws_node *node, const ws_node_memory *
     };
 }
 
-static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_unfold_arguments a = arguments(node, memory);
-    place->kernels->unfold_forward(&a, place->queue);
-}
-
-static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)
-{
-    ws_unfold_arguments a = arguments(node, memory);
-    place->kernels->unfold_backward(&a, place->queue);
-}
+WS_OPERATOR_PASSES(unfold)
 
 static double flops_forward(const ws_node *node)
 {

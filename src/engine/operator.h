@@ -7,7 +7,7 @@
  * To add an operator (op_add.c is the shortest example, op_linear.c has all there is):
  *   1. its line in ops.def;
  *   2. its argument struct in kernels/arguments.h, ws_<name>_arguments;
- *   3. op_<name>.c here: infer, forward, backward, flops, and the ws_operator that names them;
+ *   3. op_<name>.c here: infer, arguments with WS_OPERATOR_PASSES, flops, and the ws_operator that names them;
  *   4. the kernels ws_<name>_forward and ws_<name>_backward in kernels/cpu and kernels/cuda;
  *   5. its builder: declared in engine.h, defined at the end of op_<name>.c with ws_plan_record;
  *   6. a scenario in tests/engine/scenarios_<group>.h (gradients are checked, CUDA is compared with the CPU), a naive loop in
@@ -83,6 +83,19 @@ typedef struct ws_operator {
     double (*flops_forward)(const ws_node *node);
     double (*flops_backward)(const ws_node *node, int gradients);
 } ws_operator;
+
+/* forward and backward of op_<name>.c: what its function `arguments` fills, given to the kernels of the place. */
+#define WS_OPERATOR_PASSES(name)                                                                                       \
+    static void forward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)                      \
+    {                                                                                                                  \
+        ws_##name##_arguments a = arguments(node, memory);                                                             \
+        place->kernels->name##_forward(&a, place->queue);                                                              \
+    }                                                                                                                  \
+    static void backward(const ws_node *node, const ws_node_memory *memory, const ws_place *place)                     \
+    {                                                                                                                  \
+        ws_##name##_arguments a = arguments(node, memory);                                                             \
+        place->kernels->name##_backward(&a, place->queue);                                                             \
+    }
 
 #define OP(name) extern const ws_operator ws_operator_##name;
 #include "engine/ops.def"
