@@ -26,6 +26,16 @@ for round in 1 2; do
         >"$folder/peer.$round"
 done
 {
+    cat <<END
+# Training steps beside PyTorch
+
+\`tests/bench/pytorch.sh\`, $(date -u +%F), one core of $(sed -n 's/^model name.*: //p;T;q' /proc/cpuinfo), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release);
+$(head -1 "$folder/peer.1"), one thread. In turn on the same core: ours, PyTorch, ours, PyTorch; the faster round of each. A step is
+forward, backward, norm and clipping of the gradient, AdamW and the average of the parameters, inputs ready. A ratio below 1:
+wiresweep is faster. PyTorch has no selective scan of its own on a CPU: its \`mamba_block\` loops over time as the reference program
+does (\`selective_scan_ref\`), which is what a user without a GPU has, not what PyTorch could do.
+
+END
     echo "| network | rows of a step | wiresweep, ms | PyTorch, ms | ratio |"
     echo "|---|---:|---:|---:|---:|"
     sed -n '2,$p' "$folder/peer.1" | while read -r name rows parameters first; do
@@ -36,7 +46,4 @@ done
         awk -v n="$name" -v r="$rows" -v o="$ours" -v a="$first" -v b="$second" \
             'BEGIN { p = a < b ? a : b; printf "| %s | %d | %.2f | %.2f | %.2f |\n", n, r, 1000 / o, p, 1000 / o / p }'
     done
-    echo
-    echo "$(head -1 "$folder/peer.1"), one thread; a step is forward, backward, norm and clipping of the gradient, AdamW and the average"
-    echo "of the parameters, inputs ready. A ratio below 1: wiresweep is faster. $(grep -m1 'model name' /proc/cpuinfo | sed 's/.*: //')."
 } >"$output"
