@@ -41,7 +41,9 @@ ws_err ws_mpi_raise(int status, const char *call, const char *file, int line, co
 WS_MUST ws_err ws_agree_all(const ws_comm *comm, ws_err local);
 #define WS_AGREE(comm, expression) WS_TRY(ws_agree_all((comm), (expression)))
 
-/* Rank among the ranks of this machine, and their number: for what they share, devices and cores. */
+/* The ranks of this machine, for what they share: memory, devices, cores. */
+WS_MUST ws_err ws_comm_machine_all(const ws_comm *comm, ws_comm *out);
+/* Rank among them, and their number. */
 WS_MUST ws_err ws_local_rank_all(const ws_comm *comm, int *local_rank, int *local_size);
 WS_MUST ws_err ws_barrier_all(const ws_comm *comm);
 WS_MUST ws_err ws_broadcast_all(const ws_comm *comm, void *data, size_t bytes, int root);

@@ -1,20 +1,6 @@
 /* NCCL behind the cluster's interface: communicators started over MPI, fast sums, and sums by the fixed tree. */
 #include "cluster/nccl.h"
 
-ws_err ws_local_rank_all(const ws_comm *comm, int *local_rank, int *local_size)
-{
-    *local_rank = 0;
-    *local_size = 1;
-    if (comm->size == 1)
-        return WS_OK;
-    MPI_Comm machine = MPI_COMM_NULL;
-    WS_MPI(MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &machine));
-    WS_MPI(MPI_Comm_rank(machine, local_rank));
-    WS_MPI(MPI_Comm_size(machine, local_size));
-    WS_MPI(MPI_Comm_free(&machine));
-    return WS_OK;
-}
-
 #ifdef WS_HAVE_NCCL
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>

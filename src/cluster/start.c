@@ -95,17 +95,43 @@ ws_comm ws_comm_self(void)
     return (ws_comm){.mpi = MPI_COMM_SELF, .rank = 0, .size = 1};
 }
 
-ws_err ws_comm_split_all(const ws_comm *comm, int color, ws_comm *out)
+static ws_err describe(MPI_Comm mpi, ws_comm *out)
 {
-    *out = ws_comm_self();
-    if (comm->size == 1)
-        return WS_OK;
-    ws_comm part = {.mpi = MPI_COMM_NULL, .rank = 0, .size = 1};
-    WS_MPI(MPI_Comm_split(comm->mpi, color, comm->rank, &part.mpi));
+    ws_comm part = {.mpi = mpi, .rank = 0, .size = 1};
     WS_MPI(MPI_Comm_set_errhandler(part.mpi, MPI_ERRORS_RETURN));
     WS_MPI(MPI_Comm_rank(part.mpi, &part.rank));
     WS_MPI(MPI_Comm_size(part.mpi, &part.size));
     *out = part;
+    return WS_OK;
+}
+
+ws_err ws_comm_split_all(const ws_comm *comm, int color, ws_comm *out)
+{
+    MPI_Comm part = MPI_COMM_NULL;
+    *out = ws_comm_self();
+    if (comm->size == 1)
+        return WS_OK;
+    WS_MPI(MPI_Comm_split(comm->mpi, color, comm->rank, &part));
+    return describe(part, out);
+}
+
+ws_err ws_comm_machine_all(const ws_comm *comm, ws_comm *out)
+{
+    MPI_Comm machine = MPI_COMM_NULL;
+    *out = ws_comm_self();
+    if (comm->size == 1)
+        return WS_OK;
+    WS_MPI(MPI_Comm_split_type(comm->mpi, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &machine));
+    return describe(machine, out);
+}
+
+ws_err ws_local_rank_all(const ws_comm *comm, int *local_rank, int *local_size)
+{
+    ws_comm machine;
+    WS_TRY(ws_comm_machine_all(comm, &machine));
+    *local_rank = machine.rank;
+    *local_size = machine.size;
+    ws_comm_destroy(&machine);
     return WS_OK;
 }
 

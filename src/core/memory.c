@@ -1,7 +1,12 @@
-/* Checked allocation and arenas. */
+/* Checked allocation and arenas, also such as other processes of the machine can read. */
 #include "memory.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { ALIGNMENT = 64 };
 
@@ -48,19 +53,34 @@ ws_err ws_grow(void *array, size_t *capacity, size_t needed, size_t size)
 typedef struct block {
     struct block *next;
     size_t size, used; /* of the bytes behind the header */
+    uint64_t offset;   /* shared arenas: in the file */
     char *bytes;
 } block;
 
 struct ws_arena {
     size_t block_bytes;
     block *first, *current;
+    int fd; /* shared arenas: the file; else -1 */
+    uint64_t file_bytes;
 };
 
 ws_err ws_arena_create(ws_arena **out, size_t block_bytes)
 {
     WS_TRY(WS_NEW(*out));
     (*out)->block_bytes = block_bytes < 4096 ? 4096 : block_bytes;
+    (*out)->fd = -1;
     return WS_OK;
+}
+
+ws_err ws_arena_create_shared(ws_arena **out, size_t block_bytes)
+{
+    WS_TRY(ws_arena_create(out, block_bytes));
+    (*out)->fd = memfd_create("wiresweep", MFD_CLOEXEC);
+    if ((*out)->fd >= 0)
+        return WS_OK;
+    int reason = errno;
+    ws_arena_destroy(out);
+    WS_FAIL(MEMORY, "no memory to share: %s", strerror(reason));
 }
 
 void ws_arena_destroy(ws_arena **arena)
@@ -69,9 +89,14 @@ void ws_arena_destroy(ws_arena **arena)
         return;
     for (block *at = (*arena)->first, *next; at; at = next) {
         next = at->next;
-        free(at->bytes);
+        if ((*arena)->fd >= 0)
+            munmap(at->bytes, at->size);
+        else
+            free(at->bytes);
         free(at);
     }
+    if ((*arena)->fd >= 0)
+        close((*arena)->fd);
     free(*arena);
     *arena = NULL;
 }
@@ -81,6 +106,21 @@ void ws_arena_reset(ws_arena *arena)
     for (block *at = arena->first; at; at = at->next)
         at->used = 0;
     arena->current = arena->first;
+}
+
+/* The file grows by the block. */
+static ws_err map_block(ws_arena *arena, block *added)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    added->size = (added->size + page - 1) / page * page;
+    added->offset = arena->file_bytes;
+    WS_CHECK(ftruncate(arena->fd, (off_t)(added->offset + added->size)) == 0, MEMORY,
+             "%zu bytes to share could not be had: %s", added->size, strerror(errno));
+    added->bytes = mmap(NULL, added->size, PROT_READ | PROT_WRITE, MAP_SHARED, arena->fd, (off_t)added->offset);
+    WS_CHECK(added->bytes != MAP_FAILED, MEMORY, "%zu bytes to share could not be had: %s", added->size,
+             strerror(errno));
+    arena->file_bytes += added->size;
+    return WS_OK;
 }
 
 ws_err ws_arena_alloc(ws_arena *arena, void *out, size_t count, size_t size)
@@ -95,7 +135,7 @@ ws_err ws_arena_alloc(ws_arena *arena, void *out, size_t count, size_t size)
         block *added;
         WS_TRY(WS_NEW(added));
         added->size = bytes > arena->block_bytes ? bytes : arena->block_bytes;
-        ws_err error = ws_alloc(&added->bytes, added->size, 1);
+        ws_err error = arena->fd >= 0 ? map_block(arena, added) : ws_alloc(&added->bytes, added->size, 1);
         if (error != WS_OK) {
             free(added);
             return ws_error_pass(error, __FILE__, __LINE__, __func__);
@@ -122,4 +162,79 @@ const char *ws_arena_strdup(ws_arena *arena, const char *text)
     if (ws_arena_alloc(arena, &copy, bytes, 1) != WS_OK)
         return NULL;
     return memcpy(copy, text, bytes);
+}
+
+/* ---- looking into another process's arena ---- */
+
+ws_err ws_arena_blocks(const ws_arena *arena, ws_arena_block **blocks, size_t *count, int *fd)
+{
+    size_t n = 0;
+    *count = 0;
+    *fd = arena->fd;
+    for (const block *at = arena->first; at; at = at->next)
+        n++;
+    WS_TRY(WS_NEW_ARRAY(*blocks, n));
+    for (const block *at = arena->first; at; at = at->next)
+        (*blocks)[(*count)++] = (ws_arena_block){(uint64_t)(uintptr_t)at->bytes, at->offset, at->size};
+    return WS_OK;
+}
+
+typedef struct mapping {
+    uint64_t theirs, bytes;
+    char *ours;
+} mapping;
+
+struct ws_arena_view {
+    size_t count;
+    mapping *mappings;
+};
+
+void ws_arena_view_destroy(ws_arena_view **view)
+{
+    if (!*view)
+        return;
+    for (size_t i = 0; i < (*view)->count; i++)
+        munmap((*view)->mappings[i].ours, (*view)->mappings[i].bytes);
+    free((*view)->mappings);
+    free(*view);
+    *view = NULL;
+}
+
+static ws_err map_blocks(ws_arena_view *view, int fd, const ws_arena_block *blocks, size_t count)
+{
+    WS_TRY(WS_NEW_ARRAY(view->mappings, count));
+    for (; view->count < count; view->count++) {
+        const ws_arena_block *from = &blocks[view->count];
+        void *ours = mmap(NULL, from->bytes, PROT_READ, MAP_SHARED, fd, (off_t)from->offset);
+        WS_CHECK(ours != MAP_FAILED, MEMORY, "%llu shared bytes could not be mapped: %s",
+                 (unsigned long long)from->bytes, strerror(errno));
+        view->mappings[view->count] = (mapping){from->address, from->bytes, ours};
+    }
+    return WS_OK;
+}
+
+ws_err ws_arena_view_create(ws_arena_view **out, int64_t process, int fd, const ws_arena_block *blocks, size_t count)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%lld/fd/%d", (long long)process, fd);
+    *out = NULL;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    WS_CHECK(file >= 0, IO, "%s: %s", path, strerror(errno));
+    ws_err error = WS_NEW(*out);
+    if (error == WS_OK)
+        error = map_blocks(*out, file, blocks, count);
+    close(file);
+    if (error != WS_OK)
+        ws_arena_view_destroy(out);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+const void *ws_arena_view_at(const ws_arena_view *view, const void *theirs)
+{
+    const uint64_t at = (uint64_t)(uintptr_t)theirs;
+    for (size_t i = 0; i < view->count; i++)
+        if (at >= view->mappings[i].theirs && at - view->mappings[i].theirs < view->mappings[i].bytes)
+            return view->mappings[i].ours + (at - view->mappings[i].theirs);
+    return NULL;
 }

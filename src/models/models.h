@@ -42,7 +42,7 @@ typedef struct ws_needs {
     bool features_of_packets;          /* the features are made anew, of no more packets than are read (flow20 only) */
 } ws_needs;
 
-/* Rows of one part of a split, in store order, whole on every rank. */
+/* Rows of one part of a split, in store order; every rank sees all of them. */
 typedef struct ws_samples {
     uint64_t rows;
     int columns;

@@ -14,10 +14,8 @@ typedef struct evaluation {
     float *test, *validation;
 } evaluation;
 
-static ws_err load(evaluation *e, const char *path)
+static ws_err load_model(evaluation *e, const char *path)
 {
-    WS_TRY(ws_rows_load(&e->config, &e->frozen, &e->rows));
-    WS_TRY(ws_rows_add_validation(&e->config, &e->frozen, &e->rows));
     e->context = ws_train_context(&e->config, &e->rows);
     if (e->config.keys.task == WS_TASK_CLASSIFY)
         e->context.classes = e->frozen.classes;
@@ -59,7 +57,8 @@ static ws_err describe(const evaluation *e, cJSON **out)
 static ws_err evaluate(evaluation *e, const char *path, const ws_evaluate_run *run, ws_arena *arena, cJSON **out)
 {
     WS_AGREE(e->comm, ws_model_file_open(path, run, arena, &e->file, &e->config, &e->frozen));
-    WS_AGREE(e->comm, load(e, path));
+    WS_TRY(ws_rows_load_all(e->comm, &e->config, &e->frozen, &e->rows));
+    WS_AGREE(e->comm, load_model(e, path));
     WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_TEST], "score test rows", &e->test));
     WS_TRY(
         ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_VALIDATION], "score validation rows", &e->validation));

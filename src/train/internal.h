@@ -6,8 +6,11 @@
 
 /* ---- rows.c: the rows of a store, split and normalised ---- */
 
+enum { WS_ROWS_BLOCK = 1 << 20 }; /* of their arena */
+
 typedef struct ws_rows {
-    ws_arena *arena; /* owned; all below lies in it or is destroyed with the struct */
+    ws_arena *arena;     /* owned; all below lies in it, in the view, or is destroyed with the struct */
+    ws_arena_view *view; /* of the arena of the rank that read the rows; NULL: read by this rank */
     char store_hash[65], split_hash[65];
     const char *dataset;
     bool synthetic;
@@ -37,8 +40,9 @@ typedef struct ws_frozen { /* of a trained model, to score another store */
     const char *store;                 /* where that was; NULL: not known */
 } ws_frozen;
 
-/* Every rank reads everything. frozen NULL: classes and normalisation come from the training rows. */
+/* frozen NULL: classes and normalisation come from the training rows. Not collective. The second takes over the arena. */
 WS_MUST ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_rows *out);
+WS_MUST ws_err ws_rows_load_into(ws_arena *arena, const ws_train_config *config, const ws_frozen *frozen, ws_rows *out);
 void ws_rows_destroy(ws_rows *rows);
 /* training_rows.c: under cross_store, validation rows from the store that the model was trained on, as it was split then, and
  * the audit of both stores. Without that store there are none, with a warning. */
@@ -56,7 +60,16 @@ WS_MUST ws_err ws_frozen_normalisation(const double *mean, const double *deviati
 uint64_t ws_scores_wanted(const ws_train_config *config);
 ws_model_context ws_train_context(const ws_train_config *config, const ws_rows *rows);
 
+/* ---- rows_share.c ---- */
+
+/* Collective: the same with the rows that thresholds come from (above), read by one rank of each machine, in whose memory the
+ * others see them. Only rank 0 has normalisations; where nothing can be shared, each reads for itself. */
+WS_MUST ws_err ws_rows_load_all(const ws_comm *comm, const ws_train_config *config, const ws_frozen *frozen,
+                                ws_rows *out);
+
 /* ---- rows_packets.c: what models read of packets ---- */
+
+ws_sequence_shape ws_packets_shape(int tokens);
 
 typedef struct ws_packet_features { /* where features of packets go */
     float *values[WS_PART_COUNT];   /* [rows of the part][columns] */

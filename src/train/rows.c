@@ -1,6 +1,5 @@
 /* The rows of a store as a model sees them: split into parts, classes numbered densely, columns normalised by the
- * training rows. Every rank holds all rows: a feature row is under 100 bytes for the tables there are, and pairing
- * needs whole batches everywhere. */
+ * training rows. Every machine holds all rows, since any rank may draw any of them and pairing needs whole batches. */
 #include <stdlib.h>
 #include "train/internal.h"
 
@@ -124,7 +123,7 @@ static ws_err number_classes(loading *l)
     if (keeps_classes) {
         out->classes = l->frozen->classes;
         for (int k = 0; k < out->classes; k++)
-            names[k] = l->frozen->class_names[k];
+            names[k] = ws_arena_strdup(out->arena, l->frozen->class_names[k]);
     }
     out->class_names = names;
     out->class_normal = normal;
@@ -388,12 +387,11 @@ static ws_err load(loading *l)
     return WS_OK;
 }
 
-ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_rows *out)
+ws_err ws_rows_load_into(ws_arena *arena, const ws_train_config *config, const ws_frozen *frozen, ws_rows *out)
 {
     ws_store store;
     loading l = {.config = config, .frozen = frozen, .store = &store, .out = out};
-    *out = (ws_rows){0};
-    WS_TRY(ws_arena_create(&out->arena, 1 << 20));
+    *out = (ws_rows){.arena = arena};
     ws_err error = ws_store_open(&store, config->keys.store);
     if (error == WS_OK) {
         error = load(&l);
@@ -406,8 +404,16 @@ ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_r
     return WS_OK;
 }
 
+ws_err ws_rows_load(const ws_train_config *config, const ws_frozen *frozen, ws_rows *out)
+{
+    ws_arena *arena;
+    WS_TRY(ws_arena_create(&arena, WS_ROWS_BLOCK));
+    return ws_rows_load_into(arena, config, frozen, out);
+}
+
 void ws_rows_destroy(ws_rows *rows)
 {
+    ws_arena_view_destroy(&rows->view);
     ws_normalisation_destroy(&rows->normalisation);
     ws_normalisation_destroy(&rows->packet_normalisation);
     ws_arena_destroy(&rows->arena);

@@ -12,6 +12,11 @@ enum { BLOCK_ROWS = 4096 };
 static const bool two_valued[WS_PACKET9_COLUMNS] = {false, false, true, false, true, true, true, true, true};
 enum { DIRECTION = 2 };
 
+ws_sequence_shape ws_packets_shape(int tokens)
+{
+    return (ws_sequence_shape){tokens, WS_PACKET9_COLUMNS, two_valued};
+}
+
 ws_err ws_store_check_needs(const ws_store *store, const char *features, const ws_needs *needs, const char **complaint,
                             int64_t *stored)
 {
@@ -109,8 +114,7 @@ ws_err ws_rows_read_packets(const ws_store *store, const uint8_t *part, const ws
         take_block(part + begin, count, start, packets, needs, features, parts);
         free(packets);
     }
-    rows->sequence[WS_SEQUENCE_PACKETS] =
-        (ws_sequence_shape){(int)needs->tokens[WS_SEQUENCE_PACKETS], WS_PACKET9_COLUMNS, two_valued};
+    rows->sequence[WS_SEQUENCE_PACKETS] = ws_packets_shape((int)needs->tokens[WS_SEQUENCE_PACKETS]);
     return WS_OK;
 }
 

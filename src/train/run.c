@@ -282,7 +282,7 @@ static ws_err run_trial(trial *t, ws_text *summary)
         ws_info("%s: finished already", t->run->directory);
         return WS_OK;
     }
-    WS_AGREE(t->comm, ws_rows_load(t->config, NULL, &t->rows));
+    WS_TRY(ws_rows_load_all(t->comm, t->config, NULL, &t->rows));
     t->context = ws_train_context(t->config, &t->rows);
     WS_AGREE(t->comm, make_identity_text(t));
     WS_TRY(train(t));
