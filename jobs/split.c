@@ -6,7 +6,7 @@ typedef struct split_options {
     ws_job_common common;
     const char *protocol, *label, *features, *training_store, *output;
     ws_string_list normal;
-    int64_t protocol_seed, minimum_rows;
+    int64_t protocol_seed, minimum_rows, maximum_rows;
     double train_fraction, validation_fraction;
 } split_options;
 
@@ -18,6 +18,8 @@ static const ws_option fields[] = {
     WS_OPTION_DOUBLE(split_options, validation_fraction, 0.2, 0, 1, "share that validates; the rest is test"),
     WS_OPTION_STRING(split_options, label, NULL, "label level: only labelled rows take part, classes are stratified"),
     WS_OPTION_INT(split_options, minimum_rows, 0, 0, 1e15, "classes with fewer labelled rows are left out"),
+    WS_OPTION_INT(split_options, maximum_rows, 0, 0, 1e15,
+                  "of classes with more labelled rows, as many are drawn; 0: all"),
     WS_OPTION_LIST(split_options, normal, NULL, "classes that are normal, for protocols that tell them from anomalies"),
     WS_OPTION_STRING(split_options, features, NULL, "feature table that the audit looks at; flow20 of captures"),
     WS_OPTION_PATH(split_options, training_store, NULL,
@@ -49,6 +51,7 @@ static ws_err make_split(const ws_store *store, const split_options *options)
                                      .validation_fraction = options->validation_fraction,
                                      .label = options->label,
                                      .minimum_rows = options->minimum_rows,
+                                     .maximum_rows = options->maximum_rows,
                                      .normal = options->normal,
                                      .features = options->features,
                                      .training_store = options->training_store};
@@ -57,11 +60,11 @@ static ws_err make_split(const ws_store *store, const split_options *options)
     ws_err error = show(&split, store, options, &wanted);
     if (error == WS_OK)
         ws_info("split %.16s: %llu train, %llu validation, %llu test rows; left out: %llu rows without label, %llu of "
-                "%zu classes too small",
+                "%zu classes too small, %llu of classes cut to maximum_rows",
                 split.hash, (unsigned long long)split.counts[WS_PART_TRAIN],
                 (unsigned long long)split.counts[WS_PART_VALIDATION], (unsigned long long)split.counts[WS_PART_TEST],
                 (unsigned long long)split.rows_unlabelled, (unsigned long long)split.rows_left_out,
-                split.classes_left_out);
+                split.classes_left_out, (unsigned long long)split.rows_thinned);
     ws_split_destroy(&split);
     WS_TRY(error);
     return WS_OK;

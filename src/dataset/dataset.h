@@ -288,9 +288,12 @@ typedef struct ws_split_options {
     const char *protocol; /* a name of protocols.def: random, temporal, ... */
     int64_t protocol_seed;
     double train_fraction, validation_fraction; /* the rest is test */
-    const char *label;          /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
-    int64_t minimum_rows;       /* classes with fewer labelled rows are left out, and reported */
-    ws_string_list normal;      /* names of the classes that are normal, for protocols that tell them from anomalies */
+    const char *label;    /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
+    int64_t minimum_rows; /* classes with fewer labelled rows are left out, and reported */
+    int64_t maximum_rows; /* of classes with more, as many are drawn; 0: all */
+    ws_string_list
+        normal; /* names of the classes that are normal, for protocols that tell them from anomalies: shafir_10k, and
+                                   session, host and capture, which put groups without normal rows in no training part */
     const char *features;       /* the table whose columns are audited; NULL: the store's first */
     const char *training_store; /* the audit compares test rows with those of this store; NULL: with the split's own */
 } ws_split_options;
@@ -301,6 +304,7 @@ typedef struct ws_split {
     char hash[65]; /* SHA-256 over protocol, seed, fractions and the row hashes of each part in row order */
     size_t classes_left_out;
     uint64_t rows_left_out;   /* of these classes */
+    uint64_t rows_thinned;    /* of classes with more than maximum_rows */
     uint64_t rows_unlabelled; /* without a label of the level */
 } ws_split;
 WS_MUST ws_err ws_split_create(ws_split *out, const ws_store *store, const ws_split_options *options);

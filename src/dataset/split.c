@@ -89,7 +89,32 @@ void ws_split_cut(ws_ordered_row *rows, uint64_t count, const ws_split_options *
     }
 }
 
+ws_err ws_split_normal(const ws_store *store, const ws_split_options *options, const int32_t *label, uint64_t count,
+                       bool **out)
+{
+    const ws_label_level *level = options->label == NULL ? NULL : ws_store_level(store, options->label);
+    const bool told = level != NULL && options->normal.count > 0;
+    WS_TRY(WS_NEW_ARRAY(*out, count));
+    for (uint64_t i = 0; i < count; i++) {
+        (*out)[i] = !told;
+        for (size_t k = 0; told && k < options->normal.count; k++)
+            (*out)[i] |= strcmp(level->names[label[i]], options->normal.items[k]) == 0;
+    }
+    return WS_OK;
+}
+
 /* ---------------------------------------------------------------- rows that take part */
+/* All row hashes; the store's own order. */
+static ws_err read_row_hashes(const ws_store *store, uint64_t **out)
+{
+    WS_TRY(WS_NEW_ARRAY(*out, store->rows));
+    ws_err error = ws_store_read(store, "/flows/row_hash", H5T_NATIVE_UINT64, 0, store->rows, *out);
+    if (error != WS_OK)
+        free(*out);
+    WS_TRY(error);
+    return WS_OK;
+}
+
 typedef struct chosen_rows {
     uint64_t *rows;
     int32_t *labels;
@@ -110,6 +135,53 @@ static ws_err no_level(const ws_store *store, const char *label)
     return error;
 }
 
+/* Of the classes with more than `most` rows as many, drawn from the seed; the others lose their label. */
+static ws_err thin(const ws_store *store, const ws_split_options *options, const uint64_t *counts, uint64_t most,
+                   int32_t *labels, ws_split *split)
+{
+    uint64_t *hashes, large = 0;
+    ws_ordered_row *rows;
+    for (uint64_t i = 0; i < store->rows; i++)
+        large += labels[i] >= 0 && counts[labels[i]] > most;
+    if (large == 0)
+        return WS_OK;
+    WS_TRY(read_row_hashes(store, &hashes));
+    ws_err error = WS_NEW_ARRAY(rows, large);
+    for (uint64_t i = 0, k = 0; error == WS_OK && i < store->rows; i++)
+        if (labels[i] >= 0 && counts[labels[i]] > most)
+            rows[k++] = (ws_ordered_row){ws_random_u64((uint64_t)options->protocol_seed, WS_RANDOM_SPLIT, 4, hashes[i]),
+                                         hashes[i], i, labels[i]};
+    free(hashes);
+    WS_TRY(error);
+    qsort(rows, large, sizeof *rows, compare_ordered);
+    for (uint64_t k = 0, begin = 0; k < large; k++) {
+        if (rows[k].class != rows[begin].class)
+            begin = k;
+        if (k - begin < most)
+            continue;
+        labels[rows[k].row] = -1;
+        split->rows_thinned++;
+    }
+    free(rows);
+    return WS_OK;
+}
+
+/* Rows of each class; those without one are counted. */
+static ws_err count_classes(const ws_store *store, const ws_label_level *level, const int32_t *labels, uint64_t *counts,
+                            ws_split *split)
+{
+    for (uint64_t i = 0; i < store->rows; i++) {
+        WS_CHECK(labels[i] < (int64_t)level->classes, FORMAT,
+                 "%s: label %d of row %llu in level %s, which has %zu classes", store->path, labels[i],
+                 (unsigned long long)i, level->name, level->classes);
+        if (labels[i] >= 0)
+            counts[labels[i]]++;
+        else
+            split->rows_unlabelled++;
+    }
+    return WS_OK;
+}
+
 static ws_err choose_labelled(const ws_store *store, const ws_split_options *options, const ws_label_level *level,
                               chosen_rows *chosen, ws_split *split)
 {
@@ -120,15 +192,9 @@ static ws_err choose_labelled(const ws_store *store, const ws_split_options *opt
     WS_TRY(error);
     uint64_t *counts;
     WS_TRY(WS_NEW_ARRAY(counts, level->classes));
-    for (uint64_t i = 0; i < store->rows && error == WS_OK; i++) {
-        if (chosen->labels[i] >= (int64_t)level->classes)
-            error = WS_ERROR(FORMAT, "%s: label %d of row %llu in level %s, which has %zu classes", store->path,
-                             chosen->labels[i], (unsigned long long)i, level->name, level->classes);
-        else if (chosen->labels[i] >= 0)
-            counts[chosen->labels[i]]++;
-        else
-            split->rows_unlabelled++;
-    }
+    error = count_classes(store, level, chosen->labels, counts, split);
+    if (error == WS_OK && options->maximum_rows > 0)
+        error = thin(store, options, counts, (uint64_t)options->maximum_rows, chosen->labels, split);
     uint64_t minimum = options->minimum_rows > 0 ? (uint64_t)options->minimum_rows : 0;
     for (size_t c = 0; c < level->classes; c++)
         if (counts[c] > 0 && counts[c] < minimum) {
@@ -205,17 +271,6 @@ static ws_err check_parts(const ws_split *split, const ws_store *store, const ws
             WS_HINT("there are too few rows or groups for these fractions; take another protocol or other fractions");
             return error;
         }
-    return WS_OK;
-}
-
-/* All row hashes; the store's own order. */
-static ws_err read_row_hashes(const ws_store *store, uint64_t **out)
-{
-    WS_TRY(WS_NEW_ARRAY(*out, store->rows));
-    ws_err error = ws_store_read(store, "/flows/row_hash", H5T_NATIVE_UINT64, 0, store->rows, *out);
-    if (error != WS_OK)
-        free(*out);
-    WS_TRY(error);
     return WS_OK;
 }
 

@@ -229,15 +229,17 @@ static void append_head(const ws_split *split, const ws_store *store, const ws_s
         ws_text_append(out, "null");
     else
         append_string(out, options->label);
-    ws_text_appendf(out, ",\n  \"minimum_rows\": %lld,\n  \"store\": {\"dataset\": ", (long long)options->minimum_rows);
+    ws_text_appendf(out, ",\n  \"minimum_rows\": %lld,\n  \"maximum_rows\": %lld,\n  \"store\": {\"dataset\": ",
+                    (long long)options->minimum_rows, (long long)options->maximum_rows);
     append_string(out, store->dataset);
     ws_text_appendf(out, ", \"content_hash\": \"%s\", \"rows\": %llu},\n  \"split_hash\": \"%s\",\n",
                     store->content_hash, (unsigned long long)store->rows, split->hash);
     ws_text_appendf(out,
                     "  \"rows_without_part\": %llu,\n  \"classes_left_out\": %zu,\n  \"rows_left_out\": %llu,\n"
-                    "  \"rows_unlabelled\": %llu,\n",
+                    "  \"rows_thinned\": %llu,\n  \"rows_unlabelled\": %llu,\n",
                     (unsigned long long)split->counts[WS_PART_NONE], split->classes_left_out,
-                    (unsigned long long)split->rows_left_out, (unsigned long long)split->rows_unlabelled);
+                    (unsigned long long)split->rows_left_out, (unsigned long long)split->rows_thinned,
+                    (unsigned long long)split->rows_unlabelled);
 }
 
 ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)

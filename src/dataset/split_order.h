@@ -19,5 +19,8 @@ WS_MUST ws_err ws_split_column(const ws_store *store, const char *path, const ui
 void ws_split_cut(ws_ordered_row *rows, uint64_t count, const ws_split_options *options, uint8_t *part);
 /* Where train and validation end among `count` rows. */
 void ws_split_ends(uint64_t count, const ws_split_options *options, uint64_t *train_end, uint64_t *validation_end);
+/* Whether each row's class is one of the normal ones; all are where none are named. *out malloc'ed. */
+WS_MUST ws_err ws_split_normal(const ws_store *store, const ws_split_options *options, const int32_t *label,
+                               uint64_t count, bool **out);
 
 #endif

@@ -59,21 +59,6 @@ static void give(const ws_ordered_row *rows, uint64_t count, ws_part to, uint8_t
 /* ---------------------------------------------------------------- shafir_10k */
 enum { SHAFIR_PART = 10000, SHAFIR_VALIDATION = 1000 };
 
-static ws_err mark_normal(const ws_store *store, const ws_split_options *options, const int32_t *label, uint64_t count,
-                          int32_t *normal, uint64_t *normal_count)
-{
-    const ws_label_level *level = options->label == NULL ? NULL : ws_store_level(store, options->label);
-    WS_CHECK(level != NULL && options->normal.count > 0, CONFIG,
-             "protocol shafir_10k needs a label level and the names of its normal classes");
-    *normal_count = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < options->normal.count; k++)
-            normal[i] |= strcmp(level->names[label[i]], options->normal.items[k]) == 0;
-        *normal_count += (uint64_t)normal[i];
-    }
-    return WS_OK;
-}
-
 /* Where there are fewer rows, all parts shrink alike, which is said. */
 static ws_err scale_shafir(const ws_store *store, uint64_t normal, uint64_t anomalous, uint64_t *part_rows,
                            uint64_t *validation_rows)
@@ -98,15 +83,20 @@ static ws_err scale_shafir(const ws_store *store, uint64_t normal, uint64_t anom
 static ws_err assign_shafir(const ws_store *store, const ws_split_options *options, const uint64_t *chosen,
                             const int32_t *label, uint64_t count, uint8_t *part)
 {
-    int32_t *normal = NULL;
+    bool *normal = NULL;
+    int32_t *class = NULL;
     ws_ordered_row *rows = NULL;
     uint64_t normal_count = 0, part_rows = SHAFIR_PART, validation_rows = SHAFIR_VALIDATION;
-    WS_TRY(WS_NEW_ARRAY(normal, count));
-    ws_err error = mark_normal(store, options, label, count, normal, &normal_count);
+    WS_CHECK(options->label != NULL && options->normal.count > 0, CONFIG,
+             "protocol shafir_10k needs a label level and the names of its normal classes");
+    WS_TRY(WS_NEW_ARRAY(class, count));
+    ws_err error = ws_split_normal(store, options, label, count, &normal);
+    for (uint64_t i = 0; error == WS_OK && i < count; i++)
+        normal_count += (uint64_t)(class[i] = normal[i]);
     if (error == WS_OK)
         error = scale_shafir(store, normal_count, count - normal_count, &part_rows, &validation_rows);
     if (error == WS_OK)
-        error = draw(store, options, chosen, normal, count, &rows);
+        error = draw(store, options, chosen, class, count, &rows);
     if (error == WS_OK) {
         const ws_ordered_row *anomalous = rows, *ordinary = rows + (count - normal_count);
         give(anomalous, validation_rows, WS_PART_VALIDATION, part);
@@ -116,6 +106,7 @@ static ws_err assign_shafir(const ws_store *store, const ws_split_options *optio
         give(ordinary + part_rows + validation_rows, part_rows, WS_PART_TEST, part);
     }
     free(normal);
+    free(class);
     free(rows);
     WS_TRY(error);
     return WS_OK;

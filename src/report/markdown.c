@@ -106,10 +106,13 @@ static void write_left_out(ws_text *out, const cJSON *counts)
 {
     double unlabelled = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_unlabelled"));
     double small = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_left_out"));
+    double thinned = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_thinned"));
     if (isnan(unlabelled) || isnan(small)) /* records of an older program do not say it */
         return;
-    if (unlabelled > 0 || small > 0)
+    if (unlabelled > 0 || small > 0 || thinned > 0)
         ws_text_appendf(out, "; left out: %.0f without label, %.0f of classes too small", unlabelled, small);
+    if (thinned > 0)
+        ws_text_appendf(out, ", %.0f of classes cut to maximum_rows", thinned);
 }
 
 /* "train 700, validation 100, test 200 rows, 2 classes" of the section's first finished trial. */

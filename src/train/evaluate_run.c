@@ -44,6 +44,7 @@ static ws_err describe(const evaluation *e, cJSON **out)
                 cJSON_AddNumberToObject(counts, "test", (double)e->rows.part[WS_PART_TEST].rows) &&
                 cJSON_AddNumberToObject(counts, "validation", (double)e->rows.part[WS_PART_VALIDATION].rows) &&
                 cJSON_AddNumberToObject(counts, "rows_left_out", (double)e->rows.rows_left_out) &&
+                cJSON_AddNumberToObject(counts, "rows_thinned", (double)e->rows.rows_thinned) &&
                 ws_record_add_audit(root, &e->rows) && cJSON_AddItemToObject(root, "scores", scores);
     if (!made) {
         cJSON_Delete(scores);

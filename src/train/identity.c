@@ -36,9 +36,10 @@ static char *memo_key(const ws_store *store, const ws_split_options *o)
         ws_text_appendf(&normal, " %s", o->normal.items[i]);
     char *key = normal.out_of_memory
                     ? NULL
-                    : ws_format("%s %s %lld %.17g %.17g %s %lld%s", store->content_hash, o->protocol,
+                    : ws_format("%s %s %lld %.17g %.17g %s %lld %lld%s", store->content_hash, o->protocol,
                                 (long long)o->protocol_seed, o->train_fraction, o->validation_fraction,
-                                o->label ? o->label : "", (long long)o->minimum_rows, ws_text_string(&normal));
+                                o->label ? o->label : "", (long long)o->minimum_rows, (long long)o->maximum_rows,
+                                ws_text_string(&normal));
     ws_text_destroy(&normal);
     return key;
 }

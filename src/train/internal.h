@@ -23,6 +23,7 @@ typedef struct ws_rows {
     ws_samples validation_normal;   /* those of the validation rows that are normal; all when classifying */
     const uint64_t *row_hash[WS_PART_COUNT];
     uint64_t rows_left_out; /* classes too small, or unknown to a trained model; rows it was trained on */
+    uint64_t rows_thinned;  /* of classes with more than maximum_rows */
     uint64_t rows_unlabelled;
     ws_split_audit audit; /* of the rows above */
     ws_normalisation normalisation;

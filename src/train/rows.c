@@ -14,6 +14,7 @@ void ws_split_options_of(const ws_train_config *config, ws_split_options *out)
                               .validation_fraction = keys->validation_fraction,
                               .label = keys->label,
                               .minimum_rows = keys->minimum_rows,
+                              .maximum_rows = keys->maximum_rows,
                               .normal = keys->normal};
 }
 
@@ -157,6 +158,7 @@ static ws_err make_parts(loading *l, part_arrays parts[WS_PART_COUNT])
     ws_rows *out = l->out;
     uint64_t counts[WS_PART_COUNT] = {0};
     out->rows_left_out = l->split.rows_left_out;
+    out->rows_thinned = l->split.rows_thinned;
     out->rows_unlabelled = l->split.rows_unlabelled;
     for (uint64_t i = 0; i < l->split.rows; i++) {
         counts[part_of(l, i)]++;

@@ -34,7 +34,7 @@ typedef struct ws_train_keys { /* top level */
     const char *features;
     ws_string_list columns;
     double train_fraction, validation_fraction;
-    int64_t minimum_rows;
+    int64_t minimum_rows, maximum_rows;
 } ws_train_keys;
 
 typedef struct ws_train_options { /* "train" */

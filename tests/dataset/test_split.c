@@ -223,6 +223,84 @@ static void test_groups_stay_whole(void **state)
     check_groups("capture", input_id);
 }
 
+/* Where normal classes are named, a group of anomalies alone never trains: it tests or validates, and normal rows keep the
+ * shares that were asked for. */
+static void test_groups_of_anomalies(void **state)
+{
+    (void)state;
+    static const char *const normal[] = {"blue"};
+    for (int64_t seed = 0; seed < 3; seed++) {
+        ws_split_options options = options_of("session", seed);
+        ws_split split;
+        options.normal = (ws_string_list){normal, 1};
+        ok(ws_split_create(&split, &store, &options));
+        static bool has_normal[ROWS + 1];
+        static uint8_t part_of[ROWS + 1];
+        memset(has_normal, 0, sizeof has_normal);
+        memset(part_of, 0, sizeof part_of);
+        for (int i = 0; i < ROWS; i++) {
+            has_normal[session_id[i]] |= labels[i] == 0;
+            if (labels[i] < 0)
+                continue;
+            assert_true(part_of[session_id[i]] == 0 || part_of[session_id[i]] == split.part[i]);
+            part_of[session_id[i]] = split.part[i];
+        }
+        double of_normal[WS_PART_COUNT] = {0}, alone[WS_PART_COUNT] = {0}, normals = 0, anomalies = 0;
+        for (int i = 0; i < ROWS; i++) {
+            if (labels[i] == 0)
+                of_normal[split.part[i]] += 1, normals += 1;
+            if (labels[i] > 0 && !has_normal[session_id[i]])
+                alone[split.part[i]] += 1, anomalies += 1;
+        }
+        assert_true(normals > 100 && anomalies > 100);
+        assert_true(alone[WS_PART_TRAIN] == 0);
+        assert_true(fabs(alone[WS_PART_VALIDATION] / anomalies - 0.5) < 0.02);
+        assert_true(fabs(of_normal[WS_PART_TRAIN] / normals - 0.6) < 0.02);
+        assert_true(fabs(of_normal[WS_PART_VALIDATION] / normals - 0.2) < 0.02);
+        ws_split_destroy(&split);
+    }
+}
+
+/* Large classes are drawn from, the same rows whatever their order in the store, others with another seed. */
+static void test_large_classes_are_thinned(void **state)
+{
+    (void)state;
+    enum { MOST = 150 };
+    ws_split_options options = options_of("random", 0);
+    ws_split whole, split, other, reversed;
+    ws_store reverse_store;
+    ok(ws_split_create(&whole, &store, &options));
+    options.maximum_rows = ROWS;
+    ok(ws_split_create(&split, &store, &options));
+    assert_string_equal(split.hash, whole.hash);
+    ws_split_destroy(&split);
+    options.maximum_rows = MOST;
+    ok(ws_split_create(&split, &store, &options));
+    ok(ws_store_open(&reverse_store, shuffled_path));
+    ok(ws_split_create(&reversed, &reverse_store, &options));
+    options.protocol_seed = 1;
+    ok(ws_split_create(&other, &store, &options));
+    uint64_t kept[3] = {0}, all = 0;
+    int differ = 0;
+    for (int i = 0; i < ROWS; i++) {
+        all += labels[i] >= 0;
+        if (split.part[i] != WS_PART_NONE)
+            kept[labels[i]]++;
+        assert_int_equal(reversed.part[ROWS - 1 - i], split.part[i]);
+        differ += (split.part[i] == WS_PART_NONE) != (other.part[i] == WS_PART_NONE);
+    }
+    for (int c = 0; c < 3; c++)
+        assert_int_equal(kept[c], MOST);
+    assert_int_equal(split.rows_thinned, all - 3 * MOST);
+    assert_int_equal(split.rows_unlabelled, ROWS - all);
+    assert_true(differ > MOST);
+    ws_split_destroy(&whole);
+    ws_split_destroy(&split);
+    ws_split_destroy(&other);
+    ws_split_destroy(&reversed);
+    ws_store_close(&reverse_store);
+}
+
 static void test_small_classes_and_wrong_options(void **state)
 {
     (void)state;
@@ -347,6 +425,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_row_order_does_not_enter),
         cmocka_unit_test(test_temporal),
         cmocka_unit_test(test_groups_stay_whole),
+        cmocka_unit_test(test_groups_of_anomalies),
+        cmocka_unit_test(test_large_classes_are_thinned),
         cmocka_unit_test(test_small_classes_and_wrong_options),
         cmocka_unit_test(test_manifest),
     };
