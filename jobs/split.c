@@ -19,7 +19,7 @@ static const ws_option fields[] = {
     WS_OPTION_STRING(split_options, label, NULL, "label level: only labelled rows take part, classes are stratified"),
     WS_OPTION_INT(split_options, minimum_rows, 0, 0, 1e15, "classes with fewer labelled rows are left out"),
     WS_OPTION_INT(split_options, maximum_rows, 0, 0, 1e15,
-                  "of classes with more labelled rows, as many are drawn; 0: all"),
+                  "of classes with more labelled rows, normal ones apart, as many are drawn; 0: all"),
     WS_OPTION_LIST(split_options, normal, NULL, "classes that are normal, for protocols that tell them from anomalies"),
     WS_OPTION_STRING(split_options, features, NULL, "feature table that the audit looks at; flow20 of captures"),
     WS_OPTION_PATH(split_options, training_store, NULL,

@@ -89,17 +89,22 @@ void ws_split_cut(ws_ordered_row *rows, uint64_t count, const ws_split_options *
     }
 }
 
+static bool is_normal(const ws_split_options *options, const char *class)
+{
+    for (size_t k = 0; k < options->normal.count; k++)
+        if (strcmp(class, options->normal.items[k]) == 0)
+            return true;
+    return false;
+}
+
 ws_err ws_split_normal(const ws_store *store, const ws_split_options *options, const int32_t *label, uint64_t count,
                        bool **out)
 {
     const ws_label_level *level = options->label == NULL ? NULL : ws_store_level(store, options->label);
     const bool told = level != NULL && options->normal.count > 0;
     WS_TRY(WS_NEW_ARRAY(*out, count));
-    for (uint64_t i = 0; i < count; i++) {
-        (*out)[i] = !told;
-        for (size_t k = 0; told && k < options->normal.count; k++)
-            (*out)[i] |= strcmp(level->names[label[i]], options->normal.items[k]) == 0;
-    }
+    for (uint64_t i = 0; i < count; i++)
+        (*out)[i] = !told || is_normal(options, level->names[label[i]]);
     return WS_OK;
 }
 
@@ -135,20 +140,28 @@ static ws_err no_level(const ws_store *store, const char *label)
     return error;
 }
 
-/* Of the classes with more than `most` rows as many, drawn from the seed; the others lose their label. */
-static ws_err thin(const ws_store *store, const ws_split_options *options, const uint64_t *counts, uint64_t most,
-                   int32_t *labels, ws_split *split)
+static bool is_large(const ws_split_options *options, const char *class, uint64_t count)
 {
+    return options->maximum_rows > 0 && count > (uint64_t)options->maximum_rows && !is_normal(options, class);
+}
+
+/* Of the classes with more than maximum_rows as many, drawn from the seed; the others lose their label. Normal classes are
+ * left whole: they are what there is to learn from. */
+static ws_err thin(const ws_store *store, const ws_split_options *options, const ws_label_level *level,
+                   const uint64_t *counts, int32_t *labels, ws_split *split)
+{
+    const uint64_t most = (uint64_t)options->maximum_rows;
     uint64_t *hashes, large = 0;
     ws_ordered_row *rows;
-    for (uint64_t i = 0; i < store->rows; i++)
-        large += labels[i] >= 0 && counts[labels[i]] > most;
+    for (size_t c = 0; c < level->classes; c++)
+        if (is_large(options, level->names[c], counts[c]))
+            large += counts[c];
     if (large == 0)
         return WS_OK;
     WS_TRY(read_row_hashes(store, &hashes));
     ws_err error = WS_NEW_ARRAY(rows, large);
     for (uint64_t i = 0, k = 0; error == WS_OK && i < store->rows; i++)
-        if (labels[i] >= 0 && counts[labels[i]] > most)
+        if (labels[i] >= 0 && is_large(options, level->names[labels[i]], counts[labels[i]]))
             rows[k++] = (ws_ordered_row){ws_random_u64((uint64_t)options->protocol_seed, WS_RANDOM_SPLIT, 4, hashes[i]),
                                          hashes[i], i, labels[i]};
     free(hashes);
@@ -193,8 +206,8 @@ static ws_err choose_labelled(const ws_store *store, const ws_split_options *opt
     uint64_t *counts;
     WS_TRY(WS_NEW_ARRAY(counts, level->classes));
     error = count_classes(store, level, chosen->labels, counts, split);
-    if (error == WS_OK && options->maximum_rows > 0)
-        error = thin(store, options, counts, (uint64_t)options->maximum_rows, chosen->labels, split);
+    if (error == WS_OK)
+        error = thin(store, options, level, counts, chosen->labels, split);
     uint64_t minimum = options->minimum_rows > 0 ? (uint64_t)options->minimum_rows : 0;
     for (size_t c = 0; c < level->classes; c++)
         if (counts[c] > 0 && counts[c] < minimum) {

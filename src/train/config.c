@@ -20,7 +20,7 @@ static const ws_option key_fields[] = {
     WS_OPTION_DOUBLE(ws_train_keys, validation_fraction, 0.2, 0, 0.98, "share chosen on; the rest is test"),
     WS_OPTION_INT(ws_train_keys, minimum_rows, 10, 1, 1e12, "classes with fewer rows are left out and counted"),
     WS_OPTION_INT(ws_train_keys, maximum_rows, 0, 0, 1e12,
-                  "of classes with more rows, as many are drawn by protocol_seed (floods of equal flows); 0: all"),
+                  "of classes with more rows, normal ones apart, as many are drawn by protocol_seed; 0: all"),
     WS_OPTION_END};
 static const ws_option_table key_table = {"", sizeof(ws_train_keys), key_fields, "top level"};
 

@@ -294,6 +294,17 @@ static void test_large_classes_are_thinned(void **state)
     assert_int_equal(split.rows_thinned, all - 3 * MOST);
     assert_int_equal(split.rows_unlabelled, ROWS - all);
     assert_true(differ > MOST);
+    static const char *const normal[] = {"blue"};
+    uint64_t whole_class = 0, left = 0;
+    ws_split_destroy(&other);
+    options.normal = (ws_string_list){normal, 1};
+    ok(ws_split_create(&other, &store, &options));
+    for (int i = 0; i < ROWS; i++) {
+        whole_class += labels[i] == 0;
+        left += labels[i] == 0 && other.part[i] != WS_PART_NONE;
+    }
+    assert_true(whole_class > MOST);
+    assert_int_equal(left, whole_class); /* what is normal stays whole */
     ws_split_destroy(&whole);
     ws_split_destroy(&split);
     ws_split_destroy(&other);
