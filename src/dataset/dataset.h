@@ -290,7 +290,7 @@ typedef struct ws_split_options {
     double train_fraction, validation_fraction; /* the rest is test */
     const char *label;    /* level used for stratification and rows that take part (label >= 0); NULL: all rows */
     int64_t minimum_rows; /* classes with fewer labelled rows are left out, and reported */
-    int64_t maximum_rows; /* of classes with more, as many are drawn; 0: all */
+    int64_t maximum_rows; /* of classes with more that are not normal, as many are drawn; 0: all */
     ws_string_list
         normal; /* names of the classes that are normal, for protocols that tell them from anomalies: shafir_10k, and
                                    session, host and capture, which put groups without normal rows in no training part */
