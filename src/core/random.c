@@ -17,10 +17,11 @@ static void block(uint64_t seed, ws_random_purpose purpose, uint64_t step, uint6
     ws_random_block(seed, (uint32_t)purpose, 0, step, row, index, out);
 }
 
-/* (0,1): 24 bits and a half, so neither end is reached in float. */
+/* (0,1): 24 bits and a half. The half is lost above 2^23, where the last number would round up to 1. */
 static float unit_float(uint32_t word)
 {
-    return ((float)(word >> 8) + 0.5f) * 0x1p-24f;
+    float u = ((float)(word >> 8) + 0.5f) * 0x1p-24f;
+    return u < 1 ? u : 0x1.fffffep-1f;
 }
 
 void ws_random_uniform(uint64_t seed, ws_random_purpose purpose, uint64_t step, uint64_t row, float *out, size_t count)

@@ -233,6 +233,8 @@ static void random_numbers_have_their_distribution(void **state)
         mean += x[i] / N;
     }
     assert_true(fabs(mean - 0.5) < 5 * sqrt(1.0 / 12 / N));
+    ws_random_uniform(7, WS_RANDOM_TEST, 3, 2284251, x, 2); /* the second is made of the largest 24 bits there are */
+    assert_true(x[1] < 1 && x[1] > 0.9999999f);
     uint64_t counts[7] = {0};
     for (uint64_t i = 0; i < 70000; i++)
         counts[ws_random_below(1, WS_RANDOM_TEST, 0, i, 7)]++;
