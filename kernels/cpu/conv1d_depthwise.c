@@ -69,6 +69,9 @@ WS_OPERATOR_KERNEL(conv1d_depthwise, forward)
     case WS_LEAKY_RELU:
         forward_as(a, WS_LEAKY_RELU);
         break;
+    case WS_SIGMOID:
+        forward_as(a, WS_SIGMOID);
+        break;
     default:
         forward_as(a, WS_NONE);
     }
@@ -171,6 +174,9 @@ WS_OPERATOR_KERNEL(conv1d_depthwise, backward)
         break;
     case WS_LEAKY_RELU:
         backward_as(a, WS_LEAKY_RELU);
+        break;
+    case WS_SIGMOID:
+        backward_as(a, WS_SIGMOID);
         break;
     default:
         backward_as(a, WS_NONE);

@@ -47,6 +47,7 @@ CONVOLUTION(conv1d_depthwise_none, ws_conv1d_depthwise, 5, WS_NONE)
 CONVOLUTION(conv1d_depthwise_gelu, ws_conv1d_depthwise, 2, WS_GELU)
 CONVOLUTION(conv1d_depthwise_relu, ws_conv1d_depthwise, 1, WS_RELU)
 CONVOLUTION(conv1d_depthwise_leaky_relu, ws_conv1d_depthwise, 7, WS_LEAKY_RELU)
+CONVOLUTION(conv1d_depthwise_sigmoid, ws_conv1d_depthwise, 3, WS_SIGMOID)
 
 /* Lengths below 0, 0 and beyond T among them (fill_inputs). */
 static ws_tensor flip_sequence(ws_plan *plan, int64_t B, int64_t D)
@@ -122,6 +123,7 @@ static ws_tensor maxpool1d(ws_plan *plan, int64_t B, int64_t D)
     SCENARIO(conv1d_depthwise_gelu)                                                                                    \
     SCENARIO(conv1d_depthwise_relu)                                                                                    \
     SCENARIO(conv1d_depthwise_leaky_relu)                                                                              \
+    SCENARIO(conv1d_depthwise_sigmoid)                                                                                 \
     SCENARIO(flip_sequence)                                                                                            \
     SCENARIO(gru)                                                                                                      \
     SCENARIO(gru_of_both_directions)                                                                                   \

@@ -330,6 +330,33 @@ static void test_convolution_against_the_textbook(void **state)
     }
 }
 
+/* A window of one step with weight 1 and bias 0 leaves the activation alone; its slope comes back. */
+static void test_convolution_has_every_activation(void **state)
+{
+    (void)state;
+    enum { E = 19 };
+    static const ws_real zero[E] = {0};
+    ws_real x[E], one[E];
+    for (int e = 0; e < E; e++) {
+        x[e] = (ws_real)(e - 9) / 3 + (ws_real)0.1;
+        one[e] = 1;
+    }
+    FOR_EACH_LEVEL(isa)
+    for (int activation = 0; activation < WS_ACTIVATION_COUNT; activation++) {
+        ws_conv1d_depthwise_arguments a = {.B = 1, .T = 1, .E = E, .width = 1, .activation = activation};
+        size_t room = (size_t)ws_conv1d_depthwise_scratch_backward(1, 1, E, 1);
+        ws_real *y = guarded(E), *dx = guarded(E), *scratch = guarded(room);
+        a.x = x, a.weight = one, a.bias = zero, a.y = y, a.dy = one, a.dx = dx, a.scratch = scratch;
+        ws_kernels_of(isa)->conv1d_depthwise_forward(&a, NULL);
+        ws_kernels_of(isa)->conv1d_depthwise_backward(&a, NULL);
+        for (int e = 0; e < E; e++) {
+            assert_float_equal(y[e], ws_activation_value(activation, x[e]), 1e-6);
+            assert_float_equal(dx[e], ws_activation_slope_at(activation, x[e]), 1e-6);
+        }
+        release(y, E), release(dx, E), release(scratch, room);
+    }
+}
+
 static void test_flip_keeps_the_padding(void **state)
 {
     (void)state;
@@ -473,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_scan_at_the_ends_of_the_range),
         cmocka_unit_test(test_scan_gives_only_what_is_wanted),
         cmocka_unit_test(test_convolution_against_the_textbook),
+        cmocka_unit_test(test_convolution_has_every_activation),
         cmocka_unit_test(test_flip_keeps_the_padding),
         cmocka_unit_test(test_gru_against_the_textbook),
         cmocka_unit_test(test_windows),
