@@ -10,15 +10,16 @@ static int compare_float(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* q-quantile with linear interpolation between the order statistics around (n - 1) q. */
+/* q-quantile with linear interpolation between the order statistics around (n - 1) q. On the way to or from an infinite one
+ * everything is infinite. */
 static double quantile_of_sorted(const float *sorted, uint64_t n, double quantile)
 {
     double position = quantile * (double)(n - 1);
     uint64_t below = (uint64_t)position;
-    if (below + 1 >= n || sorted[below] == sorted[below + 1])
-        return (double)sorted[below];
-    double low = (double)sorted[below], high = (double)sorted[below + 1];
-    return low + (high - low) * (position - (double)below);
+    double share = position - (double)below, low = (double)sorted[below];
+    if (share == 0 || below + 1 >= n || isinf(low))
+        return low;
+    return low + ((double)sorted[below + 1] - low) * share;
 }
 
 /* A row is flagged when its score is above the threshold: where many benign rows share the quantile's value, "at or

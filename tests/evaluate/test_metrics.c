@@ -262,6 +262,17 @@ static void threshold_comes_from_validation_only(void **state)
     assert_int_equal(ws_threshold_at(0.5, NULL, 0, &test, &at), WS_OK);
     assert_true(isnan(at.threshold) && isnan(at.recall));
     assert_int_equal(ws_threshold_at(1.5, high, 1, &test, &at), WS_E_ARGUMENT);
+    /* rows without any density have infinite scores: the quantile is one of them, or the last finite one */
+    const float ends[] = {-INFINITY, 94, INFINITY, 96, INFINITY};
+    static const double quantiles[] = {0, 0.1, 0.25, 0.5, 0.6, 1},
+                        want[] = {-INFINITY, -INFINITY, 94, 96, INFINITY, INFINITY};
+    for (int q = 0; q < 6; q++) {
+        assert_int_equal(ws_threshold_at(quantiles[q], ends, 5, &test, &at), WS_OK);
+        assert_true(at.threshold == want[q]);
+    }
+    assert_int_equal(ws_threshold_at(0.5, ends, 5, &test, &at), WS_OK);
+    assert_float_equal(at.false_positive_rate, 1.0 / 3, 1e-15); /* 97, and 200 of the anomalies */
+    assert_float_equal(at.recall, 1.0 / 3, 1e-15);
     ws_ranking_destroy(&test);
 }
 
