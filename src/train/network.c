@@ -252,14 +252,25 @@ static ws_err validate(loop *l, double *loss)
     return error;
 }
 
+typedef char number_text[32];
+
+/* JSON has no word for what is not finite but null. */
+static const char *number(double value, number_text out)
+{
+    if (isfinite(value))
+        snprintf(out, sizeof(number_text), "%.9g", value);
+    return isfinite(value) ? out : "null";
+}
+
 static ws_err validate_and_keep_best(loop *l)
 {
     const ws_network_training *t = l->training;
     ws_network_state *s = l->state;
     double loss = NAN;
+    number_text text;
     WS_TRY(validate(l, &loss));
     if (l->log)
-        fprintf(l->log, "{\"step\":%llu,\"validation_loss\":%.9g}\n", (unsigned long long)s->step, loss);
+        fprintf(l->log, "{\"step\":%llu,\"validation_loss\":%s}\n", (unsigned long long)s->step, number(loss, text));
     if (!(loss < s->best_loss))
         return WS_OK;
     s->best_loss = loss;
@@ -280,6 +291,7 @@ static void write_log(loop *l, double norm, double rate, double seconds)
 {
     const ws_network_state *s = l->state;
     char detail[160];
+    number_text loss_text, norm_text;
     double per_second = (double)s->context->batch / seconds, flops = l->flops / seconds;
     snprintf(detail, sizeof detail, "loss %.4g  |g| %.3g  lr %.2e  %.1f ms  %.0f rows/s  %.1f GFLOP/s, %.0f %% of peak",
              s->loss, norm, rate, seconds * 1e3, per_second, flops / 1e9, l->peak > 0 ? 100 * flops / l->peak : 0);
@@ -287,9 +299,10 @@ static void write_log(loop *l, double norm, double rate, double seconds)
     if (!l->log || (s->step % (uint64_t)l->training->options->log_every != 0 && s->step != 1))
         return;
     fprintf(l->log,
-            "{\"step\":%llu,\"loss\":%.9g,\"grad_norm\":%.9g,\"learning_rate\":%.9g,\"ms\":%.4g,"
+            "{\"step\":%llu,\"loss\":%s,\"grad_norm\":%s,\"learning_rate\":%.9g,\"ms\":%.4g,"
             "\"samples_per_second\":%.6g,\"gflop_per_second\":%.6g,\"of_peak\":%.4g}\n",
-            (unsigned long long)s->step, s->loss, norm, rate, seconds * 1e3, per_second, flops / 1e9, flops / l->peak);
+            (unsigned long long)s->step, number(s->loss, loss_text), number(norm, norm_text), rate, seconds * 1e3,
+            per_second, flops / 1e9, flops / l->peak);
     fflush(l->log);
 }
 

@@ -11,6 +11,7 @@ static ws_arena *arena;
 static int setup(void **state)
 {
     (void)state;
+    ws_h5_setup();
     return ws_arena_create(&arena, 1 << 16) != WS_OK;
 }
 
@@ -174,6 +175,24 @@ static void logistic_is_the_same_on_any_ranks(void **state)
     free_samples(&rows);
 }
 
+/* Every line of the log is JSON; how many there are. */
+static int lines_of_log(const char *directory)
+{
+    char *path = ws_path_join(directory, "metrics.jsonl"), *text, *rest = NULL;
+    size_t bytes;
+    int lines = 0;
+    OK(ws_file_read(path, &text, &bytes));
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), lines++) {
+        ws_json *document;
+        OK(ws_json_read_text(&document, line, path));
+        assert_true(cJSON_IsNull(ws_json_find(ws_json_root(document), "loss")));
+        ws_json_destroy(&document);
+    }
+    free(text);
+    free(path);
+    return lines;
+}
+
 /* A loss that is not finite stops training with an error on every rank, or leaves the parameters as they were. */
 static void steps_that_are_not_finite(void **state)
 {
@@ -194,9 +213,19 @@ static void steps_that_are_not_finite(void **state)
     assert_int_equal(ws_network_train_all(&training, &network), WS_E_NUMERIC);
     network.step = 0;
     train_with.on_nonfinite = WS_NONFINITE_SKIP;
+    char *directory = ws_format("test_parallel.%d", world.size), *within = ws_path_join(directory, "checkpoints");
+    training.directory = directory;
+    if (world.rank == 0)
+        OK(ws_directory_create(within));
     OK(ws_network_train_all(&training, &network));
     assert_int_equal(network.skipped, 3);
     assert_memory_equal(start, network.parameters, network.extent * sizeof *start);
+    if (world.rank == 0) {
+        assert_int_equal(lines_of_log(directory), 3);
+        OK(ws_directory_remove(directory));
+    }
+    free(within);
+    free(directory);
     free(start);
     ws_network_state_destroy(&network);
     free_samples(&rows);
