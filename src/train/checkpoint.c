@@ -301,6 +301,7 @@ ws_err ws_checkpoint_resume(const char *directory, ws_network_state *state, cons
             *found = true;
         } else if (error == WS_E_HDF5 || error == WS_E_IO || (error == WS_E_FORMAT && i > 0)) {
             ws_warn("%s: passed over: %s", path, ws_error_message());
+            ws_network_state_begin(state); /* a part of it may have been read */
             error = WS_OK;
         }
         free(path);

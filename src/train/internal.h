@@ -109,6 +109,7 @@ typedef struct ws_network_state {
 
 WS_MUST ws_err ws_network_state_create(ws_network_state *out, const ws_model *model, const ws_model_context *context);
 void ws_network_state_destroy(ws_network_state *state);
+void ws_network_state_begin(ws_network_state *state); /* as before the first step */
 
 typedef struct ws_network_training {
     const ws_comm *comm;

@@ -1,5 +1,6 @@
 /* Checkpoints: what is written comes back to the bit; what does not fit is refused with all differences; damaged files are
  * passed over; old ones go. */
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "models/samples.h"
@@ -111,6 +112,42 @@ static void keeps_the_newest_and_passes_over_damaged_ones(void **state)
     ws_network_state_destroy(&s);
 }
 
+/* The only checkpoint cannot be read to its end: training begins anew, not with what was read until then. */
+static void half_a_checkpoint_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    void *options;
+    bool found = true;
+    ws_network_state fresh, s;
+    hid_t file;
+    ws_model_context context = context_of(16, &options);
+    OK(ws_network_state_create(&fresh, &ws_model_template, &context));
+    OK(ws_network_state_create(&s, &ws_model_template, &context));
+    char *within = ws_format("%s/checkpoints", folder), *path = ws_format("%s/step_00000010.h5", within);
+    OK(ws_directory_create(within));
+    fill_state(&s, 10);
+    OK(ws_checkpoint_save(folder, &s, "config", 2));
+    file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t space = H5Screate_simple(1, (hsize_t[]){3}, NULL);
+    assert_true(H5Ldelete(file, "/adam/v/head.bias", H5P_DEFAULT) >= 0);
+    hid_t words = H5Dcreate2(file, "/adam/v/head.bias", H5T_C_S1, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(words >= 0 && H5Dclose(words) >= 0 && H5Sclose(space) >= 0 && H5Fclose(file) >= 0);
+    ws_log_setup(true, 1, 2); /* the warning is wanted, not read here */
+    OK(ws_checkpoint_resume(folder, &s, "config", &found));
+    assert_false(found);
+    const size_t bytes = fresh.extent * sizeof *fresh.parameters;
+    assert_memory_equal(s.parameters, fresh.parameters, bytes);
+    assert_memory_equal(s.average, fresh.average, bytes);
+    assert_memory_equal(s.first_moment, fresh.first_moment, bytes);
+    assert_memory_equal(s.second_moment, fresh.second_moment, bytes);
+    assert_int_equal(s.step + s.skipped + s.best_step, 0);
+    assert_true(isinf(s.best_loss));
+    free(path);
+    free(within);
+    ws_network_state_destroy(&fresh);
+    ws_network_state_destroy(&s);
+}
+
 static void names_every_difference(void **state)
 {
     (void)state;
@@ -144,6 +181,7 @@ static void names_every_difference(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(comes_back_to_the_bit, setup, teardown),
     cmocka_unit_test_setup_teardown(keeps_the_newest_and_passes_over_damaged_ones, setup, teardown),
+    cmocka_unit_test_setup_teardown(half_a_checkpoint_leaves_nothing_behind, setup, teardown),
     cmocka_unit_test_setup_teardown(names_every_difference, setup, teardown),
 };
 
