@@ -155,7 +155,7 @@ static void test_attention(void **state)
         check_attention(&cases[k], isa);
 }
 
-/* Masked keys and keys beyond a row's end have no influence, not even when they are no numbers. */
+/* Masked keys and keys beyond a row's end have no influence, however large they are. */
 static void test_unseen_keys_do_not_matter(void **state)
 {
     (void)state;

@@ -254,6 +254,75 @@ static void as_many_tokens_are_hidden_as_asked_for(void **state)
     end(&f);
 }
 
+/* ---- the loss ---- */
+
+static double mean_square(const float *values, int count)
+{
+    double sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += (double)values[i] * (double)values[i] / count;
+    return sum;
+}
+
+/* Sums of squares of what is to be found in shard 1, and over how many rows or tokens. */
+typedef struct parts {
+    double moving_features, moving_packets, hidden_features, hidden_packets;
+    double rows, rows_with_packets, features_hidden, packets_hidden;
+} parts;
+
+static parts parts_of(const fixture *f, int features)
+{
+    parts p = {0};
+    const int columns = features ? FEATURES : 0, first = features ? 1 : 0;
+    const ws_real *u = ws_executor_input(f->executor, "target");
+    const int32_t *hidden = ws_executor_input_index(f->executor, "hidden") + SHARD * (first + TOKENS);
+    for (int64_t r = 0; r < SHARD; r++, u += columns + TOKENS * PACKET, hidden += first + TOKENS) {
+        const uint64_t row = f->order[SHARD + r];
+        const int length = f->rows.length[row];
+        p.rows++;
+        p.moving_features += columns ? mean_square(u, columns) : 0;
+        p.rows_with_packets += length > 0;
+        p.features_hidden += first && hidden[0];
+        p.hidden_features += first && hidden[0] ? mean_square(f->rows.values + row * FEATURES, FEATURES) : 0;
+        for (int k = 0; k < length; k++) {
+            p.moving_packets += mean_square(u + columns + k * PACKET, PACKET) / length;
+            p.packets_hidden += hidden[first + k] != 0;
+            if (hidden[first + k])
+                p.hidden_packets += mean_square(f->rows.packets + (row * TOKENS + (uint64_t)k) * PACKET, PACKET);
+        }
+    }
+    return p;
+}
+
+/* Without any parameter every prediction is 0, and the loss is the weighted mean of the squares of what is to be found. */
+static void the_loss_weighs_its_parts_as_described(void **state)
+{
+    (void)state;
+    static const char packets_json[] =
+        "{\"packets\": 5, \"width\": 16, \"blocks\": 1, \"ot_group\": 16, \"lambda\": 0.7}";
+    static const char unified_json[] =
+        "{\"packets\": 5, \"width\": 16, \"blocks\": 1, \"ot_group\": 16, \"lambda\": 0.7, "
+        "\"flow_weight\": 0.2}";
+    fixture f;
+    begin(&f, "packet_cfm", packets_json);
+    memset(f.network.parameters, 0, f.network.extent * sizeof *f.network.parameters);
+    parts p = parts_of(&f, 0);
+    assert_true(p.packets_hidden > 3);
+    ws_executor_forward(f.executor, f.network.parameters);
+    double want = p.moving_packets / p.rows_with_packets + 0.7 * p.hidden_packets / p.packets_hidden;
+    assert_true(fabs(ws_executor_loss(f.executor) - want) < 1e-5 * want);
+    end(&f);
+    begin(&f, "unified_cfm", unified_json);
+    memset(f.network.parameters, 0, f.network.extent * sizeof *f.network.parameters);
+    p = parts_of(&f, 1);
+    assert_true(p.packets_hidden > 1 && p.features_hidden > 1);
+    ws_executor_forward(f.executor, f.network.parameters);
+    want = 0.2 * p.moving_features / p.rows + 0.8 * p.moving_packets / p.rows_with_packets +
+           0.35 * (p.hidden_features / p.features_hidden + p.hidden_packets / p.packets_hidden);
+    assert_true(fabs(ws_executor_loss(f.executor) - want) < 1e-5 * want);
+    end(&f);
+}
+
 /* What a hidden token holds changes no prediction, neither its own nor another's. */
 static void check_not_seen(const char *json)
 {
@@ -347,6 +416,7 @@ static const struct CMUnitTest tests[] = {
     TEST(padding_never_influences_training),      TEST(padding_never_influences_scores),
     TEST(as_many_tokens_are_hidden_as_asked_for), TEST(hidden_tokens_are_not_seen),
     TEST(one_batch_is_learned_by_heart),          TEST(mamba_sees_packets_in_order_and_the_features_last),
+    TEST(the_loss_weighs_its_parts_as_described),
 };
 
 WS_MPI_TEST_MAIN(tests)
