@@ -208,6 +208,17 @@ static ws_err list_from_json(const cJSON *value, ws_arena *arena, ws_string_list
     return WS_OK;
 }
 
+/* A list that was given as one text, "a,b", is asked for as it must be written, ["a", "b"]. */
+static void ask_for_list(const char *text, ws_text *what)
+{
+    ws_text_append(what, "expected a list of strings: [");
+    for (const char *at = text, *end; at; at = *end ? end + 1 : NULL) {
+        end = at + strcspn(at, ",");
+        ws_text_appendf(what, "%s\"%.*s\"", at == text ? "" : ", ", (int)(end - at), at);
+    }
+    ws_text_append(what, "]");
+}
+
 /* Puts a JSON value into the field; what is wrong goes to `what`. */
 static ws_err read_value(const ws_option *option, const ws_json *document, const cJSON *value, ws_arena *arena,
                          void *out, ws_text *what)
@@ -252,9 +263,11 @@ static ws_err read_value(const ws_option *option, const ws_json *document, const
         fits = cJSON_IsArray(value);
         if (fits)
             WS_TRY(list_from_json(value, arena, field, &fits));
+        else if (cJSON_IsString(value))
+            ask_for_list(value->valuestring, what);
         break;
     }
-    if (!fits)
+    if (!fits && what->length == 0)
         ws_text_appendf(what, "expected %s", type_name(option->type));
     return WS_OK;
 }

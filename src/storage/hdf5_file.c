@@ -107,6 +107,21 @@ static ws_err check_creatable(const char *path)
     return WS_OK;
 }
 
+/* HDF5 says "truncated file: eof = 40000, sblock->base_addr = 0, stored_eof = 52000". */
+static ws_err cut_short(const char *path, const char *reason)
+{
+    unsigned long long there, whole;
+    const char *stored = strstr(reason, "stored_eof = ");
+    ws_err error;
+    if (stored != NULL && sscanf(stored, "stored_eof = %llu", &whole) == 1 &&
+        sscanf(reason, "truncated file: eof = %llu", &there) == 1)
+        error = WS_ERROR(FORMAT, "%s is incomplete: %llu of its %llu bytes are there", path, there, whole);
+    else
+        error = WS_ERROR(FORMAT, "%s is incomplete: %s", path, reason);
+    WS_HINT("it was cut short while it was written or copied; make it or copy it again");
+    return error;
+}
+
 static ws_err open_failed(const char *path)
 {
     char reason[512];
@@ -116,8 +131,7 @@ static ws_err open_failed(const char *path)
         error = WS_ERROR(FORMAT, "%s is not an HDF5 file", path);
         WS_HINT("`wiresweep inspect %s` says what it is", path);
     } else if (strstr(reason, "truncated") != NULL) {
-        error = WS_ERROR(FORMAT, "%s is incomplete: %s", path, reason);
-        WS_HINT("it was cut short while it was written or copied; make it or copy it again");
+        error = cut_short(path, reason);
     } else if (strstr(reason, "lock") != NULL) {
         error = WS_ERROR(IO, "cannot open %s: %s", path, reason);
         WS_HINT("another process writes it; where the file system knows no locks, set HDF5_USE_FILE_LOCKING=FALSE");

@@ -1,6 +1,7 @@
 /* Reading, checking and printing a training configuration. Nothing is trained here. */
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "train/internal.h"
 
 const char *const ws_precision_names[WS_PRECISION_COUNT] = {"fp32", "bf16"};
@@ -378,15 +379,23 @@ static ws_err check_store(const reader *r)
                         "store: %s is a folder; name the file NAME.h5 that `wiresweep extract` wrote", path);
         return WS_OK;
     }
-    if (!ws_file_exists(path)) {
+    if (access(path, F_OK) != 0) {
         ws_problems_add(r->problems, r->document, at(r, NULL, "store"),
                         "store: %s does not exist; make it with: wiresweep extract --dataset FAMILY -o %s INPUT...",
                         path, path);
         return WS_OK;
     }
     if (ws_store_open(&store, path) != WS_OK) {
-        ws_problems_add(r->problems, r->document, at(r, NULL, "store"), "store: %s", ws_error_message());
+        const char *hint = ws_error_hint();
+        ws_problems_add(r->problems, r->document, at(r, NULL, "store"), "store: %s%s%s", ws_error_message(),
+                        hint[0] ? "; " : "", hint);
         ws_error_clear();
+        return WS_OK;
+    }
+    if (store.rows == 0) {
+        ws_problems_add(r->problems, r->document, at(r, NULL, "store"),
+                        "store: %s has no rows; `wiresweep inspect %s` says what it was made of", path, path);
+        ws_store_close(&store);
         return WS_OK;
     }
     ws_err error = check_level(r, &store);

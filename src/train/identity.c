@@ -74,16 +74,18 @@ static ws_err find_split_hash(const ws_train_config *config, const ws_store *sto
     return WS_OK;
 }
 
-/* Takes over `config`. */
-static ws_err hash_identity(cJSON *config, const char *precision, const ws_train_identity *identity, char id[17])
+ws_err ws_trial_id(const ws_train_config *trained, const char *store_hash, const char *split_hash, char id[17])
 {
     ws_text text = {0};
+    const char *precision = ws_precision_names[trained->train.precision];
+    cJSON *config = ws_train_config_print(trained, true);
+    WS_CHECK(config, MEMORY, "no memory for the configuration");
     cJSON *root = cJSON_CreateObject();
     bool made = root && cJSON_AddItemToObject(root, "config", config);
     if (!made)
         cJSON_Delete(config);
-    made = made && cJSON_AddStringToObject(root, "store_hash", identity->store_hash) &&
-           cJSON_AddStringToObject(root, "split_hash", identity->split_hash) &&
+    made = made && cJSON_AddStringToObject(root, "store_hash", store_hash) &&
+           cJSON_AddStringToObject(root, "split_hash", split_hash) &&
            cJSON_AddNumberToObject(root, "schema", WS_RECORD_SCHEMA) &&
            cJSON_AddStringToObject(root, "device", "cpu") && cJSON_AddStringToObject(root, "precision", precision);
     ws_err error = made ? ws_json_canonical(root, &text) : WS_ERROR(MEMORY, "no memory for the identity of a trial");
@@ -113,8 +115,5 @@ ws_err ws_trial_identity(const ws_train_config *config, ws_split_memo *memo, ws_
         error = find_split_hash(config, &store, memo, out->split_hash);
     ws_store_close(&store);
     WS_TRY(error);
-    cJSON *printed = ws_train_config_print(config, true);
-    WS_CHECK(printed, MEMORY, "no memory for the configuration");
-    WS_TRY(hash_identity(printed, ws_precision_names[config->train.precision], out, out->id));
-    return WS_OK;
+    return ws_trial_id(config, out->store_hash, out->split_hash, out->id);
 }

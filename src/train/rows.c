@@ -1,5 +1,6 @@
 /* The rows of a store as a model sees them: split into parts, classes numbered densely, columns normalised by the
  * training rows. Every machine holds all rows, since any rank may draw any of them and pairing needs whole batches. */
+#include <math.h>
 #include <stdlib.h>
 #include "train/internal.h"
 
@@ -182,6 +183,21 @@ static ws_err make_parts(loading *l, part_arrays parts[WS_PART_COUNT])
     return WS_OK;
 }
 
+/* NaN would pass through every score and none of the metrics; infinity has no place beside other values. */
+static ws_err check_finite(const loading *l, const float *values, uint64_t row)
+{
+    for (int c = 0; c < l->out->columns; c++) {
+        double value = (double)values[l->chosen[c]];
+        if (isfinite(value))
+            continue;
+        ws_err error = WS_ERROR(NUMERIC, "%s: row %llu of table \"%s\" has %g in column \"%s\"", l->store->path,
+                                (unsigned long long)row, l->config->keys.features, value, l->out->column_names[c]);
+        WS_HINT("leave the column out with \"columns\": [\"!%s\"], or make the store anew", l->out->column_names[c]);
+        return error;
+    }
+    return WS_OK;
+}
+
 static ws_err fill_parts(loading *l, part_arrays parts[WS_PART_COUNT])
 {
     size_t columns = (size_t)l->out->columns, stored = (size_t)l->stored_columns;
@@ -198,6 +214,7 @@ static ws_err fill_parts(loading *l, part_arrays parts[WS_PART_COUNT])
             if (part == WS_PART_NONE)
                 continue;
             part_arrays *a = &parts[part];
+            WS_TRY(check_finite(l, block + i * stored, begin + i));
             for (size_t c = 0; c < columns; c++)
                 a->values[a->filled * columns + c] = block[i * stored + (size_t)l->chosen[c]];
             a->label[a->filled] = l->dense[l->label[begin + i]];
@@ -349,8 +366,14 @@ static ws_err check_parts(const loading *l)
     const ws_rows *out = l->out;
     const char *store = l->store->path, *protocol = l->config->keys.protocol;
     WS_CHECK(out->part[WS_PART_TEST].rows > 0, CONFIG, "%s: protocol %s leaves no test rows", store, protocol);
-    WS_CHECK(l->frozen || out->part[WS_PART_TRAIN].rows > 0, CONFIG, "%s: protocol %s leaves no training rows", store,
-             protocol);
+    if (!l->frozen && out->part[WS_PART_TRAIN].rows == 0) {
+        ws_err error = WS_ERROR(CONFIG, "%s: protocol %s leaves no training rows", store, protocol);
+        if (strcmp(protocol, "cross_store") == 0)
+            WS_HINT("train on one store under another protocol, then: wiresweep evaluate RUN_DIR --store %s --protocol "
+                    "cross_store",
+                    store);
+        return error;
+    }
     WS_CHECK(l->config->keys.task != WS_TASK_CLASSIFY || out->classes > 1, CONFIG,
              "%s: level \"%s\" has %d class with at least minimum_rows = %lld rows; classification needs two", store,
              l->config->keys.label, out->classes, (long long)l->config->keys.minimum_rows);

@@ -150,6 +150,23 @@ static ws_err resume_network(trial *t)
     return WS_OK;
 }
 
+/* Options that a split without normal validation rows would leave without effect, or undefined. */
+static ws_err check_validation(const trial *t)
+{
+    const ws_train_options *options = &t->config->train;
+    const bool network = t->config->model->network != NULL;
+    const char *key = network && options->select == WS_SELECT_BEST             ? "train.select = \"best\""
+                      : network && options->patience > 0                       ? "train.patience"
+                      : t->config->evaluate.criterion == WS_CRITERION_SHUFFLED ? "evaluate.criterion"
+                                                                               : NULL;
+    if (key == NULL || t->rows.validation_normal.rows > 0)
+        return WS_OK;
+    ws_err error = WS_ERROR(CONFIG, "%s: goes by %svalidation rows, of which protocol %s leaves none", key,
+                            t->config->keys.task == WS_TASK_ANOMALY ? "normal " : "", t->config->keys.protocol);
+    WS_HINT("leave it out, or take another protocol (wiresweep list protocols)");
+    return error;
+}
+
 static ws_err train_network(trial *t)
 {
     const ws_train_options *options = &t->config->train;
@@ -246,11 +263,9 @@ static void summarise(const trial *t, const cJSON *scores, ws_text *out)
 /* First rank. */
 static ws_err finish(trial *t, ws_text *summary)
 {
-    ws_train_identity identity;
     ws_scored scored = scored_of(t);
     cJSON *scores = NULL;
-    WS_TRY(ws_trial_identity(t->config, NULL, &identity));
-    memcpy(t->record.id, identity.id, sizeof t->record.id);
+    WS_TRY(ws_trial_id(t->config, t->rows.store_hash, t->rows.split_hash, t->record.id));
     WS_TRY(ws_learned_hash(&t->learned, t->config->model->network ? &t->state : NULL, t->record.parameter_hash));
     WS_TRY(ws_result_score_hash(&scored, t->record.score_hash));
     WS_TRY(ws_result_scores(&scored, &scores));
@@ -284,6 +299,7 @@ static ws_err run_trial(trial *t, ws_text *summary)
     }
     WS_TRY(ws_rows_load_all(t->comm, t->config, NULL, &t->rows));
     t->context = ws_train_context(t->config, &t->rows);
+    WS_TRY(check_validation(t));
     WS_AGREE(t->comm, make_identity_text(t));
     WS_TRY(train(t));
     WS_TRY(score(t));

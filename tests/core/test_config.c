@@ -98,6 +98,9 @@ static void all_problems_are_told_at_once(void **state)
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         if (!strstr(ws_error_message(), expected[i]))
             fail_msg("expected \"%s\" in \"%s\"", expected[i], ws_error_message());
+    /* one text where a list belongs, which is also what --set scores=a,b makes, is shown as it must be written */
+    assert_int_equal(read_settings("{\"store\": \"s.h5\", \"scores\": \"a,bc\"}", &values, arena), WS_E_CONFIG);
+    assert_non_null(strstr(ws_error_message(), "train.scores: expected a list of strings: [\"a\", \"bc\"]\n"));
     ws_arena_destroy(&arena);
 }
 
