@@ -9,7 +9,8 @@ typedef struct evaluate_arguments {
 
 static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(evaluate_arguments),
-    WS_OPTION_STRING(evaluate_arguments, store, NULL, "another store; normalisation and classes stay as trained"),
+    WS_OPTION_STRING(evaluate_arguments, store, NULL,
+                     "another store; normalisation and classes stay as trained (--protocol cross_store: all its rows)"),
     WS_OPTION_STRING(evaluate_arguments, protocol, NULL, "another protocol"),
     WS_OPTION_STRING(evaluate_arguments, output, NULL, "-o: a file for the result, as JSON; -: standard output"),
     WS_OPTION_END};
@@ -23,9 +24,11 @@ static ws_err print_result(const evaluate_arguments *arguments, const cJSON *res
     if (!arguments->output && !arguments->common.json) {
         const cJSON *counts = cJSON_GetObjectItemCaseSensitive(result, "counts");
         ws_text_clear(&text);
-        ws_text_appendf(&text, "%s on %s: %.0f test rows\n",
+        ws_text_appendf(&text, "%s on %s (%s, protocol %s): %.0f test rows\n",
                         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "model")),
                         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "dataset")),
+                        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "task")),
+                        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "protocol")),
                         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "test")));
         ws_scores_describe(cJSON_GetObjectItemCaseSensitive(result, "scores"), &text);
     }

@@ -142,7 +142,7 @@ int main(int argc, char **argv)
     ws_err error = ws_arena_create(&arena, 1 << 16);
     if (error == WS_OK)
         error = run_job(job, argc - 2, argv + 2, arena, &trace);
-    if (error == WS_OK && fflush(stdout) != 0)
+    if (error == WS_OK && (fflush(stdout) != 0 || ferror(stdout)))
         error = WS_ERROR(IO, "standard output: cannot be written");
     if (error != WS_OK && ws_is_first_rank())
         ws_error_print(error, trace);

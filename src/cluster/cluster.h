@@ -127,6 +127,8 @@ void ws_background_wait(ws_background *background);
 typedef struct ws_progress ws_progress;
 WS_MUST ws_err ws_progress_start(ws_progress **out, const ws_comm *comm, const char *title, const char *unit,
                                  double total);
+/* What an earlier sitting did: part of the whole, but not of the speed. */
+void ws_progress_continue(ws_progress *progress, double done);
 void ws_progress_update(ws_progress *progress, double done, const char *detail /* may be NULL */);
 void ws_progress_finish(ws_progress **progress);
 

@@ -6,8 +6,8 @@
 
 struct ws_progress {
     char title[96], unit[32], detail[160];
-    double total, done, started, drawn;
-    double interval; /* seconds between two drawings */
+    double total, before, done, started, drawn; /* before: what was done when it began */
+    double interval;                            /* seconds between two drawings */
     bool shown, terminal, drawn_once;
 };
 
@@ -54,7 +54,7 @@ static void describe(const ws_progress *progress, double now, ws_text *line)
 {
     char done[32], total[32], rate[32], left[32];
     double elapsed = now - progress->started;
-    double speed = elapsed > 0 ? progress->done / elapsed : 0;
+    double speed = elapsed > 0 ? (progress->done - progress->before) / elapsed : 0;
     format_amount(progress->done, done);
     format_amount(speed, rate);
     ws_text_appendf(line, "%s  ", progress->title);
@@ -94,15 +94,20 @@ static void draw(ws_progress *progress, double now)
     progress->drawn_once = true;
 }
 
+void ws_progress_continue(ws_progress *progress, double done)
+{
+    progress->before = progress->done = done;
+}
+
 void ws_progress_update(ws_progress *progress, double done, const char *detail)
 {
     if (progress == NULL || !progress->shown)
         return;
     progress->done = done;
+    snprintf(progress->detail, sizeof progress->detail, "%s", detail == NULL ? "" : detail);
     double now = ws_clock_seconds();
     if (now - progress->drawn < progress->interval)
         return;
-    snprintf(progress->detail, sizeof progress->detail, "%s", detail == NULL ? "" : detail);
     draw(progress, now);
 }
 

@@ -51,11 +51,25 @@ static const ws_report_trial *best_trial(const ws_report *report, const alternat
     return best;
 }
 
-/* "sigma chosen on normal validation rows: 0.1 x4, 0.3 x1" */
+/* What tells `options` apart but sigma: its words without "sigma=...". */
+static void name_rest(const char *options, ws_text *out)
+{
+    for (const char *at = options; *at; at += strspn(at, " ")) {
+        size_t length = strcspn(at, " ");
+        if (strncmp(at, "sigma=", 6) != 0) {
+            ws_text_append_bytes(out, at, length);
+            ws_text_append(out, " ");
+        }
+        at += length;
+    }
+}
+
+/* "coupling=ot sigma chosen on normal validation rows: 0.1 x4, 0.3 x1" */
 static ws_err name_choice(ws_report *report, const double *chosen, size_t count, const alternatives *a,
                           ws_report_cell *out)
 {
     ws_text text = {0};
+    name_rest(out->options, &text);
     ws_text_append(&text, "sigma chosen on normal validation rows:");
     for (size_t i = 0, named = 0; i < a->count; i++) {
         size_t times = 0;

@@ -300,6 +300,12 @@ static ws_err take_stock(supervisor *s)
 
 static ws_err prepare_folder(const ws_sweep_options *options)
 {
+    char *run = ws_path_join(options->directory, "checkpoints");
+    WS_CHECK(run, MEMORY, "no memory for a path");
+    const bool of_run = ws_directory_exists(run);
+    free(run);
+    WS_CHECK(!of_run, ARGUMENT, "%s: is the folder of a run of wiresweep train; choose another one with -o",
+             options->directory);
     static const char *const folders[] = {"trials", "journal", "tables"};
     for (size_t i = 0; i < 3; i++) {
         char *path = ws_path_join(options->directory, folders[i]);
@@ -394,6 +400,7 @@ ws_err ws_sweep_run(const ws_sweep *sweep, const ws_sweep_options *options, ws_s
     WS_TRY_GOTO(done, open_workers(&s));
     WS_TRY_GOTO(done, take_stock(&s));
     WS_TRY_GOTO(done, ws_progress_start(&s.progress, &self, "sweep", "trials", (double)sweep->count));
+    ws_progress_continue(s.progress, (double)(counts->done + counts->failed));
     WS_TRY_GOTO(done, supervise(&s));
 done:
     ws_progress_finish(&s.progress);
@@ -408,6 +415,9 @@ done:
         WS_HINT("the same command goes on from here");
         return error;
     }
-    WS_CHECK(counts->failed == 0, PARTIAL, "%zu of %zu trials failed", counts->failed, counts->planned);
-    return WS_OK;
+    if (counts->failed == 0)
+        return WS_OK;
+    error = WS_ERROR(PARTIAL, "%zu of %zu trials failed", counts->failed, counts->planned);
+    WS_HINT("the table says why; where that is mended, the same command with --retry-failed runs them again");
+    return error;
 }

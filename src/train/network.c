@@ -186,7 +186,7 @@ static ws_err pass_over(loop *l, double loss, double norm)
     ws_network_state *s = l->state;
     if (l->training->options->on_nonfinite == WS_NONFINITE_STOP || l->skipped_in_a_row == SKIPPED_IN_A_ROW) {
         ws_err error = WS_ERROR(NUMERIC, "training: step %llu has loss %g and gradient norm %g",
-                                (unsigned long long)s->step, loss, norm);
+                                (unsigned long long)s->step, isnan(loss) ? NAN : loss, isnan(norm) ? NAN : norm);
         WS_HINT("lower train.learning_rate or train.clip; \"on_nonfinite\": \"skip\" leaves out single steps");
         return error;
     }
@@ -368,8 +368,10 @@ ws_err ws_network_train_all(const ws_network_training *training, ws_network_stat
     if (error == WS_OK)
         error = ws_agree_all(
             l.comm, ws_progress_start(&l.progress, l.comm, "train", "steps", (double)training->options->steps));
-    if (error == WS_OK)
+    if (error == WS_OK) {
+        ws_progress_continue(l.progress, (double)state->step);
         error = run_steps(&l);
+    }
     loop_destroy(&l);
     WS_TRY(error);
     return WS_OK;

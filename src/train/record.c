@@ -37,6 +37,17 @@ bool ws_record_add_audit(cJSON *result, const ws_rows *rows)
     return overlap != NULL;
 }
 
+/* How far a network was trained: early stopping and what was not finite make it differ from the configuration. */
+static bool add_training(cJSON *result, const ws_trial_record *r)
+{
+    if (!r->config->model->network)
+        return true;
+    cJSON *training = cJSON_AddObjectToObject(result, "training");
+    return training && cJSON_AddNumberToObject(training, "steps", (double)r->steps) &&
+           cJSON_AddNumberToObject(training, "selected_step", (double)r->selected_step) &&
+           cJSON_AddNumberToObject(training, "skipped_steps", (double)r->skipped_steps);
+}
+
 static bool add_names(cJSON *result, const ws_rows *rows)
 {
     cJSON *names = cJSON_CreateStringArray(rows->class_names, rows->classes);
@@ -66,7 +77,7 @@ static bool fill_result(const ws_trial_record *r, cJSON *result, cJSON *config, 
            cJSON_AddStringToObject(result, "precision", ws_precision_names[c->train.precision]) &&
            cJSON_AddStringToObject(result, "parameter_hash", r->parameter_hash) &&
            cJSON_AddStringToObject(result, "score_hash", r->score_hash) && add_counts(result, r->rows) &&
-           ws_record_add_audit(result, r->rows) && add_names(result, r->rows);
+           add_training(result, r) && ws_record_add_audit(result, r->rows) && add_names(result, r->rows);
     if (made && cJSON_AddItemToObject(result, "scores", scores))
         return true;
     cJSON_Delete(scores);

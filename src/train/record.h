@@ -10,6 +10,8 @@ typedef struct ws_trial_record {
     const ws_rows *rows;
     char id[17], parameter_hash[65], score_hash[65];
     int ranks;
+    uint64_t steps, selected_step,
+        skipped_steps; /* networks: steps made, the one whose parameters score, those left out */
     double train_seconds, score_seconds, total_seconds;
     uint64_t peak_memory_bytes; /* of the largest rank */
     time_t started;

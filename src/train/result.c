@@ -206,6 +206,8 @@ static ws_err add_score(const ws_scored *scored, const char *name, cJSON *scores
         error = add_ranking_metrics(scored, test, validation, object);
     if (error == WS_OK && scored->shuffled)
         error = add_criterion(scored, index, validation, object);
+    if (error == WS_E_NUMERIC)
+        WS_HINT("%s gives no number: training has gone astray; lower train.learning_rate", name);
     free(test);
     free(validation);
     return error;

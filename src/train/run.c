@@ -29,6 +29,11 @@ static ws_err look_at_folder(const trial *t, bool *finished)
 {
     static const char *const traces[] = {"record.json", "model.h5", "checkpoints", "metrics.jsonl"};
     *finished = false;
+    char *sweep = path_in(t, "sweep.json");
+    WS_CHECK(sweep, MEMORY, "no memory for a path");
+    const bool of_sweep = ws_file_exists(sweep);
+    free(sweep);
+    WS_CHECK(!of_sweep, ARGUMENT, "%s: is the folder of a sweep; choose another one with -o", t->run->directory);
     for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
         char *path = path_in(t, traces[i]);
         WS_CHECK(path, MEMORY, "no memory for a path");
@@ -180,6 +185,11 @@ static ws_err train_network(trial *t)
                                     .config_text = t->identity_text};
     WS_TRY(ws_network_train_all(&training, &t->state));
     t->record.train_seconds = t->state.seconds;
+    t->record.steps = t->state.step;
+    t->record.skipped_steps = t->state.skipped;
+    if (t->state.skipped > 0)
+        ws_warn("%llu of %llu steps were left out, since their loss or gradient was not finite",
+                (unsigned long long)t->state.skipped, (unsigned long long)t->state.step);
     if (options->select == WS_SELECT_BEST && t->state.best_step > 0) {
         char *best = ws_checkpoint_best_path(t->run->directory);
         ws_err error =
@@ -187,6 +197,7 @@ static ws_err train_network(trial *t)
         free(best);
         WS_AGREE(t->comm, error);
     }
+    t->record.selected_step = t->state.step;
     WS_AGREE(t->comm, ws_learned_take(&t->learned, &t->state));
     const ws_samples *held_out = &t->rows.validation_normal;
     return ws_learned_calibrate_all(t->comm, &t->learned, held_out->rows > 0 ? held_out : &t->rows.part[WS_PART_TRAIN]);
@@ -256,6 +267,10 @@ static void summarise(const trial *t, const cJSON *scores, ws_text *out)
                     (unsigned long long)t->rows.part[WS_PART_TRAIN].rows,
                     (unsigned long long)t->rows.part[WS_PART_TEST].rows);
     ws_scores_describe(scores, out);
+    if (t->config->model->network &&
+        (t->record.steps != (uint64_t)t->config->train.steps || t->record.selected_step != t->record.steps))
+        ws_text_appendf(out, "  steps %llu of %lld  parameters of step %llu\n", (unsigned long long)t->record.steps,
+                        (long long)t->config->train.steps, (unsigned long long)t->record.selected_step);
     ws_text_appendf(out, "  parameters %.16s  scores %.16s\nrecord: %s/record.json\n", t->record.parameter_hash,
                     t->record.score_hash, t->run->directory);
 }

@@ -13,7 +13,7 @@
 #include "cluster/cluster.h"
 
 /* What a little job writes to stderr, with stderr sent to a file meanwhile. */
-static void written_by_job(bool quiet, int rank, double total, char *out, size_t size)
+static void written_by_job(bool quiet, int rank, double before, double total, char *out, size_t size)
 {
     FILE *file = tmpfile();
     assert_non_null(file);
@@ -24,6 +24,7 @@ static void written_by_job(bool quiet, int rank, double total, char *out, size_t
     ws_comm comm = {.mpi = MPI_COMM_SELF, .rank = rank, .size = 2};
     ws_progress *progress = NULL;
     ws_err error = ws_progress_start(&progress, &comm, "walk", "packets", total);
+    ws_progress_continue(progress, before);
     for (int i = 1; i <= 4; i++) {
         usleep(20000);
         ws_progress_update(progress, i * 1000000.0, i == 4 ? "monday.pcap" : NULL);
@@ -45,7 +46,7 @@ static void lines_where_there_is_no_terminal(void **state)
     (void)state;
     char text[4096];
     setenv("WIRESWEEP_PROGRESS_SECONDS", "0.01", 1);
-    written_by_job(false, 0, 4000000, text, sizeof text);
+    written_by_job(false, 0, 0, 4000000, text, sizeof text);
     assert_non_null(strstr(text, "walk"));
     assert_non_null(strstr(text, " 25 %"));
     assert_non_null(strstr(text, "100 %"));
@@ -53,9 +54,18 @@ static void lines_where_there_is_no_terminal(void **state)
     assert_non_null(strstr(text, "monday.pcap"));
     assert_null(strchr(text, '\r'));
     assert_null(strchr(text, '\033'));
-    written_by_job(false, 0, 0, text, sizeof text); /* total unknown: no percentage */
+    written_by_job(false, 0, 0, 0, text, sizeof text); /* total unknown: no percentage */
     assert_non_null(strstr(text, "4.00 M packets"));
     assert_null(strchr(text, '%'));
+}
+
+static void what_was_done_before_is_no_speed(void **state)
+{
+    (void)state;
+    char text[4096];
+    setenv("WIRESWEEP_PROGRESS_SECONDS", "0.01", 1);
+    written_by_job(false, 0, 4000000, 4000000, text, sizeof text);
+    assert_non_null(strstr(text, "100 %  4.00 M of 4.00 M packets  0/s"));
 }
 
 static void the_usual_interval_keeps_short_jobs_silent(void **state)
@@ -63,7 +73,7 @@ static void the_usual_interval_keeps_short_jobs_silent(void **state)
     (void)state;
     char text[4096];
     unsetenv("WIRESWEEP_PROGRESS_SECONDS");
-    written_by_job(false, 0, 4000000, text, sizeof text);
+    written_by_job(false, 0, 0, 4000000, text, sizeof text);
     assert_string_equal(text, "");
 }
 
@@ -72,9 +82,9 @@ static void quiet_and_other_ranks_say_nothing(void **state)
     (void)state;
     char text[4096];
     setenv("WIRESWEEP_PROGRESS_SECONDS", "0.01", 1);
-    written_by_job(true, 0, 4000000, text, sizeof text);
+    written_by_job(true, 0, 0, 4000000, text, sizeof text);
     assert_string_equal(text, "");
-    written_by_job(false, 1, 4000000, text, sizeof text);
+    written_by_job(false, 1, 0, 4000000, text, sizeof text);
     assert_string_equal(text, "");
 }
 
@@ -82,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_where_there_is_no_terminal),
+        cmocka_unit_test(what_was_done_before_is_no_speed),
         cmocka_unit_test(the_usual_interval_keeps_short_jobs_silent),
         cmocka_unit_test(quiet_and_other_ranks_say_nothing),
     };

@@ -97,14 +97,15 @@ static void every_seed_takes_its_own_best(void **state)
     assert_int_equal(ws_report_csv(report, &csv), WS_OK);
     ws_report_destroy(&report);
     /* 0.70, 0.72 and 0.74: the mean is 0.72 */
-    assert_holds(text.data, "| flow_cfm sigma chosen on normal validation rows: 0.1 x2, 0.3 x1 | terminal_norm | 3/3 | "
-                            "0.7200 ± 0.0200 |");
     assert_holds(text.data,
-                 "| flow_cfm sigma chosen on normal validation rows: 0.1 x3 | nll | 3/3 | 0.2000 ± 0.0000 |");
+                 "| flow_cfm width=64 sigma chosen on normal validation rows: 0.1 x2, 0.3 x1 | terminal_norm | 3/3 | "
+                 "0.7200 ± 0.0200 |");
+    assert_holds(text.data,
+                 "| flow_cfm width=64 sigma chosen on normal validation rows: 0.1 x3 | nll | 3/3 | 0.2000 ± 0.0000 |");
     assert_holds(text.data, "| flow_cfm sigma=0.6 width=64 | nll | 2/3, 1 not run |");
     assert_holds(text.data, "- Trials: 12 planned, 11 done, 0 failed, 1 not run.\n");
     assert_null(strstr(cost.data, "chosen"));
-    assert_holds(csv.data, "\"sigma chosen on normal validation rows: 0.1 x2, 0.3 x1\"");
+    assert_holds(csv.data, "\"width=64 sigma chosen on normal validation rows: 0.1 x2, 0.3 x1\"");
     ws_text_destroy(&text);
     ws_text_destroy(&cost);
     ws_text_destroy(&csv);

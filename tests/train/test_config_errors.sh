@@ -44,6 +44,17 @@ refuse "missing store" "config.json:1:12: error: store: nowhere.h5 does not exis
 echo "no HDF5" >broken.h5
 printf '{ %s }\n' "${base/store.h5/broken.h5}" >config.json
 refuse "not a store" "broken.h5"
+head -c 40000 store.h5 >cut.h5
+printf '{ %s }\n' "${base/store.h5/cut.h5}" >config.json
+refuse "cut store" "cut.h5 is incomplete: 40000 of its $(stat -c %s store.h5) bytes are there; it was cut short"
+printf '{ %s }\n' "${base/store.h5//dev/null}" >config.json
+refuse "device for a store" "store: cannot read /dev/null: it is no regular file"
+head -c 24 synthetic.pcap >none.pcap
+"$WIRESWEEP" extract -q -o none.h5 none.pcap >/dev/null
+printf '{ %s }\n' "${base/store.h5/none.h5}" >config.json
+refuse "store without rows" "store: none.h5 has no rows; \`wiresweep inspect none.h5\` says what it was made of"
+printf '{ %s,\n  "evaluate": {"scores": "nll,velocity"} }\n' "$base" >config.json
+refuse "text for a list" 'config.json:2:26: error: evaluate.scores: expected a list of strings: ["nll", "velocity"]'
 printf '{ %s }\n' "${base/flow_cfm/flow_cmf}" >config.json
 refuse "unknown model" 'model.kind: there is no model "flow_cmf". Did you mean "flow_cfm"?'
 printf '{ %s,\n  "protocol": "temporall" }\n' "$base" >config.json
@@ -91,6 +102,30 @@ status=0
 status=0
 "$WIRESWEEP" train nothing.json -o run >/dev/null 2>message.txt || status=$?
 [ $status != 0 ] && grep -qF "nothing.json" message.txt || fail "no configuration: $(cat message.txt)"
+
+# what only the rows can tell: the message comes before anything is trained
+for keys in '"train": {"select": "best"}' '"train": {"patience": 2}' '"evaluate": {"criterion": "shuffled"}'; do
+    printf '{ %s, "protocol": "leaderboard", %s }\n' "$base" "$keys" >config.json
+    status=0
+    "$WIRESWEEP" train -q config.json -o early >/dev/null 2>message.txt || status=$?
+    [ $status = 2 ] && grep -q "goes by normal validation rows, of which protocol leaderboard leaves none" message.txt ||
+        fail "$keys without validation rows: status $status $(cat message.txt)"
+    rm -rf early
+done
+status=0
+"$WIRESWEEP" train -q cfm.json --set protocol=cross_store -o early >/dev/null 2>message.txt || status=$?
+[ $status = 2 ] && grep -q "^hint: .*wiresweep evaluate RUN_DIR --store" message.txt || fail "cross_store: $(cat message.txt)"
+rm -rf early
+
+# a run does not go into the folder of a sweep, nor a sweep into that of a run
+mkdir swept early early/checkpoints
+echo '{}' >swept/sweep.json
+echo '{ "base": "cfm.json" }' >sweep.json
+for command in "train cfm.json --resume -o swept" "sweep sweep.json -o early"; do
+    status=0
+    "$WIRESWEEP" $command >/dev/null 2>message.txt || status=$?
+    [ $status = 2 ] && grep -q "is the folder of a" message.txt || fail "$command: status $status $(cat message.txt)"
+done
 
 # what is right is printed whole and read back to the same
 "$WIRESWEEP" train cfm.json --set train.steps=7 --print-config >printed.json
