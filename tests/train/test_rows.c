@@ -97,8 +97,8 @@ static void what_is_no_number_is_named(void **state)
     free(left_out);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_no_number_is_named)};
-    return cmocka_run_group_tests(tests, setup, teardown);
-}
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(what_is_no_number_is_named, setup, teardown),
+};
+
+WS_MPI_TEST_MAIN(tests)
