@@ -39,6 +39,8 @@ typedef struct ws_frozen { /* of a trained model, to score another store */
     double clip;
     const char *store_hash, *protocol; /* what it was trained on: those rows are never test rows again */
     const char *store;                 /* where that was; NULL: not known */
+    const char *label;                 /* and the level of its classes there, of which these were */
+    ws_string_list normal;             /* normal */
 } ws_frozen;
 
 /* frozen NULL: classes and normalisation come from the training rows. Not collective. The second takes over the arena. */

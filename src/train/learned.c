@@ -278,6 +278,37 @@ static ws_err set_store(cJSON *root, const char *given)
     return error;
 }
 
+static ws_err set_normal(cJSON *root, const ws_string_list *normal)
+{
+    cJSON *list = cJSON_CreateStringArray(normal->items, (int)normal->count);
+    WS_CHECK(list, MEMORY, "no memory for the normal classes");
+    return ws_json_set_in(root, "normal", list);
+}
+
+/* What the model was trained on, from its configuration. */
+static ws_err read_origin(const cJSON *root, ws_arena *arena, ws_frozen *frozen)
+{
+    static const char *const keys[] = {"protocol", "store", "label"};
+    const char **places[] = {&frozen->protocol, &frozen->store, &frozen->label};
+    const cJSON *normal = cJSON_GetObjectItemCaseSensitive(root, "normal"), *item;
+    const char **names;
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, keys[i]));
+        *places[i] = text ? ws_arena_strdup(arena, text) : NULL;
+        WS_CHECK(!text || *places[i], MEMORY, "no memory for a configuration");
+    }
+    WS_TRY(ws_arena_alloc(arena, &names, (size_t)cJSON_GetArraySize(normal) + 1, sizeof *names));
+    cJSON_ArrayForEach(item, normal)
+    {
+        names[count] = cJSON_IsString(item) ? ws_arena_strdup(arena, item->valuestring) : NULL;
+        WS_CHECK(names[count], MEMORY, "no memory for a configuration");
+        count++;
+    }
+    frozen->normal = (ws_string_list){names, count};
+    return WS_OK;
+}
+
 static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const ws_evaluate_run *run,
                           ws_train_config *config, ws_frozen *frozen)
 {
@@ -289,14 +320,15 @@ static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const w
     free(text);
     WS_TRY(error);
     cJSON *root = ws_json_root(document);
-    const char *protocol = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "protocol"));
-    frozen->protocol = ws_arena_strdup(arena, protocol ? protocol : "");
-    const char *store = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "store"));
-    frozen->store = store ? ws_arena_strdup(arena, store) : NULL;
-    if (run->store)
+    error = read_origin(root, arena, frozen);
+    if (error == WS_OK && run->store)
         error = set_store(root, run->store);
     if (error == WS_OK && run->protocol)
         error = ws_json_set_in(root, "protocol", cJSON_CreateString(run->protocol));
+    if (error == WS_OK && run->label)
+        error = ws_json_set_in(root, "label", cJSON_CreateString(run->label));
+    if (error == WS_OK && run->normal.count > 0)
+        error = set_normal(root, &run->normal);
     if (error == WS_OK)
         error = ws_train_config_read(document, arena, config, &problems);
     ws_err complaint = ws_problems_error(&problems);

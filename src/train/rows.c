@@ -297,6 +297,8 @@ static ws_err forget_seen_rows(loading *l)
         return WS_OK;
     ws_split_options_of(l->config, &options);
     options.protocol = l->frozen->protocol;
+    options.label = l->frozen->label;
+    options.normal = l->frozen->normal;
     WS_TRY(ws_split_create(&seen, l->store, &options));
     for (uint64_t i = 0; i < l->split.rows; i++) {
         bool trained = seen.part[i] == WS_PART_TRAIN, chosen = seen.part[i] == WS_PART_VALIDATION;

@@ -123,6 +123,8 @@ typedef struct ws_evaluate_run {
     const char *directory; /* a finished run */
     const char *store;     /* NULL: the one it was trained on */
     const char *protocol;  /* NULL: as configured */
+    const char *label;     /* level of that other store; NULL: as configured */
+    ws_string_list normal; /* its normal classes; none: as configured */
 } ws_evaluate_run;
 /* Collective. Scores the test rows with the trained model, normalisation frozen. *out: store, split, counts and scores,
  * on the first rank (NULL elsewhere); owned by the caller. */

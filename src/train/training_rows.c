@@ -81,6 +81,8 @@ ws_err ws_rows_add_validation(const ws_train_config *config, const ws_frozen *fr
     ws_train_config trained = *config;
     trained.keys.store = frozen->store;
     trained.keys.protocol = frozen->protocol;
+    trained.keys.label = frozen->label;
+    trained.keys.normal = frozen->normal;
     if (frozen->store == NULL || !ws_file_exists(frozen->store)) {
         ws_warn("no thresholds: the store that the model was trained on is not there (%s)",
                 frozen->store != NULL ? frozen->store : "its path is not known");

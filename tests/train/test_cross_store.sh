@@ -30,6 +30,18 @@ thresholds() { jq -c '[.scores[] | .thresholds[]? | .threshold]' "$1"; }
     fail "thresholds $(thresholds own.json) at home and $(thresholds other.json) on another store"
 jq -e '.counts.test == 300 and .counts.validation > 0 and .audit.test_in_train.hosts == null
        and .audit.test_in_train.duplicates == 0' other.json >/dev/null || fail "$(cat other.json)"
+# a store whose level and classes are called otherwise: the same, once these are named
+awk -F, -v OFS=, 'NR > 1 { $8 = $9 == "benign" ? "NORMAL" : "ATTACK"; $9 = "any" } 1' second.csv >otherwise.csv
+"$WIRESWEEP" extract -q --dataset synthetic --labels otherwise.csv -o otherwise.h5 second.pcap >/dev/null
+named="--store otherwise.h5 --protocol cross_store --label label --normal NORMAL"
+"$WIRESWEEP" evaluate anomaly -q --json $named >named.json
+[ "$(jq -c '[.counts, .scores[].auroc]' other.json)" = "$(jq -c '[.counts, .scores[].auroc]' named.json)" ] &&
+    [ "$(thresholds own.json)" = "$(thresholds named.json)" ] || fail "classes under other names: $(cat named.json)"
+for wrong in "--store otherwise.h5" "--store otherwise.h5 --label label" "--label label" "--normal NORMAL"; do
+    status=0
+    "$WIRESWEEP" evaluate anomaly -q $wrong >/dev/null 2>message.txt || status=$?
+    [ $status = 2 ] || fail "evaluate $wrong: status $status $(cat message.txt)"
+done
 # without that store there are none, and it is said
 mv store.h5 moved.h5
 "$WIRESWEEP" evaluate anomaly -q --json --store second.h5 --protocol cross_store >without.json 2>message.txt
