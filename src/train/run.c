@@ -159,15 +159,15 @@ static ws_err resume_network(trial *t)
 static ws_err check_validation(const trial *t)
 {
     const ws_train_options *options = &t->config->train;
-    const bool network = t->config->model->network != NULL;
-    const char *key = network && options->select == WS_SELECT_BEST             ? "train.select = \"best\""
-                      : network && options->patience > 0                       ? "train.patience"
-                      : t->config->evaluate.criterion == WS_CRITERION_SHUFFLED ? "evaluate.criterion"
-                                                                               : NULL;
+    const bool network = t->config->model->network != NULL, anomaly = t->config->keys.task == WS_TASK_ANOMALY;
+    const char *key = network && options->select == WS_SELECT_BEST                        ? "train.select = \"best\""
+                      : network && options->patience > 0                                  ? "train.patience"
+                      : anomaly && t->config->evaluate.criterion == WS_CRITERION_SHUFFLED ? "evaluate.criterion"
+                                                                                          : NULL;
     if (key == NULL || t->rows.validation_normal.rows > 0)
         return WS_OK;
     ws_err error = WS_ERROR(CONFIG, "%s: goes by %svalidation rows, of which protocol %s leaves none", key,
-                            t->config->keys.task == WS_TASK_ANOMALY ? "normal " : "", t->config->keys.protocol);
+                            anomaly ? "normal " : "", t->config->keys.protocol);
     WS_HINT("leave it out, or take another protocol (wiresweep list protocols)");
     return error;
 }
