@@ -23,8 +23,7 @@ static ws_err bench_engine_all(const ws_comm *world, const char *file, ws_text *
 static ws_err bench_models_all(const ws_comm *world, const char *file, ws_text *out, bool json)
 {
     (void)file;
-    WS_CHECK(world->size == 1, ARGUMENT, "bench models measures one core; run it without mpirun");
-    return ws_bench_models(out, json);
+    return ws_bench_models_all(world, out, json);
 }
 
 static ws_err bench_reduce_all(const ws_comm *world, const char *file, ws_text *out, bool json)
@@ -39,8 +38,11 @@ static const struct {
     ws_err (*run_all)(const ws_comm *world, const char *file, ws_text *out, bool json);
 } benchmarks[] = {
     {"engine", "operators on one core, against multiply-add peak and memory", false, bench_engine_all},
-    {"models", "a training step of every network on one core, against multiply-add peak and its products alone", false,
-     bench_models_all},
+    {"models",
+     "a training step of every network on one core, against multiply-add peak and its products alone; under mpirun, "
+     "steps "
+     "of all ranks against one rank's",
+     false, bench_models_all},
     {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", false, bench_reduce_all},
     {"extract", "captures to a store, by phase, against a bare program that parses and hashes [CAPTURE]", true,
      ws_bench_extract_all},

@@ -35,27 +35,7 @@ typedef struct ws_random_source {
 /* Column sums over rows (bias and norm-weight gradients) may be made from this many partial rows in `scratch`. */
 enum { WS_COLUMN_PARTS = 32 };
 
-/* y = act(z), z = x weight^T + bias. With bf16 the factors of the three products are rounded to bfloat16 first; their sums, and
- * everything else, stay as they are. */
-typedef struct ws_linear_arguments {
-    int64_t B, K, N;
-    ws_activation activation;
-    bool bf16;
-    bool accumulate_dx;
-    const ws_real *x;              /* [B,K] */
-    const ws_real *weight, *bias;  /* [N,K], [N]; bias NULL: none, and no activation */
-    ws_real *z;                    /* [B,N] kept for the backward pass of silu and gelu; NULL: not wanted */
-    ws_real *y;                    /* [B,N] */
-    ws_real *dy;                   /* [B,N] overwritten with dz */
-    ws_real *dx, *dweight, *dbias; /* [B,K] or NULL, [N,K], [N] */
-    ws_real *scratch;              /* ws_linear_scratch() */
-} ws_linear_arguments;
-
-/* Partial column sums in the backward pass, and rounded copies of the factors: x and weight, and dz in the backward pass. */
-static inline int64_t ws_linear_scratch(int64_t B, int64_t K, int64_t N, bool bf16, bool backward)
-{
-    return (backward ? WS_COLUMN_PARTS * N : 0) + (bf16 ? B * K + N * K + (backward ? B * N : 0) : 0);
-}
+#include "arguments_product.h"
 
 /* y = (x - mean) * rstd * weight + bias over the last dimension; rstd = 1/sqrt(variance + epsilon) */
 typedef struct ws_layernorm_arguments {

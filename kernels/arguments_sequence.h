@@ -94,16 +94,6 @@ typedef struct ws_rmsnorm_arguments {
     ws_real *scratch;      /* [WS_COLUMN_PARTS,D], backward */
 } ws_rmsnorm_arguments;
 
-/* y[i] = a[i] b[i], a product for each i; with `transposed` b holds its matrices transposed, [N,K] */
-typedef struct ws_bmm_arguments {
-    int64_t B, M, K, N;
-    bool transposed, accumulate_da, accumulate_db;
-    const ws_real *a, *b; /* [B,M,K], [B,K,N] */
-    ws_real *y;           /* [B,M,N] */
-    const ws_real *dy;
-    ws_real *da, *db;
-} ws_bmm_arguments;
-
 /* y[b] = x[b] + weight */
 typedef struct ws_add_position_arguments {
     int64_t B, count; /* count: elements of a row, T * D */

@@ -24,25 +24,17 @@ WS_INLINE void add_bias_and_activate(const ws_linear_arguments *a, ws_activation
     }
 }
 
-/* The factor of a product: as it is, or its rounded copy in scratch memory, of which the next begins behind it. */
-WS_INLINE const ws_real *factor_of(const ws_linear_arguments *a, const ws_real *factor, int64_t count, ws_real **next)
-{
-    if (!a->bf16)
-        return factor;
-    ws_real *restrict rounded = *next;
-    const ws_real *restrict from = factor;
-    for (int64_t i = 0; i < count; i++)
-        rounded[i] = ws_bf16(from[i]);
-    *next += count;
-    return rounded;
-}
-
 WS_OPERATOR_KERNEL(linear, forward)
 {
-    ws_real *next = a->scratch;
-    const ws_real *x = factor_of(a, a->x, a->B * a->K, &next), *weight = factor_of(a, a->weight, a->N * a->K, &next);
-    ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)a->B, (blasint)a->N, (blasint)a->K, 1, x,
-                  (blasint)a->K, weight, (blasint)a->K, 0, a->z ? a->z : a->y, (blasint)a->N);
+    ws_compute_product(&(ws_product){.M = a->B,
+                                     .N = a->N,
+                                     .K = a->K,
+                                     .transpose_right = true,
+                                     .bf16 = a->bf16,
+                                     .left = a->x,
+                                     .right = a->weight,
+                                     .out = a->z ? a->z : a->y,
+                                     .scratch = a->scratch});
     if (!a->bias) /* a projection: no activation either */
         return;
     switch (a->activation) { /* outside the loops, so that each becomes a loop of its own */
@@ -130,13 +122,25 @@ WS_OPERATOR_KERNEL(linear, backward)
         if (a->dbias)
             differentiate(a, WS_NONE);
     }
-    blasint B = (blasint)a->B, K = (blasint)a->K, N = (blasint)a->N;
-    ws_real *next = a->scratch + WS_COLUMN_PARTS * a->N;
-    const ws_real *dz = factor_of(a, a->dy, a->B * a->N, &next);
+    ws_real *scratch = a->scratch + WS_COLUMN_PARTS * a->N;
     if (a->dweight)
-        ws_cblas_gemm(CblasRowMajor, CblasTrans, CblasNoTrans, N, K, B, 1, dz, N,
-                      factor_of(a, a->x, a->B * a->K, &next), K, 0, a->dweight, K);
+        ws_compute_product(&(ws_product){.M = a->N,
+                                         .N = a->K,
+                                         .K = a->B,
+                                         .transpose_left = true,
+                                         .bf16 = a->bf16,
+                                         .left = a->dy,
+                                         .right = a->x,
+                                         .out = a->dweight,
+                                         .scratch = scratch});
     if (a->dx)
-        ws_cblas_gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, B, K, N, 1, dz, N,
-                      factor_of(a, a->weight, a->N * a->K, &next), K, a->accumulate_dx ? 1 : 0, a->dx, K);
+        ws_compute_product(&(ws_product){.M = a->B,
+                                         .N = a->K,
+                                         .K = a->N,
+                                         .accumulate = a->accumulate_dx,
+                                         .bf16 = a->bf16,
+                                         .left = a->dy,
+                                         .right = a->weight,
+                                         .out = a->dx,
+                                         .scratch = scratch});
 }

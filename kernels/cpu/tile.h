@@ -5,7 +5,7 @@
 #ifndef WS_KERNELS_CPU_TILE_H
 #define WS_KERNELS_CPU_TILE_H
 
-#include "level.h"
+#include "transpose.h"
 
 /* Element (m,k) of A is from[m * row + k * step], so a transpose costs nothing. */
 typedef struct ws_left {
@@ -82,34 +82,6 @@ static void ws_multiply(int64_t M, int64_t N, int64_t K, ws_left left, const ws_
         ws_tile_rows(WS_TILE_REGISTERS, M, K, left, b + n, b_width, c + n, c_width, add);
     if (n < N)
         ws_tile_rows(1, M, K, left, b + n, b_width, c + n, c_width, add);
-}
-
-/* to[c, t] = from[t, c], both dimensions multiples of four. */
-static void ws_transpose(int64_t rows, int64_t columns, const ws_real *restrict from, int64_t from_width,
-                         ws_real *restrict to, int64_t to_width)
-{
-    typedef ws_real four __attribute__((vector_size(4 * sizeof(ws_real))));
-#ifdef WS_REAL_DOUBLE
-    typedef int64_t order __attribute__((vector_size(32)));
-#else
-    typedef int32_t order __attribute__((vector_size(16)));
-#endif
-    for (int64_t t = 0; t < rows; t += 4)
-        for (int64_t c = 0; c < columns; c += 4) {
-            four in[4], mixed[4], out[4];
-            for (int k = 0; k < 4; k++)
-                memcpy(&in[k], from + (t + k) * from_width + c, sizeof in[k]);
-            mixed[0] = __builtin_shuffle(in[0], in[1], (order){0, 4, 1, 5});
-            mixed[1] = __builtin_shuffle(in[0], in[1], (order){2, 6, 3, 7});
-            mixed[2] = __builtin_shuffle(in[2], in[3], (order){0, 4, 1, 5});
-            mixed[3] = __builtin_shuffle(in[2], in[3], (order){2, 6, 3, 7});
-            out[0] = __builtin_shuffle(mixed[0], mixed[2], (order){0, 1, 4, 5});
-            out[1] = __builtin_shuffle(mixed[0], mixed[2], (order){2, 3, 6, 7});
-            out[2] = __builtin_shuffle(mixed[1], mixed[3], (order){0, 1, 4, 5});
-            out[3] = __builtin_shuffle(mixed[1], mixed[3], (order){2, 3, 6, 7});
-            for (int k = 0; k < 4; k++)
-                memcpy(to + (c + k) * to_width + t, &out[k], sizeof out[k]);
-        }
 }
 
 #endif

@@ -251,6 +251,22 @@ void ws_cuda_exact_in_tensor_cores(ws_cuda_queue *queue, bool on)
         "cublasSetMathMode");
 }
 
+static __global__ void round_to_bf16(int64_t count, const float *from, float *to)
+{
+    for (WS_EACH(i, count))
+        to[i] = ws_bf16(from[i]);
+}
+
+const float *ws_cuda_factor(ws_cuda_queue *queue, bool bf16, const float *factor, int64_t count, float **next)
+{
+    if (!bf16)
+        return factor;
+    float *rounded = *next;
+    WS_LAUNCH(queue, round_to_bf16, ws_blocks(count, WS_BLOCK), WS_BLOCK, count, factor, rounded);
+    *next += count;
+    return rounded;
+}
+
 static __global__ void sum_parts(int64_t parts, int64_t N, const float *partial, float *total)
 {
     for (WS_EACH(n, N)) {

@@ -15,31 +15,13 @@ static __global__ void add_bias_and_activate(int64_t B, int64_t N, ws_activation
         }
 }
 
-static __global__ void round_to_bf16(int64_t count, const float *from, float *to)
-{
-    for (WS_EACH(i, count))
-        to[i] = ws_bf16(from[i]);
-}
-
-/* The factor of a product: as it is, or its rounded copy in scratch memory, of which the next begins behind it. */
-static const float *factor_of(const ws_linear_arguments *a, ws_cuda_queue *queue, const float *factor, int64_t count,
-                              float **next)
-{
-    if (!a->bf16)
-        return factor;
-    float *rounded = *next;
-    WS_LAUNCH(queue, round_to_bf16, ws_blocks(count, WS_BLOCK), WS_BLOCK, count, factor, rounded);
-    *next += count;
-    return rounded;
-}
-
 extern "C" void ws_linear_forward_cuda(const ws_linear_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     float *out = a->z != NULL ? a->z : a->y;
     float *next = a->scratch;
-    const float *x = factor_of(a, queue, a->x, a->B * a->K, &next);
-    const float *weight = factor_of(a, queue, a->weight, a->N * a->K, &next);
+    const float *x = ws_cuda_factor(queue, a->bf16, a->x, a->B * a->K, &next);
+    const float *weight = ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next);
     ws_cuda_exact_in_tensor_cores(queue, a->bf16);
     ws_cuda_gemm(queue, false, true, a->B, a->N, a->K, x, weight, false, out);
     ws_cuda_exact_in_tensor_cores(queue, false);
@@ -80,13 +62,13 @@ extern "C" void ws_linear_backward_cuda(const ws_linear_arguments *a, void *queu
     if (a->dbias != NULL)
         ws_cuda_sum_parts(queue, parts, a->N, a->scratch, a->dbias);
     float *next = a->scratch + WS_COLUMN_PARTS * a->N;
-    const float *dz = factor_of(a, queue, a->dy, a->B * a->N, &next);
+    const float *dz = ws_cuda_factor(queue, a->bf16, a->dy, a->B * a->N, &next);
     ws_cuda_exact_in_tensor_cores(queue, a->bf16);
     if (a->dweight != NULL)
-        ws_cuda_gemm(queue, true, false, a->N, a->K, a->B, dz, factor_of(a, queue, a->x, a->B * a->K, &next), false,
-                     a->dweight);
+        ws_cuda_gemm(queue, true, false, a->N, a->K, a->B, dz, ws_cuda_factor(queue, a->bf16, a->x, a->B * a->K, &next),
+                     false, a->dweight);
     if (a->dx != NULL)
-        ws_cuda_gemm(queue, false, false, a->B, a->K, a->N, dz, factor_of(a, queue, a->weight, a->N * a->K, &next),
-                     a->accumulate_dx, a->dx);
+        ws_cuda_gemm(queue, false, false, a->B, a->K, a->N, dz,
+                     ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next), a->accumulate_dx, a->dx);
     ws_cuda_exact_in_tensor_cores(queue, false);
 }

@@ -56,6 +56,8 @@ void ws_cuda_gemms(ws_cuda_queue *queue, int64_t count, bool transpose_left, boo
                    int64_t K, const float *left, const float *right, bool accumulate, float *out);
 /* Whether products may run in the tensor cores, whose factors have 11 significant bits: none is lost of those rounded to bfloat16. */
 void ws_cuda_exact_in_tensor_cores(ws_cuda_queue *queue, bool on);
+/* The factor of a product: as it is, or with bf16 its rounded copy at *next, which then points behind it. */
+const float *ws_cuda_factor(ws_cuda_queue *queue, bool bf16, const float *factor, int64_t count, float **next);
 
 /* Without nvcc, the tests compile these sources for the host against an emulation of the launch model. */
 #ifdef __CUDACC__

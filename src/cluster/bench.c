@@ -1,4 +1,5 @@
 /* Benchmark of the fixed-tree sum against what MPI does when the order does not matter. For `wiresweep bench reduce`. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "cluster/cluster.h"
@@ -31,22 +32,22 @@ static void release(vectors *v)
     free(v->result);
 }
 
-/* The same sum without a fixed order over ranks: own shards one after another, then one call of MPI. */
-static ws_err sum_by_mpi_all(vectors *v)
+ws_err ws_sum_in_any_order_all(const ws_comm *comm, int own, float *const *local, float *result, size_t count)
 {
-    if (v->own == 0)
-        memset(v->result, 0, v->count * sizeof *v->result);
-    for (int k = 0; k < v->own; k++) {
-        float *restrict sum = v->result;
-        const float *restrict term = v->local[k];
+    if (own == 0)
+        memset(result, 0, count * sizeof *result);
+    for (int k = 0; k < own; k++) {
+        const float *restrict term = local[k];
+        float *restrict sum = result;
         if (k == 0)
-            memcpy(sum, term, v->count * sizeof *sum);
+            memcpy(sum, term, count * sizeof *sum);
         else
-            for (size_t i = 0; i < v->count; i++)
+            for (size_t i = 0; i < count; i++)
                 sum[i] += term[i];
     }
-    if (v->comm->size > 1)
-        WS_MPI(MPI_Allreduce(MPI_IN_PLACE, v->result, (int)v->count, MPI_FLOAT, MPI_SUM, v->comm->mpi));
+    WS_CHECK(count <= INT_MAX, ARGUMENT, "%zu values are too many for one sum", count);
+    if (comm->size > 1)
+        WS_MPI(MPI_Allreduce(MPI_IN_PLACE, result, (int)count, MPI_FLOAT, MPI_SUM, comm->mpi));
     return WS_OK;
 }
 
@@ -55,7 +56,8 @@ static ws_err time_once_all(vectors *v, bool by_tree, double *seconds)
 {
     WS_TRY(ws_barrier_all(v->comm));
     double start = ws_clock_seconds();
-    WS_TRY(by_tree ? ws_tree_sum_float_all(v->comm, SHARDS, v->local, v->result, v->count) : sum_by_mpi_all(v));
+    WS_TRY(by_tree ? ws_tree_sum_float_all(v->comm, SHARDS, v->local, v->result, v->count)
+                   : ws_sum_in_any_order_all(v->comm, v->own, v->local, v->result, v->count));
     int64_t nanoseconds = (int64_t)((ws_clock_seconds() - start) * 1e9);
     WS_TRY(ws_max_i64_all(v->comm, &nanoseconds, 1));
     *seconds = (double)nanoseconds * 1e-9;

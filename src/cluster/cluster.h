@@ -99,6 +99,9 @@ WS_MUST ws_err ws_tree_sum_float_all(const ws_comm *comm, int shards, float *con
 WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *const *local, double *result,
                                       size_t count);
 
+/* What the tree is measured against: own shards one after another, then one MPI_Allreduce; the bits depend on the ranks. local stays. */
+WS_MUST ws_err ws_sum_in_any_order_all(const ws_comm *comm, int own, float *const *local, float *result, size_t count);
+
 /* `wiresweep bench reduce`: appends a table, or a JSON array (core/bench.h), on every rank. */
 WS_MUST ws_err ws_bench_reduce_all(const ws_comm *comm, ws_text *out, bool json);
 

@@ -7,11 +7,16 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(WS_HAVE_AMX)
+#include <cpuid.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#endif
 #include "hash.h"
 
-const char *const ws_isa_names[WS_ISA_COUNT] = {"portable", "avx2", "avx512"};
+const char *const ws_isa_names[WS_ISA_COUNT] = {"portable", "avx2", "avx512", "amx"};
 /* OpenBLAS core types that use no more than the level's instructions. */
-static const char *const blas_cores[WS_ISA_COUNT] = {"Nehalem", "Haswell", "SkylakeX"};
+static const char *const blas_cores[WS_ISA_COUNT] = {"Nehalem", "Haswell", "SkylakeX", "SkylakeX"};
 
 double ws_clock_seconds(void)
 {
@@ -35,6 +40,37 @@ uint64_t ws_peak_memory_bytes(void)
     return (uint64_t)usage.ru_maxrss * 1024;
 }
 
+#if defined(WS_HAVE_AMX)
+/* Tiles are of use where the CPU has them with products of bfloat16, the operating system saves them, and it lets this process use
+ * them, which it wants to be asked for (their state makes every signal frame larger). */
+static bool ask_for_tiles(void)
+{
+    enum { BFLOAT16 = 1 << 22, TILES = 1 << 24, STATE = 3 << 17, REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, features, low, high;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &features) || (features & (BFLOAT16 | TILES)) != (BFLOAT16 | TILES))
+        return false;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & STATE) == STATE && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+
+static bool has_tiles(void)
+{
+    enum { UNKNOWN, NO, YES };
+    static atomic_int known = UNKNOWN;
+    int answer = atomic_load(&known);
+    if (answer == UNKNOWN) {
+        answer = ask_for_tiles() ? YES : NO; /* whoever asks too hears the same */
+        atomic_store(&known, answer);
+    }
+    return answer == YES;
+}
+#elif defined(__x86_64__)
+static bool has_tiles(void)
+{
+    return false;
+}
+#endif
+
 ws_isa ws_isa_detect(void)
 {
 #if defined(__x86_64__)
@@ -42,7 +78,7 @@ ws_isa ws_isa_detect(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-        return WS_ISA_AVX512;
+        return has_tiles() ? WS_ISA_AMX : WS_ISA_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
         return WS_ISA_AVX2;
 #endif

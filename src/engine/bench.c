@@ -1,13 +1,9 @@
-/* Benchmarks of the engine on one core, each as a ratio to a ceiling measured just before: matrix products to the
- * multiply-add peak, AdamW to the memory's speed. For `wiresweep bench`; a training step is bench_step.c's.
- */
-#include <stdio.h>
+/* Benchmarks of the engine on one core, each as a ratio to a ceiling measured beside it. Here those of what runs at the memory's
+ * speed; operators are in bench_<group>.c, a training step in bench_step.c. For `wiresweep bench`. */
 #include <stdlib.h>
-#include "cpu/gemm.h"
+#include "arguments.h"
 #include "engine/plan.h"
 #include "engine/timing.h"
-
-/* ---- memory ---- */
 
 typedef struct streams {
     size_t count;
@@ -75,100 +71,12 @@ static ws_err bench_memory(ws_bench_report *r)
     return WS_OK;
 }
 
-/* ---- operators ---- */
-
-static void linear_forward(void *data)
-{
-    ws_place_cpu().kernels->linear_forward(data, NULL);
-}
-
-static void linear_backward(void *data)
-{
-    ws_place_cpu().kernels->linear_backward(data, NULL);
-}
-
-static void layernorm_forward(void *data)
-{
-    ws_place_cpu().kernels->layernorm_forward(data, NULL);
-}
-
-static void layernorm_backward(void *data)
-{
-    ws_place_cpu().kernels->layernorm_backward(data, NULL);
-}
-
-static void activate_forward(void *data)
-{
-    ws_place_cpu().kernels->activate_forward(data, NULL);
-}
-
-static void bench_linear(ws_bench_report *r, ws_real *memory, int64_t B, int64_t K, int64_t N)
-{
-    char name[64];
-    int64_t weights = N * K;
-    ws_linear_arguments a = {.B = B, .K = K, .N = N, .activation = WS_SILU};
-    ws_real *next = memory;
-#define TAKE(field, elements) (a.field = next, next += (elements) + 16)
-    ws_real *x = next, *weight = x + B * K + 16, *bias = weight + weights + 16;
-    next = bias + N + 16;
-    a.x = x;
-    a.weight = weight;
-    a.bias = bias;
-    TAKE(z, B * N), TAKE(y, B * N), TAKE(dy, B * N), TAKE(dx, B * K), TAKE(dweight, weights), TAKE(dbias, N);
-    TAKE(scratch, WS_COLUMN_PARTS * N);
-#undef TAKE
-    double product = 2.0 * (double)(B * weights) / 1e9;
-    snprintf(name, sizeof name, "linear+silu forward %dx%dx%d", (int)B, (int)N, (int)K);
-    double forward = ws_time_of(linear_forward, &a, &ws_peak), backward = ws_time_of(linear_backward, &a, &ws_peak);
-    ws_bench_line(r, name, product / forward, "GFLOP/s", ws_peak_rate(), "multiply-add peak");
-    snprintf(name, sizeof name, "linear+silu backward %dx%dx%d", (int)B, (int)N, (int)K);
-    ws_bench_line(r, name, 2 * product / backward, "GFLOP/s", ws_peak_rate(), "multiply-add peak");
-}
-
-static void bench_rows(ws_bench_report *r, ws_real *memory, int64_t B, int64_t D)
-{
-    int64_t count = B * D;
-    ws_real *x = memory, *y = x + count, *dy = y + count, *dx = dy + count, *rows = dx + count, *columns = rows + 2 * B;
-    ws_layernorm_arguments a = {.B = B, .D = D, .epsilon = 1e-5, .x = x, .y = y, .dy = dy, .dx = dx};
-    a.mean = rows;
-    a.rstd = rows + B;
-    a.weight = columns;
-    a.bias = columns + D;
-    a.dweight = columns + 2 * D;
-    a.dbias = columns + 3 * D;
-    a.scratch = columns + 4 * D;
-    ws_bench_line(r, "layernorm forward 256x256", 1e9 * ws_time_of(layernorm_forward, &a, NULL) / (double)count,
-                  "ns/element", 0, NULL);
-    ws_bench_line(r, "layernorm backward 256x256", 1e9 * ws_time_of(layernorm_backward, &a, NULL) / (double)count,
-                  "ns/element", 0, NULL);
-    static const char *const names[] = {"activate none", "activate relu",       "activate silu",   "activate gelu",
-                                        "activate tanh", "activate leaky relu", "activate sigmoid"};
-    for (int k = 0; k < WS_ACTIVATION_COUNT; k++) {
-        ws_activate_arguments f = {.count = count, .activation = (ws_activation)k, .x = x, .y = y};
-        ws_bench_line(r, names[k], 1e9 * ws_time_of(activate_forward, &f, NULL) / (double)count, "ns/element", 0, NULL);
-    }
-}
-
-static ws_err bench_operators(ws_bench_report *r)
-{
-    size_t room = (size_t)8 << 20;
-    ws_real *memory = NULL;
-    WS_TRY(WS_NEW_ARRAY(memory, room));
-    for (size_t i = 0; i < room; i++)
-        memory[i] = (ws_real)(i % 509) / 509 - (ws_real)0.5;
-    bench_linear(r, memory, 32, 256, 256);
-    bench_linear(r, memory, 256, 256, 256);
-    bench_linear(r, memory, 4096, 256, 256);
-    bench_rows(r, memory, 256, 256);
-    free(memory);
-    return WS_OK;
-}
-
 ws_err ws_bench_engine(ws_text *out, bool json)
 {
     ws_bench_report r = {.out = out, .json = json};
     ws_peak.seconds = 0;
-    WS_TRY(bench_operators(&r));
+    WS_TRY(ws_bench_products(&r));
+    WS_TRY(ws_bench_elements(&r));
     WS_TRY(ws_bench_scan(&r));
     WS_TRY(ws_bench_sequence(&r));
     ws_bench_line(&r, "multiply-add peak, one core", ws_peak_rate(), "GFLOP/s", 0, NULL);

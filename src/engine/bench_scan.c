@@ -19,25 +19,21 @@ static void scan_backward(void *data)
     ws_place_cpu().kernels->selective_scan_backward(data, NULL);
 }
 
-/* The next `count` reals of a buffer, beginning at a multiple of 64 bytes. */
-static ws_real *take(ws_real **memory, int64_t count)
-{
-    ws_real *out = (ws_real *)(void *)(((uintptr_t)*memory + 63) / 64 * 64);
-    *memory = out + count;
-    return out;
-}
-
 static void bench_scan(ws_bench_report *r, ws_real *memory, int64_t B, int64_t T, int64_t E, int64_t N)
 {
     int64_t points = B * T * E, rows = B * T * 2 * N;
     ws_selective_scan_arguments a = {.B = B, .T = T, .E = E, .N = N};
-    a.u = take(&memory, points), a.delta = take(&memory, points), a.z = take(&memory, points);
-    a.B_and_C = take(&memory, rows), a.A_log = take(&memory, E * N), a.D = take(&memory, E);
-    a.dt_bias = take(&memory, E), a.dout = take(&memory, points), a.out = take(&memory, points);
-    a.du = take(&memory, points), a.ddelta = take(&memory, points), a.dz = take(&memory, points);
-    a.dB_and_C = take(&memory, rows), a.dA_log = take(&memory, E * N), a.dD = take(&memory, E);
-    a.ddt_bias = take(&memory, E), a.states = take(&memory, B * ((T - 1) / WS_SCAN_STEPS) * N * E);
-    a.scratch = take(&memory, ws_scan_scratch_backward(B, T, E, N));
+    a.u = ws_bench_take(&memory, points), a.delta = ws_bench_take(&memory, points),
+    a.z = ws_bench_take(&memory, points);
+    a.B_and_C = ws_bench_take(&memory, rows), a.A_log = ws_bench_take(&memory, E * N), a.D = ws_bench_take(&memory, E);
+    a.dt_bias = ws_bench_take(&memory, E), a.dout = ws_bench_take(&memory, points),
+    a.out = ws_bench_take(&memory, points);
+    a.du = ws_bench_take(&memory, points), a.ddelta = ws_bench_take(&memory, points),
+    a.dz = ws_bench_take(&memory, points);
+    a.dB_and_C = ws_bench_take(&memory, rows), a.dA_log = ws_bench_take(&memory, E * N),
+    a.dD = ws_bench_take(&memory, E);
+    a.ddt_bias = ws_bench_take(&memory, E), a.states = ws_bench_take(&memory, B * ((T - 1) / WS_SCAN_STEPS) * N * E);
+    a.scratch = ws_bench_take(&memory, ws_scan_scratch_backward(B, T, E, N));
     double cells = (double)(points * N) / 1e9;
     double forward = ws_time_of(scan_forward, &a, &ws_peak), backward = ws_time_of(scan_backward, &a, &ws_peak);
     char name[80];
@@ -51,9 +47,7 @@ ws_err ws_bench_scan(ws_bench_report *r)
 {
     size_t room = (size_t)8 << 20;
     ws_real *memory = NULL;
-    WS_TRY(WS_NEW_ARRAY(memory, room));
-    for (size_t i = 0; i < room; i++)
-        memory[i] = (ws_real)(i % 509) / 509 - (ws_real)0.5;
+    WS_TRY(ws_bench_memory(&memory, room));
     bench_scan(r, memory, 2, 443, 512, 16);
     bench_scan(r, memory, 4, 128, 256, 16);
     free(memory);

@@ -31,8 +31,9 @@ typedef struct ws_tensor {
 typedef struct ws_plan ws_plan;
 WS_MUST ws_err ws_plan_create(ws_plan **out);
 void ws_plan_destroy(ws_plan **plan);
-/* Of the products of linear layers recorded from now on. WS_BF16: both factors are rounded to bfloat16, forward and backward; they
- * are summed in single precision, and parameters, gradients and everything between the products stay single precision too. */
+/* Of the products of linear and bmm recorded from now on. WS_BF16: both factors are rounded to bfloat16, forward and backward; they
+ * are summed in single precision (in AMX tiles where the machine has them), and parameters, gradients and everything between the
+ * products stay single precision too, as do the products inside attention and gru, which are small. */
 void ws_plan_set_precision(ws_plan *plan, ws_precision precision);
 
 /* ---- builders: one per operator of ops.def; names give parameters their names ("block.0.linear1.weight") ---- */
@@ -253,6 +254,8 @@ size_t ws_operators(const ws_operator_info **table);
 double ws_multiply_add_peak(void);
 /* So many rounds of them, for who times them; operations done. */
 double ws_multiply_add_work(int64_t rounds);
+/* The same of the instructions that products of bfloat16 factors run on: tiles where the level has them. */
+double ws_multiply_bf16_work(int64_t rounds);
 
 /* A training step of a plan whose inputs the executor has: forward, backward, norm of the gradient, AdamW, average. Appends two
  * lines, against the multiply-add peak and against its matrix products alone; *seconds of a step. */

@@ -15,6 +15,10 @@ static ws_err infer(ws_plan *plan, ws_node *node)
              transposed ? " transposed" : "");
     node->out = (ws_shape){3, {left->size[0], left->size[1], right->size[transposed ? 1 : 2]}};
     node->backward_reads_input[0] = node->backward_reads_input[1] = true;
+    int64_t B = node->out.size[0], M = node->out.size[1], K = left->size[2], N = node->out.size[2];
+    bool bf16 = node->precision == WS_BF16;
+    node->scratch_forward = (size_t)ws_bmm_scratch(B, M, K, N, bf16, false);
+    node->scratch_backward = (size_t)ws_bmm_scratch(B, M, K, N, bf16, true);
     return WS_OK;
 }
 
@@ -25,6 +29,7 @@ static ws_bmm_arguments arguments(const ws_node *node, const ws_node_memory *mem
         .M = node->out.size[1],
         .K = node->in[0].size[2],
         .N = node->out.size[2],
+        .bf16 = node->precision == WS_BF16,
         .transposed = node->whole[TRANSPOSED] != 0,
         .accumulate_da = node->accumulate[0],
         .accumulate_db = node->accumulate[1],
@@ -34,6 +39,7 @@ static ws_bmm_arguments arguments(const ws_node *node, const ws_node_memory *mem
         .dy = memory->output_gradient,
         .da = memory->input_gradients[0],
         .db = memory->input_gradients[1],
+        .scratch = memory->scratch,
     };
 }
 

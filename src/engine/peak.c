@@ -5,6 +5,10 @@ double ws_multiply_add_portable(int64_t repetitions, ws_real *out);
 double ws_multiply_add_avx2(int64_t repetitions, ws_real *out);
 double ws_multiply_add_avx512(int64_t repetitions, ws_real *out);
 
+#if defined(WS_HAVE_AMX) && !defined(WS_REAL_DOUBLE)
+double ws_multiply_add_amx(int64_t repetitions, ws_real *out);
+#endif
+
 static volatile ws_real sink; /* takes a value, so that the work is not left out */
 
 double ws_multiply_add_work(int64_t rounds)
@@ -12,7 +16,7 @@ double ws_multiply_add_work(int64_t rounds)
     ws_real out;
     double done;
 #if defined(__x86_64__)
-    if (ws_isa_active() == WS_ISA_AVX512)
+    if (ws_isa_active() >= WS_ISA_AVX512)
         done = ws_multiply_add_avx512(rounds, &out);
     else if (ws_isa_active() == WS_ISA_AVX2)
         done = ws_multiply_add_avx2(rounds, &out);
@@ -21,6 +25,19 @@ double ws_multiply_add_work(int64_t rounds)
         done = ws_multiply_add_portable(rounds, &out);
     sink = out;
     return done;
+}
+
+double ws_multiply_bf16_work(int64_t rounds)
+{
+#if defined(WS_HAVE_AMX) && !defined(WS_REAL_DOUBLE)
+    if (ws_isa_active() == WS_ISA_AMX) {
+        ws_real out;
+        double done = ws_multiply_add_amx(rounds, &out);
+        sink = out;
+        return done;
+    }
+#endif
+    return ws_multiply_add_work(rounds);
 }
 
 double ws_multiply_add_peak(void)

@@ -1,5 +1,6 @@
 /* The tables made from ops.def: operators, and the kernels of every instruction set level and of CUDA. An operator
  * without one of its parts does not link. */
+#include <pthread.h>
 #include "engine/operator.h"
 
 const ws_operator *const ws_operator_table[WS_OP_COUNT] = {
@@ -74,10 +75,39 @@ static const ws_kernels kernels_avx512 = {
 };
 #endif
 
+/* What goes through tiles; everything else of that level is avx512's. Rounding is not for the double-precision build. */
+#if defined(WS_HAVE_AMX) && !defined(WS_REAL_DOUBLE)
+WS_DECLARE_OPERATOR_KERNELS(linear, amx)
+WS_DECLARE_OPERATOR_KERNELS(bmm, amx)
+static ws_kernels kernels_amx;
+static pthread_once_t amx_once = PTHREAD_ONCE_INIT;
+
+static void fill_kernels_amx(void)
+{
+    kernels_amx = kernels_avx512;
+    kernels_amx.linear_forward = ws_linear_forward_amx;
+    kernels_amx.linear_backward = ws_linear_backward_amx;
+    kernels_amx.bmm_forward = ws_bmm_forward_amx;
+    kernels_amx.bmm_backward = ws_bmm_backward_amx;
+}
+static const ws_kernels *kernels_of_amx(void)
+{
+    pthread_once(&amx_once, fill_kernels_amx);
+    return &kernels_amx;
+}
+#elif defined(__x86_64__)
+static const ws_kernels *kernels_of_amx(void)
+{
+    return &kernels_avx512;
+}
+#endif
+
 const ws_kernels *ws_kernels_of(ws_isa isa)
 {
     switch (isa) {
 #if defined(__x86_64__)
+    case WS_ISA_AMX:
+        return kernels_of_amx();
     case WS_ISA_AVX2:
         return &kernels_avx2;
     case WS_ISA_AVX512:

@@ -31,7 +31,7 @@ static void choose_kernels(ws_assignment *a)
     if (ws_isa_active() == WS_ISA_AVX2) {
         a->least = ws_assignment_least_avx2;
         a->relax = ws_assignment_relax_avx2;
-    } else if (ws_isa_active() == WS_ISA_AVX512) {
+    } else if (ws_isa_active() >= WS_ISA_AVX512) {
         a->least = ws_assignment_least_avx512;
         a->relax = ws_assignment_relax_avx512;
     }

@@ -177,8 +177,9 @@ void ws_model_names(ws_text *out);
 int ws_model_width(const ws_model *model, const ws_model_context *context);
 ws_needs ws_model_needs(const ws_model *model, const void *options);
 
-/* `wiresweep bench models`: appends a table, or a JSON array as ws_bench_engine does. Some seconds for each network. */
-WS_MUST ws_err ws_bench_models(ws_text *out, bool json);
+/* `wiresweep bench models`: appends a table, or a JSON array as ws_bench_engine does. Some seconds for each network. On several ranks:
+ * what they reach together against one of them. */
+WS_MUST ws_err ws_bench_models_all(const ws_comm *comm, ws_text *out, bool json);
 
 extern const ws_model ws_model_template; /* template.c: built and tested, not in the list */
 

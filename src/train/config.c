@@ -32,7 +32,7 @@ static const ws_option train_fields[] = {
     O(INT, gradient_shards, 8, 1, 4096, "fixed slices of the batch; ranks and threads share them"),
     O(ENUM, reduction, "fixed", "fixed|fast", "fixed: the same bits for any number of ranks"),
     O(ENUM, precision, "fp32", "fp32|bf16",
-      "bf16: the factors of products in training are rounded to bfloat16; all else stays single"),
+      "bf16: factors of dense layers' and bmm's products in training are rounded to bfloat16; all else stays single"),
     O(INT, seed, 0, 0, 9007199254740991.0, "of everything random in training"),
     O(DOUBLE, learning_rate, 1e-3, 1e-12, 100, "at the end of the warm-up"),
     O(DOUBLE, minimum_learning_rate, 1e-6, 0, 100, "at the end of the cosine"),
@@ -47,7 +47,8 @@ static const ws_option train_fields[] = {
     O(INT, patience, 0, 0, 1e6, "validations without a better loss after which training ends; 0: never before its end"),
     O(ENUM, select, "final", "final|best", "the parameters that scores use: the last, or the best on validation rows"),
     O(ENUM, on_nonfinite, "stop", "stop|skip", "what to do with a step whose loss or gradient is not finite"),
-    O(ENUM, isa, "auto", "auto|portable|avx2|avx512", "instruction set; pin it to compare machines bit for bit"),
+    O(ENUM, isa, "auto", "auto|portable|avx2|avx512|amx",
+      "instruction set; pin it to compare machines bit for bit; amx is for bf16"),
     O(INT, threads, 1, 1, 1024, "of a rank, over its gradient shards"),
     WS_OPTION_BOOL(ws_train_options, prepare_ahead, true, "a thread of its own prepares the next batch"),
     O(INT, checkpoint_every, 1000, 1, 1e12, "steps between checkpoints"),
@@ -56,6 +57,13 @@ static const ws_option train_fields[] = {
     WS_OPTION_END};
 #undef O
 static const ws_option_table train_table = {"train", sizeof(ws_train_options), train_fields, "training"};
+/* Single precision gives the same at both. */
+ws_isa ws_train_isa(const ws_train_config *config)
+{
+    ws_isa active = ws_isa_active();
+    return active == WS_ISA_AMX && config->train.precision != WS_BF16 ? WS_ISA_AVX512 : active;
+}
+
 /* These cannot change what comes out. */
 static const char *const run_only[] = {"threads", "checkpoint_every", "keep", "log_every", "prepare_ahead"};
 
@@ -227,6 +235,9 @@ static void check_train(const reader *r)
         ws_problems_add(r->problems, r->document, at(r, "train", "isa"),
                         "train.isa: this machine has no %s; the most it has is %s", ws_isa_names[train->isa - 1],
                         ws_isa_names[ws_isa_detect()]);
+    if (train->isa == WS_ISA_AMX + 1 && train->precision != WS_BF16)
+        ws_problems_add(r->problems, r->document, at(r, "train", "isa"),
+                        "train.isa: amx is for train.precision = \"bf16\"; in single precision pin avx512");
     if (keys->train_fraction + keys->validation_fraction >= 1)
         ws_problems_add(r->problems, r->document, at(r, NULL, "validation_fraction"),
                         "train_fraction + validation_fraction leave no test rows");

@@ -73,7 +73,7 @@ static bool fill_result(const ws_trial_record *r, cJSON *result, cJSON *config, 
            cJSON_AddStringToObject(result, "label", c->keys.label) &&
            cJSON_AddStringToObject(result, "dataset", r->rows->dataset) &&
            cJSON_AddStringToObject(result, "device", "cpu") &&
-           cJSON_AddStringToObject(result, "isa", ws_isa_names[ws_isa_active()]) &&
+           cJSON_AddStringToObject(result, "isa", ws_isa_names[ws_train_isa(c)]) &&
            cJSON_AddStringToObject(result, "precision", ws_precision_names[c->train.precision]) &&
            cJSON_AddStringToObject(result, "parameter_hash", r->parameter_hash) &&
            cJSON_AddStringToObject(result, "score_hash", r->score_hash) && add_counts(result, r->rows) &&

@@ -113,7 +113,8 @@ static ws_err make_identity_text(trial *t)
     WS_CHECK(printed, MEMORY, "no memory for the configuration");
     ws_err error = ws_json_canonical(printed, &text);
     cJSON_Delete(printed);
-    ws_text_appendf(&text, "\n%s\n%s\n%s\n", t->rows.store_hash, t->rows.split_hash, ws_isa_names[ws_isa_active()]);
+    ws_text_appendf(&text, "\n%s\n%s\n%s\n", t->rows.store_hash, t->rows.split_hash,
+                    ws_isa_names[ws_train_isa(t->config)]);
     if (error == WS_OK)
         error = ws_text_check(&text);
     t->identity_text = text.data;
@@ -122,7 +123,7 @@ static ws_err make_identity_text(trial *t)
 
 static ws_err check_same_isa(const ws_comm *comm, const ws_train_config *config)
 {
-    int64_t least = ws_isa_active(), most = ws_isa_active();
+    int64_t least = ws_train_isa(config), most = least;
     WS_TRY(ws_min_i64_all(comm, &least, 1));
     WS_TRY(ws_max_i64_all(comm, &most, 1));
     if (least != most) {

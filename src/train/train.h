@@ -80,6 +80,8 @@ WS_MUST ws_err ws_train_config_read(const ws_json *document, ws_arena *arena, ws
  * as WS_E_CONFIG. seed: replaces train.seed where >= 0. */
 WS_MUST ws_err ws_train_config_read_all(const ws_comm *comm, const char *path, const ws_string_list *assignments,
                                         int64_t seed, ws_arena *arena, ws_train_config *out);
+/* The instruction set level that a trial's numbers depend on: the active one, but avx512 instead of amx in single precision. */
+ws_isa ws_train_isa(const ws_train_config *config);
 /* Every key with its value. for_result: without what cannot change it (paths, names, threads, checkpoints, logging). */
 cJSON *ws_train_config_print(const ws_train_config *config, bool for_result);
 /* The keys of a configuration with defaults and ranges, for --help. */

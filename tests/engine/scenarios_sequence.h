@@ -87,6 +87,12 @@ static ws_tensor linear_bf16(ws_plan *plan, int64_t B, int64_t D)
     return against_target(plan, y, B, 7);
 }
 
+static ws_tensor bmm_bf16(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_plan_set_precision(plan, WS_BF16);
+    return bmm(plan, B, D);
+}
+
 #define SCENARIOS_SEQUENCE                                                                                             \
     SCENARIO(attention_full)                                                                                           \
     SCENARIO(attention_causal)                                                                                         \
@@ -98,4 +104,5 @@ static ws_tensor linear_bf16(ws_plan *plan, int64_t B, int64_t D)
     SCENARIO(conditioned_block)                                                                                        \
     SCENARIO(rmsnorm)                                                                                                  \
     SCENARIO(bmm)                                                                                                      \
-    SCENARIO(linear_bf16)
+    SCENARIO(linear_bf16)                                                                                              \
+    SCENARIO(bmm_bf16)

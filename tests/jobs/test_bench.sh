@@ -14,6 +14,7 @@ check() {
 }
 "$WIRESWEEP" bench engine --json | check engine
 "$WIRESWEEP" bench models --json | check models
+mpirun -n 2 "$WIRESWEEP" bench models --json | check "models on two ranks"
 "$WIRESWEEP" bench extract --json | check extract
 mpirun -n 2 "$WIRESWEEP" bench extract --json | check "extract on two ranks"
 mpirun -n 2 "$WIRESWEEP" bench reduce --json | check reduce

@@ -24,4 +24,14 @@ awk -v a="$(auroc_of single)" -v b="$(auroc_of bf16)" 'BEGIN { exit !(a > 0.5 &&
 status=0
 "$WIRESWEEP" train logistic.json -q -o refused --set train.precision=bf16 >/dev/null 2>message.txt || status=$?
 [ $status = 2 ] && grep -q 'train.precision: "bf16" is for networks' message.txt || fail "logistic with bf16: $(cat message.txt)"
+status=0
+"$WIRESWEEP" train cfm.json -q -o refused --set train.isa=amx >/dev/null 2>message.txt || status=$?
+[ $status = 2 ] && grep -q 'train.isa: amx is for train.precision = "bf16"; in single precision pin avx512' message.txt ||
+    fail "amx in single precision: $(cat message.txt)"
+
+# The instruction set of a result: tiles count where they multiply, and what they do not touch is avx512's.
+best=$("$WIRESWEEP" doctor | sed -n 's/.*in use, \([a-z0-9]*\) is the best.*/\1/p')
+grep -q "\"isa\": \"$best\"" bf16/record.json || fail "bf16 ran on $best, but the record does not say so"
+[ "$best" != amx ] || best=avx512
+grep -q "\"isa\": \"$best\"" single/record.json || fail "single precision ran on $best, but the record does not say so"
 echo "ok"
