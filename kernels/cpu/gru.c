@@ -28,12 +28,12 @@ static void states_before(const ws_gru_arguments *a, int64_t direction, int64_t 
                    (size_t)a->H * sizeof *h);
 }
 
-/* One step of one sequence: gates holds the products with x and becomes r, z, n; hidden those with h. */
-WS_INLINE void update(const ws_gru_arguments *a, const ws_real *restrict b, const ws_real *restrict c,
-                      ws_real *restrict gates, const ws_real *restrict hidden, const ws_real *restrict h,
-                      ws_real *restrict q, ws_real *restrict y)
+/* One step of one sequence: gates holds the products with x and becomes r, z, n; hidden those with h, and U_n h + c_n stays in its
+ * last third. b and c are the biases. */
+static __attribute__((noinline)) void update(int64_t H, const ws_real *restrict b, const ws_real *restrict c,
+                                             ws_real *restrict gates, ws_real *restrict hidden,
+                                             const ws_real *restrict h, ws_real *restrict y)
 {
-    int64_t H = a->H;
     for (int64_t j = 0; j < H; j++) {
         ws_real r = ws_sigmoid(gates[j] + b[j] + hidden[j] + c[j]);
         ws_real z = ws_sigmoid(gates[H + j] + b[H + j] + hidden[H + j] + c[H + j]);
@@ -42,8 +42,7 @@ WS_INLINE void update(const ws_gru_arguments *a, const ws_real *restrict b, cons
         gates[j] = r;
         gates[H + j] = z;
         gates[2 * H + j] = n;
-        if (q)
-            q[j] = of_h;
+        hidden[2 * H + j] = of_h;
         y[j] = (1 - z) * n + z * h[j];
     }
 }
@@ -58,11 +57,15 @@ static void walk(const ws_gru_arguments *a, int64_t direction, ws_real *gates, w
                       (blasint)H, a->weight_hidden + first * H, (blasint)H, 0, hidden, (blasint)(3 * H));
         for (int64_t b = 0; b < a->B; b++) {
             int64_t row = b * a->T + t, at = (row * a->directions + direction) * H;
-            if (t >= length_of(a, b))
+            ws_real *of_h = hidden + b * 3 * H;
+            if (t >= length_of(a, b)) {
                 memset(a->y + at, 0, (size_t)H * sizeof *a->y);
-            else
-                update(a, a->bias_input + first, a->bias_hidden + first, gates + row * wide + first, hidden + b * 3 * H,
-                       h + b * H, a->q ? a->q + at : NULL, a->y + at);
+                continue;
+            }
+            update(H, a->bias_input + first, a->bias_hidden + first, gates + row * wide + first, of_h, h + b * H,
+                   a->y + at);
+            if (a->q)
+                memcpy(a->q + at, of_h + 2 * H, (size_t)H * sizeof *a->q);
         }
     }
 }
