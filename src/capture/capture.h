@@ -210,7 +210,8 @@ void ws_walk_destroy(ws_walk **walk);
  * another begin is reached by reading the file from its start. */
 WS_MUST ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end);
 /* The same for a stripe in the middle of a pcapng: `blocks` are the offsets, in order, of the section and interface blocks
- * behind the head (all before the first packet) and before `begin`. The walk reads those and the head for its state. */
+ * behind the head (all before the first packet, where they are of one section) and before `begin`. The walk reads those
+ * and the head for its state. */
 WS_MUST ws_err ws_walk_stripe(ws_walk *walk, uint64_t begin, uint64_t end, const uint64_t *blocks, size_t count);
 /* Such blocks met behind the head since then, from the last section on; borrowed. */
 const uint64_t *ws_walk_state_blocks(const ws_walk *walk, size_t *count);

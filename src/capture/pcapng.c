@@ -382,18 +382,21 @@ ws_err ws_pcapng_next(ws_walk *walk, ws_record *record, bool *more)
 }
 
 /* ---------------------------------------------------------------- stripes */
-/* Which section and interface blocks come before the first packet. */
+/* Which section and interface blocks come before the first packet. None where another section follows the first before that:
+ * a stripe may begin in either. */
 static ws_err read_head(ws_walk *walk)
 {
+    const uint64_t first = walk->capture->first_record;
     ws_record record;
     bool more;
-    WS_TRY(ws_walk_range(walk, walk->capture->first_record, walk->capture->bytes));
+    WS_TRY(ws_walk_range(walk, first, walk->capture->bytes));
     WS_TRY(ws_pcapng_next(walk, &record, &more));
     WS_TRY(WS_NEW_ARRAY(walk->head, walk->met_count + 1));
-    walk->head_count = walk->met_count;
-    if (walk->met_count > 0)
+    const bool one_section = walk->met_count > 0 && walk->met[0] == first;
+    walk->head_count = one_section ? walk->met_count : 0;
+    if (one_section)
         memcpy(walk->head, walk->met, walk->met_count * sizeof *walk->head);
-    walk->head_end = more ? record.offset : walk->capture->bytes;
+    walk->head_end = !one_section ? first : more ? record.offset : walk->capture->bytes;
     walk->has_head = true;
     return WS_OK;
 }

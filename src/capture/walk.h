@@ -109,7 +109,7 @@ struct ws_walk {
     size_t interface_count, interface_capacity;
     uint64_t *met, *head; /* offsets of section and interface blocks: since ws_walk_range; before the first packet */
     size_t met_count, met_capacity, head_count;
-    uint64_t head_end;                 /* offset of the first packet */
+    uint64_t head_end;                 /* offset of the first packet, or 0 without a head */
     uint8_t line_frame[WS_LINE_FRAME]; /* packet lines: of the last record */
     bool has_head;
 };

@@ -296,6 +296,51 @@ static void pcapng_in_ranges(void **state)
     bytes_free(&content);
 }
 
+/* Sections without packets, of either byte order, before the first packet: a stripe may begin in any of them. */
+static void pcapng_stripes_before_the_first_packet(void **state)
+{
+    (void)state;
+    enum { SECTIONS = 3, BLOCKS = 4 };
+    bytes content = {0}, body = {0};
+    uint64_t begins[SECTIONS * BLOCKS];
+    size_t begin_count = 0;
+    put_fill(&body, 0x55, 8);
+    for (size_t s = 0; s < SECTIONS; s++) {
+        put_section(&content, s & 1);
+        put_interface(&content, s & 1, 1, 0, 9, 0);
+        for (size_t i = 0; i < BLOCKS; i++) {
+            begins[begin_count++] = content.count;
+            put_block(&content, s & 1, 5, &body); /* interface statistics */
+        }
+    }
+    put_enhanced(&content, (SECTIONS - 1) & 1, 0, 1500000000000000000, "last", 4, 4);
+    ws_capture capture;
+    assert_int_equal(ws_capture_open(&capture, write_file(&content)), WS_OK);
+    for (size_t b = 0; b < begin_count; b++) {
+        ws_walk *before, *stripe;
+        ws_record record;
+        bool more;
+        size_t count, damaged, records = 0;
+        assert_int_equal(ws_walk_create(&before, &capture, 3), WS_OK);
+        assert_int_equal(ws_walk_stripe(before, capture.first_record, begins[b], NULL, 0), WS_OK);
+        assert_int_equal(ws_walk_next(before, &record, &more), WS_OK);
+        assert_false(more);
+        const uint64_t *blocks = ws_walk_state_blocks(before, &count);
+        assert_int_equal(ws_walk_create(&stripe, &capture, 3), WS_OK);
+        assert_int_equal(ws_walk_stripe(stripe, begins[b], capture.bytes, blocks, count), WS_OK);
+        for (more = true; more; records += more)
+            assert_int_equal(ws_walk_next(stripe, &record, &more), WS_OK);
+        assert_int_equal(records, 1);
+        ws_walk_damage(stripe, &damaged);
+        assert_int_equal(damaged, 0);
+        ws_walk_destroy(&stripe);
+        ws_walk_destroy(&before);
+    }
+    ws_capture_close(&capture);
+    bytes_free(&body);
+    bytes_free(&content);
+}
+
 /* A stripe needs no more than the blocks from the last section on, however many interfaces and sections there are. */
 static void pcapng_stripes_among_sections(void **state)
 {
@@ -607,6 +652,7 @@ int main(void)
         cmocka_unit_test(pcapng_equals_pcap),
         cmocka_unit_test(pcapng_times_saturate),
         cmocka_unit_test(pcapng_block_types_and_sections),
+        cmocka_unit_test(pcapng_stripes_before_the_first_packet),
         cmocka_unit_test(pcapng_stripes_among_sections),
         cmocka_unit_test(pcapng_in_ranges),
         cmocka_unit_test(bad_record_loses_its_neighbourhood_only),
