@@ -64,6 +64,14 @@ void ws_time_rates(int64_t width, double *rates)
         rates[i] = i == 0 ? 1 : rates[i - 1] * ratio;
 }
 
+void ws_time_rates_falling(int64_t width, double *rates)
+{
+    int64_t half = width / 2;
+    double ratio = 1 / root_of(10000, (int)half);
+    for (int64_t i = 0; i < half; i++)
+        rates[i] = i == 0 ? 1 : rates[i - 1] * ratio;
+}
+
 void ws_time_features(double t, const double *rates, int64_t width, ws_real *out)
 {
     int64_t half = width / 2;

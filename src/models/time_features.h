@@ -12,6 +12,8 @@
 void ws_sine_and_cosine(double x, double *sine, double *cosine);
 /* rates[width / 2]; width even, at least 4. */
 void ws_time_rates(int64_t width, double *rates);
+/* w_i = 10000^(-2i / width), as Vaswani et al. have them for positions. */
+void ws_time_rates_falling(int64_t width, double *rates);
 /* out[width]; |t| <= 2. */
 void ws_time_features(double t, const double *rates, int64_t width, ws_real *out);
 

@@ -265,6 +265,44 @@ static double auroc_of_odd_rows(const float *scores, int width, int rows)
     return wins / pairs;
 }
 
+/* Sines and cosines of t times exp(-i ln(10000) / 64), and the row's negative as the target. */
+static void tccm_is_asked_what_is_published(void **state)
+{
+    (void)state;
+    enum { COLUMNS = 3, ROWS = 8, HALF = 64 };
+    const ws_model *model = ws_model_find("tccm");
+    void *options;
+    ws_network_state network;
+    ws_executor *executor;
+    uint64_t order[64];
+    made_samples rows = make_samples(64, COLUMNS, 2, 0.3F, 13);
+    for (uint64_t i = 0; i < 64; i++)
+        order[i] = 63 - i;
+    ws_model_context context = make_context(arena, model, WS_TASK_ANOMALY, COLUMNS, 2, &options);
+    OK(ws_network_state_create(&network, model, &context));
+    OK(ws_executor_create(&executor, network.plan));
+    model->network->fill(&context, &(ws_batch){5, 3, &rows.samples, order}, NULL, 2, executor);
+    const ws_real *x = ws_executor_input(executor, "x"), *target = ws_executor_input(executor, "target");
+    const ws_real *time = ws_executor_input(executor, "time");
+    double least = 1, most = 0;
+    for (int r = 0; r < ROWS; r++, time += 2 * HALF) {
+        double t = asin((double)time[0]);
+        least = fmin(least, t), most = fmax(most, t);
+        for (int i = 0; i < HALF; i++) {
+            double angle = t * exp(-log(10000) * i / HALF);
+            assert_true(fabs((double)time[i] - sin(angle)) < 1e-6 && fabs((double)time[HALF + i] - cos(angle)) < 1e-6);
+        }
+        for (int c = 0; c < COLUMNS; c++) {
+            assert_true(x[r * COLUMNS + c] == rows.values[order[2 * ROWS + r] * COLUMNS + (uint64_t)c]);
+            assert_true(target[r * COLUMNS + c] == -x[r * COLUMNS + c]);
+        }
+    }
+    assert_true(least > 0 && least < 0.5 && most > 0.5 && most < 1);
+    ws_executor_destroy(&executor);
+    ws_network_state_destroy(&network);
+    free_samples(&rows);
+}
+
 static void tccm_misses_the_origin_from_elsewhere(void **state)
 {
     (void)state;
@@ -342,6 +380,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(knn_distance_is_exact, setup, teardown),
     cmocka_unit_test_setup_teardown(isolation_forest_sets_outliers_apart, setup, teardown),
     cmocka_unit_test_setup_teardown(networks_have_the_parameters_of_their_descriptions, setup, teardown),
+    cmocka_unit_test_setup_teardown(tccm_is_asked_what_is_published, setup, teardown),
     cmocka_unit_test_setup_teardown(tccm_misses_the_origin_from_elsewhere, setup, teardown),
     cmocka_unit_test_setup_teardown(spline_flow_knows_dense_places, setup, teardown),
     cmocka_unit_test_setup_teardown(spline_flow_gives_a_density, setup, teardown),

@@ -229,6 +229,9 @@ static void time_features_are_sines_and_cosines(void **state)
             assert_true(fabs(features[WIDTH / 2 + i] - cos(rates[i] * t)) < 1e-7);
         }
     }
+    ws_time_rates_falling(WIDTH, rates);
+    for (int i = 0; i < WIDTH / 2; i++)
+        assert_true(fabs(rates[i] / exp(-log(10000) * i / (WIDTH / 2)) - 1) < 1e-12);
 }
 
 int main(void)
