@@ -254,6 +254,52 @@ static void as_many_tokens_are_hidden_as_asked_for(void **state)
     end(&f);
 }
 
+/* ---- paths ---- */
+
+/* Along a straight path x + (1 - t) u is the row, and what was added to it. Sums of that and of its square over 40 steps, of columns
+ * of two values and of the others; it is the same number throughout where nothing was added. */
+static void added_to_rows(const char *json, double mean[2], double square[2])
+{
+    fixture f;
+    double count[2] = {0};
+    begin(&f, "packet_cfm", json);
+    for (f.batch.step = 0; f.batch.step < 40; f.batch.step++) {
+        f.model->network->fill(&f.context, &f.batch, f.plan, 1, f.executor);
+        const ws_real *x = ws_executor_input(f.executor, "x"), *u = ws_executor_input(f.executor, "target");
+        const ws_real *time = ws_executor_input(f.executor, "time");
+        for (int64_t r = 0; r < SHARD; r++, x += TOKENS * PACKET, u += TOKENS * PACKET) {
+            const double t = asin(time[r * 8]); /* the slowest sine */
+            for (int64_t k = 0; k < length_at(&f, r) * PACKET; k++) {
+                const bool two = made_two_valued[k % PACKET];
+                const double row = f.rows.packets[f.order[SHARD + r] * TOKENS * PACKET + (uint64_t)k];
+                const double added = x[k] + (1 - t) * u[k] - row;
+                mean[two] += added, square[two] += added * added, count[two]++;
+            }
+        }
+    }
+    for (int two = 0; two < 2; two++)
+        mean[two] /= count[two], square[two] /= count[two];
+    end(&f);
+}
+
+/* Without sigma columns of two values alone are blurred, by 0.1; with it all columns, by sigma. */
+static void rows_are_blurred_by_sigma_or_where_they_have_two_values(void **state)
+{
+    (void)state;
+    static const char none[] =
+        "{\"packets\": 5, \"width\": 16, \"blocks\": 0, \"ot_group\": 16, \"time_features\": 8, \"sigma\": 0}";
+    static const char some[] =
+        "{\"packets\": 5, \"width\": 16, \"blocks\": 0, \"ot_group\": 16, \"time_features\": 8, \"sigma\": 0.3}";
+    double mean[2] = {0}, square[2] = {0}; /* of some 2,000 and 4,000 numbers */
+    added_to_rows(none, mean, square);
+    assert_true(square[0] < 1e-10);
+    assert_true(fabs(mean[1]) < 5 * 0.1 / sqrt(2000) && fabs(sqrt(square[1]) / 0.1 - 1) < 0.08);
+    mean[0] = mean[1] = square[0] = square[1] = 0;
+    added_to_rows(some, mean, square);
+    for (int two = 0; two < 2; two++)
+        assert_true(fabs(mean[two]) < 5 * 0.3 / sqrt(2000) && fabs(sqrt(square[two]) / 0.3 - 1) < 0.08);
+}
+
 /* ---- the loss ---- */
 
 static double mean_square(const float *values, int count)
@@ -416,7 +462,7 @@ static const struct CMUnitTest tests[] = {
     TEST(padding_never_influences_training),      TEST(padding_never_influences_scores),
     TEST(as_many_tokens_are_hidden_as_asked_for), TEST(hidden_tokens_are_not_seen),
     TEST(one_batch_is_learned_by_heart),          TEST(mamba_sees_packets_in_order_and_the_features_last),
-    TEST(the_loss_weighs_its_parts_as_described),
+    TEST(the_loss_weighs_its_parts_as_described), TEST(rows_are_blurred_by_sigma_or_where_they_have_two_values),
 };
 
 WS_MPI_TEST_MAIN(tests)
