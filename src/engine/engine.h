@@ -265,4 +265,8 @@ WS_MUST ws_err ws_bench_step(ws_bench_report *report, const char *name, const ws
 /* `wiresweep bench engine`: appends a table, or a JSON array of {name, value, unit, ceiling, of, ratio}. About 10 s. */
 WS_MUST ws_err ws_bench_engine(ws_text *out, bool json);
 
+/* For those who call the BLAS themselves, in the thread that does, before its first call: WS_E_MEMORY where OpenBLAS would ask for
+ * memory for ever. Executors on the CPU have done it. */
+WS_MUST ws_err ws_blas_prepare(void);
+
 #endif

@@ -20,7 +20,10 @@ static void use_one_blas_thread(void)
 ws_err ws_blas_prepare(void)
 {
     enum { BUFFER_BYTES = 128 << 20, SPARE_BYTES = 8 << 20, N = 64 };
+    static _Thread_local bool taken;
     size_t bytes = BUFFER_BYTES + SPARE_BYTES;
+    if (taken)
+        return WS_OK;
     void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED) {
         ws_err error = WS_ERROR(MEMORY, "no address space for the %d MiB that OpenBLAS takes", BUFFER_BYTES >> 20);
@@ -32,6 +35,7 @@ ws_err ws_blas_prepare(void)
     WS_TRY(WS_NEW_ARRAY(matrix, 2 * N * N));
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1, matrix, N, matrix, N, 0, matrix + N * N, N);
     free(matrix);
+    taken = true;
     return WS_OK;
 }
 

@@ -87,7 +87,4 @@ WS_MUST ws_err ws_plan_differentiate(ws_plan *plan, ws_tensor loss);
 /* layout.c: buffers with their lives, offsets, and the parameters' places in the flat buffer. */
 WS_MUST ws_err ws_plan_lay_out(ws_plan *plan, bool share_memory);
 
-/* Before products on the CPU: WS_E_MEMORY where OpenBLAS would ask for memory for ever. */
-WS_MUST ws_err ws_blas_prepare(void);
-
 #endif

@@ -105,6 +105,7 @@ static ws_err score(const ws_model_context *context, const ws_arrays *learned, u
     search s = {.columns = columns, .n = n, .k = k < n ? k : n, .rows = kept->values};
     s.square = ws_arrays_find(learned, "square")->values;
     ws_err error = WS_OK;
+    WS_TRY_GOTO(done, ws_blas_prepare());
     WS_TRY_GOTO(done, WS_NEW_ARRAY(s.x, rows * columns));
     WS_TRY_GOTO(done, WS_NEW_ARRAY(s.product, rows * BLOCK));
     WS_TRY_GOTO(done, WS_NEW_ARRAY(s.nearest, rows * s.k));

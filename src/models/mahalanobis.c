@@ -74,6 +74,7 @@ static void shrink(double *covariance, size_t columns, double rows, double shrin
 static ws_err factorise(double *covariance, int columns, double shrinkage)
 {
     blasint n = columns, status = 0;
+    WS_TRY(ws_blas_prepare());
     BLASFUNC(dpotrf)("U", &n, covariance, &n, &status);
     if (status != 0) {
         ws_err error = WS_ERROR(NUMERIC, "mahalanobis: the covariance with shrinkage %g cannot be inverted", shrinkage);
