@@ -32,6 +32,9 @@ static void list_models(cJSON *rows)
             if (((*model)->tasks & (1u << task)) != 0)
                 cJSON_AddItemToArray(tasks, cJSON_CreateString(ws_task_names[task]));
         cJSON_AddBoolToObject(row, "deterministic", (*model)->deterministic);
+        cJSON *scores = cJSON_AddArrayToObject(row, "scores");
+        for (size_t i = 0; (*model)->scores != NULL && (*model)->scores[i] != NULL; i++)
+            cJSON_AddItemToArray(scores, cJSON_CreateString((*model)->scores[i]));
     }
 }
 
@@ -93,6 +96,13 @@ static const struct {
                   {"jobs", list_jobs}};
 enum { REGISTRIES = sizeof registries / sizeof registries[0] };
 
+static void print_scores(const cJSON *scores, ws_text *notes)
+{
+    ws_text_append(notes, "; scores");
+    for (const cJSON *entry = scores->child; entry != NULL; entry = entry->next)
+        ws_text_appendf(notes, " %s", entry->valuestring);
+}
+
 /* name, then what else a row holds, then the help text */
 static void print_rows(const cJSON *rows)
 {
@@ -104,6 +114,8 @@ static void print_rows(const cJSON *rows)
                 ws_text_appendf(&notes, "%s%s", gap, item->valuestring);
             else if (cJSON_IsTrue(item))
                 ws_text_appendf(&notes, "%s%s", gap, item->string);
+            else if (cJSON_IsArray(item) && strcmp(item->string, "scores") == 0 && item->child != NULL)
+                print_scores(item, &notes);
             else if (cJSON_IsArray(item))
                 for (const cJSON *entry = item->child; entry != NULL; entry = entry->next)
                     ws_text_appendf(&notes, "%s%s", notes.length > 0 ? ", " : "", entry->valuestring);

@@ -50,16 +50,23 @@ static ws_tensor build_flow(const ws_model_context *context, ws_plan *plan, int6
     return state;
 }
 
+static ws_err check_columns(const ws_model_context *context)
+{
+    WS_CHECK(context->columns >= 2, CONFIG, "spline_flow: one column cannot be conditioned on another; it needs two");
+    return WS_OK;
+}
+
 static ws_err build_training(const ws_model_context *context, ws_plan *plan, int64_t rows, ws_tensor *loss)
 {
     const spline_flow_options *options = context->options;
-    WS_CHECK(context->columns >= 2, CONFIG, "spline_flow: one column cannot be conditioned on another; it needs two");
+    WS_TRY(check_columns(context));
     *loss = ws_beta_likelihood(plan, build_flow(context, plan, rows), options->bound, options->latent_shape);
     return WS_OK;
 }
 
 static ws_err build_scoring(const ws_model_context *context, ws_plan *plan, int64_t rows)
 {
+    WS_TRY(check_columns(context));
     (void)build_flow(context, plan, rows);
     return WS_OK;
 }

@@ -405,6 +405,8 @@ static ws_err read_base(reader *r, const cJSON *root)
         WS_CHECK(path, MEMORY, "no memory for a path");
         ws_err error = ws_json_read_file(&r->base_file, path);
         free(path);
+        if (error != WS_OK)
+            WS_HINT("it is what %s names as its base", ws_json_name(r->document));
         WS_TRY(error);
         r->base = ws_json_root(r->base_file);
         if (!cJSON_IsObject(r->base))

@@ -68,7 +68,9 @@ ws_isa ws_train_isa(const ws_train_config *config)
 static const char *const run_only[] = {"threads", "checkpoint_every", "keep", "log_every", "prepare_ahead"};
 
 static const ws_option evaluate_fields[] = {
-    WS_OPTION_LIST(ws_evaluate_options, scores, NULL, "anomaly: scores computed; by default the model's first"),
+    WS_OPTION_LIST(
+        ws_evaluate_options, scores, NULL,
+        "anomaly: scores computed, of those that `wiresweep list models` names; by default the model's first"),
     WS_OPTION_INT(ws_evaluate_options, bootstrap, 1000, 0, 1000000,
                   "anomaly: resamples of the test rows for 95 % intervals"),
     WS_OPTION_ENUM(ws_evaluate_options, criterion, "none", "none|shuffled",
@@ -171,6 +173,16 @@ static void read_quantiles(reader *r)
     }
 }
 
+static void complain_of_score(const reader *r, const ws_model *model, const char *name)
+{
+    ws_text known = {0};
+    for (size_t i = 0; model->scores[i]; i++)
+        ws_text_appendf(&known, "%s%s", i ? ", " : "", model->scores[i]);
+    ws_problems_add(r->problems, r->document, at(r, "evaluate", "scores"),
+                    "evaluate.scores: %s has no score \"%s\"; it has: %s", model->name, name, ws_text_string(&known));
+    ws_text_destroy(&known);
+}
+
 static ws_err read_evaluate(reader *r)
 {
     static const char *const extra[] = {"quantiles", NULL};
@@ -192,9 +204,11 @@ static ws_err read_evaluate(reader *r)
         while (model->scores[known] && strcmp(model->scores[known], evaluate->scores.items[i]) != 0)
             known++;
         if (!model->scores[known])
-            ws_problems_add(r->problems, r->document, at(r, "evaluate", "scores"),
-                            "evaluate.scores: %s has no score \"%s\"; its first is \"%s\"", model->name,
-                            evaluate->scores.items[i], model->scores[0]);
+            complain_of_score(r, model, evaluate->scores.items[i]);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(evaluate->scores.items[i], evaluate->scores.items[j]) == 0)
+                ws_problems_add(r->problems, r->document, at(r, "evaluate", "scores"),
+                                "evaluate.scores: \"%s\" is named twice", evaluate->scores.items[i]);
     }
     return WS_OK;
 }

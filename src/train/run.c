@@ -173,6 +173,18 @@ static ws_err check_validation(const trial *t)
     return error;
 }
 
+/* Ranking metrics compare two kinds of rows. */
+static void warn_of_one_kind(const trial *t)
+{
+    const ws_samples *test = &t->rows.part[WS_PART_TEST];
+    uint64_t anomalous = 0;
+    for (uint64_t i = 0; test->anomalous && i < test->rows; i++)
+        anomalous += test->anomalous[i];
+    if (test->anomalous && (anomalous == 0 || anomalous == test->rows))
+        ws_warn("%s: no test row is %s, so no ranking metric is defined; look at \"normal\" and the protocol",
+                t->config->keys.store, anomalous ? "normal" : "anomalous");
+}
+
 static ws_err train_network(trial *t)
 {
     const ws_train_options *options = &t->config->train;
@@ -316,6 +328,7 @@ static ws_err run_trial(trial *t, ws_text *summary)
     WS_TRY(ws_rows_load_all(t->comm, t->config, NULL, &t->rows));
     t->context = ws_train_context(t->config, &t->rows);
     WS_TRY(check_validation(t));
+    warn_of_one_kind(t);
     WS_AGREE(t->comm, make_identity_text(t));
     WS_TRY(train(t));
     WS_TRY(score(t));

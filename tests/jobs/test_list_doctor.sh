@@ -19,7 +19,9 @@ done
 for name in datasets metrics protocols jobs; do
     [ -n "$("$WIRESWEEP" list "$name")" ] || fail "list $name is empty"
 done
-grep -q '^flow_cfm ' list_models.txt || fail "flow_cfm is not listed"
+grep -q '^flow_cfm .*\[anomaly; scores terminal_norm two_sided nll velocity reconstruction\]$' list_models.txt ||
+    fail "flow_cfm is not listed with its scores"
+grep -q '^logistic .*\[classify, deterministic\]$' list_models.txt || fail "logistic is not listed"
 [ "$(grep -c 'flow20' list_features.txt)" = 20 ] || fail "not 20 columns in flow20"
 # every source file of the registry is in the list
 for file in "$WIRESWEEP_SOURCE"/src/engine/op_*.c; do

@@ -53,6 +53,8 @@ head -c 24 synthetic.pcap >none.pcap
 "$WIRESWEEP" extract -q -o none.h5 none.pcap >/dev/null
 printf '{ %s }\n' "${base/store.h5/none.h5}" >config.json
 refuse "store without rows" "store: none.h5 has no rows; \`wiresweep inspect none.h5\` says what it was made of"
+printf '{ %s,\n  "evaluate": {"scores": ["nll", "nll"]} }\n' "$base" >config.json
+refuse "a score twice" 'config.json:2:26: error: evaluate.scores: "nll" is named twice'
 printf '{ %s,\n  "evaluate": {"scores": "nll,velocity"} }\n' "$base" >config.json
 refuse "text for a list" 'config.json:2:26: error: evaluate.scores: expected a list of strings: ["nll", "velocity"]'
 printf '{ %s }\n' "${base/flow_cfm/flow_cmf}" >config.json
@@ -74,7 +76,7 @@ refuse "batch and shards" "config.json:2:22: error: train.batch: 250 is no multi
 printf '{ %s }\n' "${base/\}/, \"ot_group\": 100\}}" >config.json
 refuse "group and batch" "model.ot_group: 100 does not divide train.batch = 256"
 printf '{ %s,\n  "evaluate": {"scores": ["likelihood"], "quantiles": [2]} }\n' "$base" >config.json
-refuse "scores and quantiles" 'evaluate.scores: flow_cfm has no score "likelihood"' "evaluate.quantiles" "2 errors"
+refuse "scores and quantiles" 'evaluate.scores: flow_cfm has no score "likelihood"; it has: terminal_norm, two_sided, nll, velocity, reconstruction' "evaluate.quantiles" "2 errors"
 printf '{ %s,\n  "train_fraction": 0.8, "validation_fraction": 0.3 }\n' "$base" >config.json
 refuse "no test rows" "leave no test rows"
 printf '{ "task": "anomaly" }\n' >config.json
@@ -115,6 +117,14 @@ done
 status=0
 "$WIRESWEEP" train -q cfm.json --set protocol=cross_store -o early >/dev/null 2>message.txt || status=$?
 [ $status = 2 ] && grep -q "^hint: .*wiresweep evaluate RUN_DIR --store" message.txt || fail "cross_store: $(cat message.txt)"
+rm -rf early
+
+status=0
+"$WIRESWEEP" train -q cfm.json --set 'columns=["log_dur"]' --set 'model={"kind":"spline_flow"}' -o early >/dev/null 2>message.txt || status=$?
+[ $status = 2 ] && grep -q "spline_flow: one column cannot be conditioned on another" message.txt || fail "one column: $(cat message.txt)"
+rm -rf early
+"$WIRESWEEP" train -q cfm.json --set 'normal=["benign","attack"]' --set train.steps=1 -o early >/dev/null 2>message.txt
+grep -q '^warning: .*no test row is anomalous, so no ranking metric is defined' message.txt || fail "all normal: $(cat message.txt)"
 rm -rf early
 
 # a run does not go into the folder of a sweep, nor a sweep into that of a run
