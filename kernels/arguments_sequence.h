@@ -18,11 +18,11 @@ typedef struct ws_attention_arguments {
     const ws_real *qkv;    /* [B,T,3D] */
     const int32_t *ranges; /* [B,T,4]: row (b,t) sees keys [lo0,hi0) and [lo1,hi1); NULL: all */
     ws_real *y;            /* [B,T,D] */
-    ws_real
-        *statistics;   /* [2,B,H,T]: greatest score and 1 / sum of exp(score - greatest), kept for the backward pass */
-    const ws_real *dy; /* [B,T,D] */
-    ws_real *dqkv;     /* [B,T,3D] */
-    ws_real *scratch;  /* ws_attention_scratch() */
+    ws_real *
+        statistics; /* [2,B,H,T]: greatest score (CPU: in units of ln 2) and 1 / sum of exp(score - greatest), kept for the backward pass */
+    const ws_real *dy;     /* [B,T,D] */
+    ws_real *dqkv;         /* [B,T,3D] */
+    ws_real *scratch;      /* ws_attention_scratch() */
     ws_real *row_products; /* [B,H,T] sums of dy y, backward */
 } ws_attention_arguments;
 

@@ -69,6 +69,17 @@ WS_HD ws_real ws_spline_place(const ws_spline_piece *p, ws_real x)
     return place < 0 ? (ws_real)0 : place > 1 ? (ws_real)1 : place;
 }
 
+/* y of x, which lies in this piece, and the logarithm of the slope there. */
+WS_HD ws_real ws_spline_value_in(ws_real x, const ws_spline_piece *p, ws_real bound, ws_real *log_slope)
+{
+    ws_real e = ws_spline_place(p, x), s = p->height / p->width, f = 1 - e;
+    ws_real over = s * e * e + p->left * e * f, under = s + (p->left + p->right - 2 * s) * e * f;
+    ws_real slope = p->right * e * e + 2 * s * e * f + p->left * f * f;
+    *log_slope = 2 * ws_log(s / under) + ws_log(slope);
+    ws_real y = p->y + p->height * over / under;
+    return y < -bound ? -bound : y > bound ? bound : y;
+}
+
 /* y(x), and the logarithm of its slope. */
 WS_HD ws_real ws_spline_value(ws_real x, const ws_real *theta, int bins, ws_real bound, ws_real *log_slope)
 {
@@ -79,12 +90,7 @@ WS_HD ws_real ws_spline_value(ws_real x, const ws_real *theta, int bins, ws_real
     ws_spline_sizes(theta, bins, bound, widths);
     ws_spline_sizes(theta + bins, bins, bound, heights);
     ws_spline_piece p = ws_spline_find(x, theta, widths, heights, bins, bound);
-    ws_real e = ws_spline_place(&p, x), s = p.height / p.width, f = 1 - e;
-    ws_real over = s * e * e + p.left * e * f, under = s + (p.left + p.right - 2 * s) * e * f;
-    ws_real slope = p.right * e * e + 2 * s * e * f + p.left * f * f;
-    *log_slope = 2 * ws_log(s / under) + ws_log(slope);
-    ws_real y = p.y + p.height * over / under;
-    return y < -bound ? -bound : y > bound ? bound : y;
+    return ws_spline_value_in(x, &p, bound, log_slope);
 }
 
 /* to[0..bins) (+)= gradient with respect to the logits, given that with respect to the sizes they make. */
@@ -101,6 +107,34 @@ WS_HD void ws_spline_logit_gradient(const ws_real *size, const ws_real *dsize, i
     }
 }
 
+/* How a loss changes with x, with the sizes of the piece that x lies in and of those before it, and with the slopes at both ends;
+ * with the height of those before it it changes as with y. */
+typedef struct ws_spline_change {
+    ws_real x, width, width_before, height, left, right;
+} ws_spline_change;
+WS_HD ws_spline_change ws_spline_change_in(ws_real x, const ws_spline_piece *p, ws_real dy, ws_real dlog)
+{
+    ws_real e = ws_spline_place(p, x), f = 1 - e, ef = e * f, s = p->height / p->width, turn = 1 - 2 * e;
+    ws_real bend = p->left + p->right - 2 * s;
+    ws_real over = s * e * e + p->left * ef, under = s + bend * ef;
+    ws_real slope = p->right * e * e + 2 * s * ef + p->left * f * f;
+    ws_real over_e = 2 * s * e + p->left * turn, under_e = bend * turn;
+    ws_real slope_e = 2 * p->right * e + 2 * s * turn - 2 * p->left * f;
+    ws_real y_scale = dy * p->height / (under * under), one_over_slope = 1 / slope, one_over_under = 1 / under;
+    ws_real de =
+        y_scale * (over_e * under - over * under_e) + dlog * (slope_e * one_over_slope - 2 * under_e * one_over_under);
+    ws_real ds = y_scale * (e * e * under - over * (1 - 2 * ef)) +
+                 dlog * (2 / s + 2 * ef * one_over_slope - 2 * (1 - 2 * ef) * one_over_under);
+    ws_spline_change change;
+    change.x = de / p->width;
+    change.width_before = -de / p->width; /* knots before the piece move it; the piece itself is stretched */
+    change.width = -(de * e + ds * s) / p->width;
+    change.height = ds / p->width + dy * over * one_over_under;
+    change.left = y_scale * ef * (under - over) + dlog * (f * f * one_over_slope - 2 * ef * one_over_under);
+    change.right = -y_scale * over * ef + dlog * (e * e * one_over_slope - 2 * ef * one_over_under);
+    return change;
+}
+
 /* Gradients of a loss with respect to x (returned) and theta (dtheta, NULL: not wanted), given those with respect to y and to
  * the logarithm of the slope. */
 WS_HD ws_real ws_spline_gradient(ws_real x, const ws_real *theta, int bins, ws_real bound, ws_real dy, ws_real dlog,
@@ -115,33 +149,21 @@ WS_HD ws_real ws_spline_gradient(ws_real x, const ws_real *theta, int bins, ws_r
     ws_spline_sizes(theta, bins, bound, widths);
     ws_spline_sizes(theta + bins, bins, bound, heights);
     ws_spline_piece p = ws_spline_find(x, theta, widths, heights, bins, bound);
-    ws_real e = ws_spline_place(&p, x), f = 1 - e, ef = e * f, s = p.height / p.width, turn = 1 - 2 * e;
-    ws_real bend = p.left + p.right - 2 * s;
-    ws_real over = s * e * e + p.left * ef, under = s + bend * ef;
-    ws_real slope = p.right * e * e + 2 * s * ef + p.left * f * f;
-    ws_real over_e = 2 * s * e + p.left * turn, under_e = bend * turn;
-    ws_real slope_e = 2 * p.right * e + 2 * s * turn - 2 * p.left * f;
-    ws_real y_scale = dy * p.height / (under * under), one_over_slope = 1 / slope, one_over_under = 1 / under;
-    ws_real de =
-        y_scale * (over_e * under - over * under_e) + dlog * (slope_e * one_over_slope - 2 * under_e * one_over_under);
+    ws_spline_change change = ws_spline_change_in(x, &p, dy, dlog);
     if (dtheta == NULL)
-        return de / p.width;
-    ws_real ds = y_scale * (e * e * under - over * (1 - 2 * ef)) +
-                 dlog * (2 / s + 2 * ef * one_over_slope - 2 * (1 - 2 * ef) * one_over_under);
-    ws_real dleft = y_scale * ef * (under - over) + dlog * (f * f * one_over_slope - 2 * ef * one_over_under);
-    ws_real dright = -y_scale * over * ef + dlog * (e * e * one_over_slope - 2 * ef * one_over_under);
-    for (int k = 0; k < bins; k++) /* knots before the piece move it; the piece itself is stretched */
-        part[k] = k < p.bin ? -de / p.width : k == p.bin ? -(de * e + ds * s) / p.width : 0;
+        return change.x;
+    for (int k = 0; k < bins; k++)
+        part[k] = k < p.bin ? change.width_before : k == p.bin ? change.width : 0;
     ws_spline_logit_gradient(widths, part, bins, bound, accumulate, dtheta);
     for (int k = 0; k < bins; k++)
-        part[k] = k < p.bin ? dy : k == p.bin ? ds / p.width + dy * over * one_over_under : 0;
+        part[k] = k < p.bin ? dy : k == p.bin ? change.height : 0;
     ws_spline_logit_gradient(heights, part, bins, bound, accumulate, dtheta + bins);
     for (int k = 1; k < bins; k++) {
-        ws_real gradient = k == p.bin ? dleft : k == p.bin + 1 ? dright : 0;
+        ws_real gradient = k == p.bin ? change.left : k == p.bin + 1 ? change.right : 0;
         gradient *= ws_sigmoid(theta[2 * bins + k - 1]);
         dtheta[2 * bins + k - 1] = accumulate ? dtheta[2 * bins + k - 1] + gradient : gradient;
     }
-    return de / p.width;
+    return change.x;
 }
 
 /* Share of the way from -bound to bound, kept off both ends. */

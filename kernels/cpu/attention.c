@@ -6,6 +6,8 @@
 #include "rows.h"
 #include "tile.h"
 
+#define LOG2_E ((ws_real)1.4426950408889634074)
+
 /* One pass over one (b,h). */
 typedef struct head {
     const ws_attention_arguments *a;
@@ -147,14 +149,6 @@ WS_INLINE ws_real greatest(const ws_real *s, int64_t first, int64_t last)
     return lanes[0];
 }
 
-WS_INLINE ws_real total(const ws_real *s, int64_t first, int64_t last)
-{
-    ws_register sums[WS_REGISTERS] = {0};
-    for (int64_t j = first; j < last; j += WS_LANES)
-        WS_FOR_REGISTERS(r) sums[r] += ws_load(s + j + r * WS_WIDTH);
-    return ws_fold(sums);
-}
-
 static ws_left rows_of(const ws_real *matrix, int64_t width)
 {
     return (ws_left){matrix, width, 1};
@@ -172,29 +166,36 @@ static void load_keys(const head *x)
     ws_transpose(l->T_padded, l->d_padded, x->k, l->d_padded, x->k_columns, l->T_padded);
 }
 
-/* Scores of a block of queries against the keys from first on, those of [first, last) that are not seen hidden. q holds the block, scaled. */
+/* Scores in units of ln 2, whose exponentials are powers of two, of a block of queries against the keys from first on, those of [first, last) that are not seen hidden. q holds the block, scaled. */
 static void score(const head *x, int64_t from, int64_t count, int64_t first, int64_t keys, int64_t last)
 {
     const ws_attention_layout *l = &x->l;
-    pack(x, 0, from, count, 1 / ws_sqrt((ws_real)l->d), x->q);
+    pack(x, 0, from, count, LOG2_E / ws_sqrt((ws_real)l->d), x->q);
     ws_multiply(count, keys, l->d, rows_of(x->q, l->d_padded), x->k_columns + first, l->T_padded, x->p + first,
                 l->T_padded, false);
     for (int64_t i = 0; i < count; i++)
         hide(x, from + i, x->p + i * l->T_padded, first, last);
 }
 
-/* Row i of the scores becomes exp(score - greatest), times dropout's factors where they are wanted; returns the greatest. Columns
+/* Row i of the scores becomes 2^(score - greatest), times dropout's factors where they are wanted; returns the greatest. Columns
  * from stop on are beyond the keys. */
 static ws_real exponentiate(const head *x, int64_t i, ws_real *restrict row, int64_t first, int64_t stop, int64_t last,
                             ws_real *inverse)
 {
     ws_real most = greatest(row, first, last);
+    ws_register sums[WS_REGISTERS] = {0};
     most = most > -(ws_real)INFINITY ? most : 0; /* a row that sees nothing */
-    for (int64_t j = first; j < stop; j++)
-        row[j] = ws_exp(row[j] - most);
-    for (int64_t j = stop; j < last; j++)
-        row[j] = 0;
-    ws_real sum = total(row, first, last);
+    for (int64_t j = first; j < last; j += WS_LANES)
+        WS_FOR_REGISTERS(r)
+        {
+            ws_real *at = row + j + r * WS_WIDTH;
+            ws_register power = {0};
+            if (at < row + stop)
+                power = ws_exp2_falling(ws_load(at) - most);
+            ws_store(at, power);
+            sums[r] += power;
+        }
+    ws_real sum = ws_fold(sums);
     *inverse = sum > 0 ? 1 / sum : sum; /* NaN stays */
     const ws_real *restrict factors = x->factors;
     if (x->dropping)
@@ -253,17 +254,17 @@ static void differentiate_row(const head *x, int64_t i, ws_real *restrict p, ws_
                               int64_t stop, const ws_real statistics[2], ws_real along)
 {
     const ws_real *restrict factors = x->factors, most = statistics[0], inverse = statistics[1];
-    if (x->dropping) {
+    if (x->dropping)
         draw_factors(x, i, first, stop);
-        for (int64_t j = first; j < stop; j++) {
-            ws_real of = ws_exp(p[j] - most) * inverse;
-            dp[j] = of * (factors[j] * dp[j] - along);
-            p[j] = of * factors[j];
-        }
-    } else {
-        for (int64_t j = first; j < stop; j++) {
-            p[j] = ws_exp(p[j] - most) * inverse;
-            dp[j] = p[j] * (dp[j] - along);
+    for (int64_t j = first; j < stop; j += WS_WIDTH) {
+        ws_register of = ws_exp2_falling(ws_load(p + j) - most) * inverse, gradient = ws_load(dp + j);
+        if (x->dropping) {
+            ws_register kept = ws_load(factors + j);
+            ws_store(dp + j, of * (kept * gradient - along));
+            ws_store(p + j, of * kept);
+        } else {
+            ws_store(dp + j, of * (gradient - along));
+            ws_store(p + j, of);
         }
     }
 }
@@ -308,7 +309,7 @@ WS_OPERATOR_KERNEL(attention, backward)
             memset(x.dv, 0, (size_t)x.l.tokens * sizeof *x.dv);
             for (int64_t from = 0; from < a->T; from += x.l.rows)
                 backward_block(&x, from, from + x.l.rows < a->T ? x.l.rows : a->T - from);
-            unpack(&x, 1, 0, a->T, 1, x.dk);
+            unpack(&x, 1, 0, a->T, 1 / LOG2_E, x.dk); /* of q as it was scored */
             unpack(&x, 2, 0, a->T, 1, x.dv);
         }
 }

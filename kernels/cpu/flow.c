@@ -1,43 +1,6 @@
-/* spline_coupling and beta_likelihood on the CPU. */
+/* beta_likelihood on the CPU. */
 #include "level.h"
 #include "spline.h"
-
-WS_OPERATOR_KERNEL(spline_coupling, forward)
-{
-    int64_t D = a->D, moved = D - a->kept, stride = 3 * a->bins - 1;
-    for (int64_t b = 0; b < a->B; b++) {
-        const ws_real *x = a->state + b * (D + 1), *theta = a->theta + b * moved * stride;
-        ws_real *y = a->y + b * (D + 1), stretched = x[D];
-        for (int64_t i = 0; i < D; i++) {
-            ws_real log_slope = 0;
-            int64_t to = i + 1 < D ? i + 1 : 0;
-            y[to] = i < a->kept ? x[i]
-                                : ws_spline_value(x[i], theta + (i - a->kept) * stride, a->bins, a->bound, &log_slope);
-            stretched += log_slope;
-        }
-        y[D] = stretched;
-    }
-}
-
-WS_OPERATOR_KERNEL(spline_coupling, backward)
-{
-    int64_t D = a->D, moved = D - a->kept, stride = 3 * a->bins - 1;
-    for (int64_t b = 0; b < a->B; b++) {
-        const ws_real *x = a->state + b * (D + 1), *theta = a->theta + b * moved * stride, *dy = a->dy + b * (D + 1);
-        ws_real *dtheta = a->dtheta ? a->dtheta + b * moved * stride : NULL;
-        ws_real *dx = a->dstate ? a->dstate + b * (D + 1) : NULL;
-        for (int64_t i = 0; i <= D; i++) {
-            ws_real gradient = dy[i == D ? D : i + 1 < D ? i + 1 : 0];
-            if (i >= a->kept && i < D) {
-                int64_t at = (i - a->kept) * stride;
-                gradient = ws_spline_gradient(x[i], theta + at, a->bins, a->bound, gradient, dy[D],
-                                              a->accumulate_dtheta, dtheta ? dtheta + at : NULL);
-            }
-            if (dx)
-                dx[i] = a->accumulate_dstate ? dx[i] + gradient : gradient;
-        }
-    }
-}
 
 WS_OPERATOR_KERNEL(beta_likelihood, forward)
 {
