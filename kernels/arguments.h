@@ -50,6 +50,28 @@ typedef struct ws_layernorm_arguments {
     ws_real *scratch;                 /* [2,WS_COLUMN_PARTS,D], backward */
 } ws_layernorm_arguments;
 
+/* y = (x - mean) * rstd * weight + bias, column by column, for the tokens t < length[b] of each b; zeros for the others, which nobody
+ * looks at. mean and variance are those of the rows that count where `own` is set and at least two do, else the running ones. */
+typedef struct ws_batchnorm_arguments {
+    int64_t B, T, D;
+    double epsilon;
+    bool own;
+    bool accumulate_dx;
+    const ws_real *x;                               /* [B,T,D] */
+    const int32_t *length;                          /* [B] or NULL: T; brought into 0 to T */
+    const ws_real *weight, *bias;                   /* [D] */
+    const ws_real *running_mean, *running_variance; /* [D] */
+    ws_real *mean, *variance;                       /* [D] those in use, kept for the backward pass */
+    ws_real *counted;                               /* [1] the rows they are of, 0: the running ones; kept */
+    ws_real *y;                                     /* [B,T,D] */
+    const ws_real *dy;                              /* [B,T,D] */
+    ws_real *dx, *dweight, *dbias;                  /* [B,T,D] or NULL, [D], [D] */
+    ws_real *seen_mean,
+        *seen_variance; /* [D] what running averages are to move to: the unbiased variance; wanted with dweight */
+    ws_real *scratch;   /* [WS_BATCHNORM_SCRATCH,D] */
+} ws_batchnorm_arguments;
+enum { WS_BATCHNORM_SCRATCH = 2 * WS_COLUMN_PARTS + 3 };
+
 /* y = a + b */
 typedef struct ws_add_arguments {
     int64_t count;
@@ -129,10 +151,10 @@ typedef struct ws_adamw_arguments {
     ws_real *first_moment, *second_moment;
 } ws_adamw_arguments;
 
-/* average += share * (value - average), share = 1 - decay */
+/* average += share * (scale * value - average), share = 1 - decay */
 typedef struct ws_ema_arguments {
     size_t count;
-    ws_real share;
+    ws_real share, scale;
     ws_real *average;
     const ws_real *value;
 } ws_ema_arguments;

@@ -75,7 +75,7 @@ typedef struct ws_masked_mse_arguments {
 } ws_masked_mse_arguments;
 
 /* y[b,k] = x[b,index[b,k]]; zeros where the index is below 0, NaN where it is T or more. dx[b,t] sums over the k of index t in
- * rising order of k. */
+ * rising order of k; on devices in pieces. */
 typedef struct ws_gather_rows_arguments {
     int64_t B, T, K, D;
     bool accumulate_dx;
@@ -84,8 +84,14 @@ typedef struct ws_gather_rows_arguments {
     ws_real *y;           /* [B,K,D] */
     const ws_real *dy;
     ws_real *dx;
-    int32_t *order; /* [B,K] memory for the backward pass on devices: the k of each b by rising index */
+    int32_t *order; /* [2,B,K] memory for the backward pass on devices: the k of each b by rising index */
+    ws_real *edges; /* [B,ws_gather_rows_pieces(K),2,D] likewise: sums that go over the ends of pieces */
 } ws_gather_rows_arguments;
+enum { WS_GATHER_RUN = 64 }; /* indices that are sorted and added up together before anything is merged */
+static inline int64_t ws_gather_rows_pieces(int64_t K)
+{
+    return (K + WS_GATHER_RUN - 1) / WS_GATHER_RUN;
+}
 
 /* y[b,index[b,k]] = x[b,k], the last k of those with one index; weight where no k leads to. */
 typedef struct ws_scatter_rows_arguments {

@@ -13,11 +13,11 @@ WS_PLAIN_KERNEL(adamw)
 
 WS_PLAIN_KERNEL(ema)
 {
-    ws_real share = a->share;
+    ws_real share = a->share, scale = a->scale;
     ws_real *restrict average = a->average;
     const ws_real *restrict value = a->value;
     for (size_t i = 0; i < a->count; i++)
-        average[i] += share * (value[i] - average[i]);
+        average[i] += share * (scale * value[i] - average[i]);
 }
 
 WS_PLAIN_KERNEL(accumulate)

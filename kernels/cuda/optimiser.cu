@@ -17,7 +17,7 @@ extern "C" void ws_adamw_cuda(const ws_adamw_arguments *a, void *queue_)
 static __global__ void ema(ws_ema_arguments a)
 {
     for (WS_EACH(i, (int64_t)a.count))
-        a.average[i] += a.share * (a.value[i] - a.average[i]);
+        a.average[i] += a.share * (a.scale * a.value[i] - a.average[i]);
 }
 
 extern "C" void ws_ema_cuda(const ws_ema_arguments *a, void *queue_)

@@ -20,8 +20,9 @@ static void whole_step(void *data)
     ws_adamw adamw = {0.9, 0.99, 1e-8, 1e-4};
     ws_executor_forward(s->executor, s->parameters);
     ws_executor_backward(s->executor, s->parameters, s->gradients);
-    double norm = ws_gradient_norm(s->gradients, extent);
+    double norm = ws_gradient_norm(s->gradients, ws_plan_trained_extent(s->plan));
     ws_adamw_step(s->plan, &adamw, 1e-6, norm > 1 ? 1 / norm : 1, 1, s->parameters, s->gradients, s->first, s->second);
+    ws_statistics_step(s->plan, 1, s->parameters, s->gradients);
     ws_ema_step(0.999, s->average, s->parameters, extent);
 }
 

@@ -13,11 +13,21 @@ size_t ws_plan_parameter_extent(const ws_plan *plan)
     return plan->extent;
 }
 
+size_t ws_plan_trained_extent(const ws_plan *plan)
+{
+    return plan->trained;
+}
+
+static size_t trained_count(const ws_parameter *parameter)
+{
+    return parameter->statistic ? 0 : parameter->count;
+}
+
 size_t ws_plan_parameter_count(const ws_plan *plan)
 {
     size_t count = 0;
     for (size_t i = 0; i < plan->parameter_count; i++)
-        count += plan->parameters[i].count;
+        count += trained_count(&plan->parameters[i]);
     return count;
 }
 
@@ -86,7 +96,7 @@ ws_err ws_plan_describe(const ws_plan *plan, ws_text *out)
         const ws_node *node = &plan->nodes[i];
         size_t parameters = 0;
         for (int k = 0; k < WS_MAX_PARAMETERS; k++)
-            parameters += node->parameters[k] < 0 ? 0 : plan->parameters[node->parameters[k]].count;
+            parameters += node->parameters[k] < 0 ? 0 : trained_count(&plan->parameters[node->parameters[k]]);
         ws_text_appendf(out, "%-32s %-14s %-20s %12zu %12.3f\n", node->name, ws_operator_table[node->op]->name,
                         ws_shape_text(&node->out, text), parameters, node_flops(plan, i, true) / 1e6);
     }

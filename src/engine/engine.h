@@ -44,6 +44,12 @@ ws_tensor ws_linear(ws_plan *plan, ws_tensor x, int64_t width, ws_activation act
 ws_tensor ws_project(ws_plan *plan, ws_tensor x, int64_t width, const char *name); /* y = x W^T: no bias */
 ws_tensor ws_layernorm(ws_plan *plan, ws_tensor x,
                        const char *name); /* over the last dimension, eps 1e-5, NAME.weight, NAME.bias */
+/* Every column to mean 0 and variance 1 over the rows of the shard (Ioffe & Szegedy 2015), eps 1e-5, NAME.weight, NAME.bias; in calm
+ * passes (ws_executor_set_calm) by the running averages NAME.running_mean and NAME.running_var, which are statistics. lengths:
+ * WS_NO_TENSOR, or an index input of B numbers; then of x [B,T,D] the first lengths[b] tokens count, the others give zeros. Where fewer
+ * than two rows count, the running averages are taken and stay. Statistics are of a shard, since they must not depend on ranks. A bias
+ * right before it changes nothing (ws_project has none). */
+ws_tensor ws_batchnorm(ws_plan *plan, ws_tensor x, ws_tensor lengths, const char *name);
 ws_tensor ws_add(ws_plan *plan, ws_tensor a, ws_tensor b); /* same shape */
 ws_tensor ws_activate(ws_plan *plan, ws_tensor x, ws_activation activation);
 ws_tensor ws_concat(ws_plan *plan, ws_tensor a, ws_tensor b);                 /* along the last dimension */
@@ -155,17 +161,22 @@ void ws_plan_output(ws_plan *plan, ws_tensor tensor, const char *name); /* keeps
 /* Checks, differentiates (unless loss is WS_NO_TENSOR), lays out memory and parameters. */
 WS_MUST ws_err ws_plan_finish(ws_plan *plan, ws_tensor loss);
 
-/* ---- parameters: one flat buffer, tensors at 64-byte aligned offsets in reverse order of first use ---- */
+/* ---- parameters: one flat buffer, tensors at 64-byte aligned offsets in reverse order of first use ----
+ * Statistics lie behind all others: running averages of what shards measure, which no gradient changes. Their place in a shard's
+ * gradients holds what the shard has measured, so that the sum over shards merges them in the order in which it adds gradients;
+ * ws_statistics_step moves them. Norms and clipping leave them out; checkpoints, hashes and averages of parameters do not. */
 typedef struct ws_parameter {
     const char *name;
     int dimensions;
     int64_t shape[WS_MAX_DIMENSIONS];
     size_t offset, count; /* in ws_real units */
     bool decay;           /* weight decay applies (weights of linear layers) */
+    bool statistic;
 } ws_parameter;
 size_t ws_plan_parameters(const ws_plan *plan, const ws_parameter **table); /* count; table borrowed */
 size_t ws_plan_parameter_extent(const ws_plan *plan); /* elements of the flat buffer, with padding */
-size_t ws_plan_parameter_count(const ws_plan *plan);  /* without padding */
+size_t ws_plan_trained_extent(const ws_plan *plan);   /* of them, those before the statistics */
+size_t ws_plan_parameter_count(const ws_plan *plan);  /* without padding and statistics */
 /* Initial values: a pure function of (seed, parameter name, element). Padding is zero. */
 void ws_plan_initialise(const ws_plan *plan, uint64_t seed, ws_real *parameters);
 double ws_plan_flops(const ws_plan *plan, bool with_backward); /* of one execution */
@@ -182,7 +193,8 @@ const ws_real *ws_executor_output(const ws_executor *executor, const char *name)
 /* After backward: the gradient of an input that ws_input_gradient has asked for; NULL: there is none. */
 const ws_real *ws_executor_input_gradient(const ws_executor *executor, const char *name);
 /* What operators draw at random (dropout) in the passes that follow: numbers of the rows first_row, first_row + 1, ... of the batch
- * of this step. An executor begins without, as after ws_executor_set_calm: they leave their inputs as they are. */
+ * of this step. An executor begins without, as after ws_executor_set_calm: they leave their inputs as they are, and batchnorm takes
+ * its running averages. */
 void ws_executor_set_random(ws_executor *executor, uint64_t seed, uint64_t step, uint64_t first_row);
 void ws_executor_set_calm(ws_executor *executor);
 void ws_executor_forward(ws_executor *executor, const ws_real *parameters);
@@ -201,6 +213,8 @@ typedef struct ws_adamw {
 /* step counts from 1. scale multiplies the gradient first (clipping). */
 void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning_rate, double scale, uint64_t step,
                    ws_real *parameters, const ws_real *gradients, ws_real *first_moment, ws_real *second_moment);
+/* Every statistic goes a tenth of the way to `scale` times its place in the gradients. scale: 1 / shards after a sum over them. */
+void ws_statistics_step(const ws_plan *plan, double scale, ws_real *parameters, const ws_real *gradients);
 /* Global 2-norm: partial sums over fixed 4096-element blocks in double, then a binary tree. */
 double ws_gradient_norm(const ws_real *gradients, size_t extent);
 void ws_ema_step(double decay, ws_real *average, const ws_real *parameters, size_t extent);
@@ -239,6 +253,8 @@ WS_MUST ws_err ws_executor_wait(ws_executor *executor);
 void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,
                       double scale, uint64_t step, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
                       ws_real *second_moment);
+void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,
+                           const ws_real *gradients);
 WS_MUST ws_err ws_gradient_norm_at(const ws_place *place, const ws_real *gradients, size_t extent, double *out);
 void ws_ema_step_at(const ws_place *place, double decay, ws_real *average, const ws_real *parameters, size_t extent);
 void ws_accumulate_at(const ws_place *place, ws_real *sum, const ws_real *value, size_t count);

@@ -160,37 +160,66 @@ static ws_err place_buffers(ws_plan *plan, bool share_memory)
     return WS_OK;
 }
 
-/* The parameter used last comes first: gradients become final from low to high offsets. The table is put in that order.
- */
-static ws_err lay_out_parameters(ws_plan *plan)
+/* The parameter used last comes first: gradients become final from low to high offsets. Statistics come behind all others. */
+static ws_err order_parameters(ws_plan *plan)
 {
-    size_t n = plan->parameter_count;
-    for (size_t i = 0; i < n / 2; i++) {
-        ws_parameter parameter = plan->parameters[i];
-        plan->parameters[i] = plan->parameters[n - 1 - i];
-        plan->parameters[n - 1 - i] = parameter;
-        ws_plan_parameter detail = plan->parameter_details[i];
-        plan->parameter_details[i] = plan->parameter_details[n - 1 - i];
-        plan->parameter_details[n - 1 - i] = detail;
+    size_t n = plan->parameter_count, next = 0;
+    ws_parameter *parameters = NULL;
+    ws_plan_parameter *details = NULL;
+    int32_t *place = NULL; /* of each parameter in the new order */
+    WS_TRY(ws_arena_alloc(plan->arena, &parameters, n, sizeof *parameters));
+    WS_TRY(ws_arena_alloc(plan->arena, &details, n, sizeof *details));
+    WS_TRY(ws_arena_alloc(plan->arena, &place, n, sizeof *place));
+    for (int statistic = 0; statistic < 2; statistic++)
+        for (size_t i = n; i-- > 0;)
+            if (plan->parameters[i].statistic == (statistic == 1)) {
+                parameters[next] = plan->parameters[i];
+                details[next] = plan->parameter_details[i];
+                place[i] = (int32_t)next++;
+            }
+    for (size_t i = 0; i < n; i++) {
+        plan->parameters[i] = parameters[i];
+        plan->parameter_details[i] = details[i];
     }
     for (size_t i = 0; i < plan->node_count; i++)
         for (int k = 0; k < WS_MAX_PARAMETERS; k++)
             if (plan->nodes[i].parameters[k] >= 0)
-                plan->nodes[i].parameters[k] = (int32_t)n - 1 - plan->nodes[i].parameters[k];
+                plan->nodes[i].parameters[k] = place[plan->nodes[i].parameters[k]];
+    return WS_OK;
+}
+
+/* Appends reals from the end of the extent on to the run of their kind. */
+static void extend_steps(ws_plan *plan, const ws_parameter *parameter, size_t count)
+{
+    ws_range *last = plan->step_count > 0 ? &plan->steps[plan->step_count - 1] : NULL;
+    if (!last || last->decay != parameter->decay || last->statistic != parameter->statistic ||
+        last->offset + last->count != plan->extent) {
+        last = &plan->steps[plan->step_count++];
+        *last = (ws_range){.offset = plan->extent, .decay = parameter->decay, .statistic = parameter->statistic};
+    }
+    last->count += count;
+}
+
+static ws_err lay_out_parameters(ws_plan *plan)
+{
+    size_t n = plan->parameter_count;
+    WS_TRY(order_parameters(plan));
     WS_TRY(WS_NEW_ARRAY(plan->steps, n));
     WS_TRY(WS_NEW_ARRAY(plan->gaps, 2 * n));
     for (size_t i = 0; i < n; i++) {
         ws_parameter *parameter = &plan->parameters[i];
+        bool reached = plan->parameter_details[i].reached;
         parameter->offset = plan->extent;
         size_t padded =
             (parameter->count + WS_PARAMETER_ALIGNMENT - 1) / WS_PARAMETER_ALIGNMENT * WS_PARAMETER_ALIGNMENT;
-        size_t written = plan->parameter_details[i].reached ? parameter->count : 0;
+        size_t written = reached ? parameter->count : 0;
         if (written < padded)
             plan->gaps[plan->gap_count++] = (ws_range){.offset = plan->extent + written, .count = padded - written};
-        if (plan->step_count == 0 || plan->steps[plan->step_count - 1].decay != parameter->decay)
-            plan->steps[plan->step_count++] = (ws_range){.offset = plan->extent, .decay = parameter->decay};
-        plan->steps[plan->step_count - 1].count += padded;
+        if (reached || !parameter->statistic)
+            extend_steps(plan, parameter, padded);
         plan->extent += padded;
+        if (!parameter->statistic)
+            plan->trained = plan->extent;
     }
     return WS_OK;
 }

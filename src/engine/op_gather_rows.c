@@ -23,7 +23,9 @@ static ws_err infer(ws_plan *plan, ws_node *node)
                  node->name, ws_shape_text(x, a), ws_shape_text(&node->in[0], b));
         node->out = (ws_shape){3, {x->size[0], indices / x->size[0], x->size[2]}};
     }
-    node->scratch_backward = (size_t)indices;
+    int64_t B = node->inputs[1] < 0 ? 1 : x->size[0];
+    node->scratch_backward =
+        (size_t)(2 * (indices + B * ws_gather_rows_pieces(indices / B) * ws_shape_width(&node->out)));
     node->backward_reads_input[0] = true;
     return WS_OK;
 }
@@ -44,6 +46,7 @@ static ws_gather_rows_arguments arguments(const ws_node *node, const ws_node_mem
         .dy = memory->output_gradient,
         .dx = table ? memory->parameter_gradients[0] : memory->input_gradients[1],
         .order = (int32_t *)(void *)memory->scratch,
+        .edges = memory->scratch ? memory->scratch + 2 * ws_shape_count(&node->in[0]) : NULL,
     };
 }
 

@@ -113,6 +113,10 @@ typedef struct ws_initial {
 /* Adds parameter NODE.suffix. */
 WS_MUST ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape,
                                      ws_initial initial, bool decay);
+/* Adds NODE.suffix, a statistic that begins as `constant` everywhere. backward writes to its place in the gradients what it is to
+ * move to. */
+WS_MUST ws_err ws_node_add_statistic(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape,
+                                     double constant);
 /* ---- for builders ---- */
 /* Appends the node (its op and numbers are set) with the inputs of its operator, WS_NO_TENSOR for those left out. name NULL: one
  * is made up. WS_NO_TENSOR after an error, which the plan keeps. */

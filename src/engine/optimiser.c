@@ -17,6 +17,8 @@ void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw
     };
     for (size_t i = 0; i < plan->step_count; i++) {
         const ws_range *range = &plan->steps[i];
+        if (range->statistic)
+            continue;
         a.count = range->count;
         a.decay = (ws_real)(range->decay ? learning_rate * options->weight_decay : 0);
         a.parameters = parameters + range->offset;
@@ -33,6 +35,27 @@ void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning
     ws_place place = ws_place_cpu();
     ws_adamw_step_at(&place, plan, options, learning_rate, scale, step, parameters, gradients, first_moment,
                      second_moment);
+}
+
+void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,
+                           const ws_real *gradients)
+{
+    ws_ema_arguments a = {.share = (ws_real)0.1, .scale = (ws_real)scale};
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const ws_range *range = &plan->steps[i];
+        if (!range->statistic)
+            continue;
+        a.count = range->count;
+        a.average = parameters + range->offset;
+        a.value = gradients + range->offset;
+        place->kernels->ema(&a, place->queue);
+    }
+}
+
+void ws_statistics_step(const ws_plan *plan, double scale, ws_real *parameters, const ws_real *gradients)
+{
+    ws_place place = ws_place_cpu();
+    ws_statistics_step_at(&place, plan, scale, parameters, gradients);
 }
 
 /* Sums block sums by the binary tree over their indices (left subtree the largest power of two that fits), as they
@@ -110,7 +133,8 @@ done:
 
 void ws_ema_step_at(const ws_place *place, double decay, ws_real *average, const ws_real *parameters, size_t extent)
 {
-    ws_ema_arguments a = {.count = extent, .share = (ws_real)(1 - decay), .average = average, .value = parameters};
+    ws_ema_arguments a = {
+        .count = extent, .share = (ws_real)(1 - decay), .scale = 1, .average = average, .value = parameters};
     place->kernels->ema(&a, place->queue);
 }
 

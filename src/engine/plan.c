@@ -270,6 +270,14 @@ ws_err ws_node_add_parameter(ws_plan *plan, ws_node *node, int slot, const char 
     return WS_OK;
 }
 
+ws_err ws_node_add_statistic(ws_plan *plan, ws_node *node, int slot, const char *suffix, ws_shape shape,
+                             double constant)
+{
+    WS_TRY(ws_node_add_parameter(plan, node, slot, suffix, shape, (ws_initial){.constant = constant}, false));
+    plan->parameters[node->parameters[slot]].statistic = true;
+    return WS_OK;
+}
+
 void ws_plan_initial(ws_plan *plan, const char *parameter, double constant, double scale, bool normal)
 {
     if (!usable(plan, parameter))

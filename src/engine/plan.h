@@ -43,7 +43,7 @@ typedef struct ws_node_buffers {
 
 typedef struct ws_range {
     size_t offset, count; /* reals of the flat parameter buffer */
-    bool decay;
+    bool decay, statistic;
 } ws_range;
 
 struct ws_plan {
@@ -74,7 +74,8 @@ struct ws_plan {
     size_t buffer_count, buffer_capacity;
     size_t bytes;    /* of an executor's memory */
     size_t extent;   /* reals of the flat parameter buffer */
-    ws_range *steps; /* runs of equal decay that cover the extent, for the optimiser */
+    size_t trained;  /* of them, those before the statistics */
+    ws_range *steps; /* runs of equal kind, for the optimiser; statistics that backward does not reach stay out */
     size_t step_count;
     ws_range *gaps; /* what backward itself leaves unwritten in the gradients: padding and unreached parameters */
     size_t gap_count;

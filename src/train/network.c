@@ -185,8 +185,10 @@ static ws_err pass_over(loop *l, double loss, double norm)
 {
     ws_network_state *s = l->state;
     if (l->training->options->on_nonfinite == WS_NONFINITE_STOP || l->skipped_in_a_row == SKIPPED_IN_A_ROW) {
-        ws_err error = WS_ERROR(NUMERIC, "training: step %llu has loss %g and gradient norm %g",
-                                (unsigned long long)s->step, isnan(loss) ? NAN : loss, isnan(norm) ? NAN : norm);
+        const char *else_what = isfinite(loss) && isfinite(norm) ? ", and statistics that are not finite" : "";
+        ws_err error =
+            WS_ERROR(NUMERIC, "training: step %llu has loss %g and gradient norm %g%s", (unsigned long long)s->step,
+                     isnan(loss) ? NAN : loss, isnan(norm) ? NAN : norm, else_what);
         WS_HINT("lower train.learning_rate or train.clip; \"on_nonfinite\": \"skip\" leaves out single steps");
         return error;
     }
@@ -200,6 +202,7 @@ static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
     const ws_train_options *o = l->training->options;
     ws_network_state *s = l->state;
     uint64_t warmup = (uint64_t)o->warmup, tenth = (uint64_t)o->steps / 10;
+    size_t trained = ws_plan_trained_extent(s->plan);
     double loss;
     l->running = l->batches;
     l->seed = s->context->seed;
@@ -207,11 +210,12 @@ static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
     WS_TRY(ws_batches_take_all(l->batches, s->step, s->step + 1 == (uint64_t)o->steps));
     WS_TRY(run_batch(l, s->parameters, true, &loss, stop));
     WS_TRY(ws_tree_sum_float_all(l->comm, l->shards, l->gradients, l->gradient, s->extent));
-    *norm = ws_gradient_norm(l->gradient, s->extent) / l->shards;
+    *norm = ws_gradient_norm(l->gradient, trained) / l->shards;
+    bool sound = isfinite(ws_gradient_norm(l->gradient + trained, s->extent - trained)); /* statistics */
     *rate = ws_cosine_schedule(o->learning_rate, o->minimum_learning_rate, warmup < tenth ? warmup : tenth,
                                (uint64_t)o->steps, s->step);
     s->loss = loss;
-    if (!isfinite(loss) || !isfinite(*norm)) {
+    if (!isfinite(loss) || !isfinite(*norm) || !sound) {
         WS_TRY(pass_over(l, loss, *norm));
     } else {
         ws_adamw adamw = {o->beta1, o->beta2, o->epsilon, o->weight_decay};
@@ -219,6 +223,7 @@ static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
         l->skipped_in_a_row = 0;
         ws_adamw_step(s->plan, &adamw, *rate, scale / l->shards, s->step - s->skipped + 1, s->parameters, l->gradient,
                       s->first_moment, s->second_moment);
+        ws_statistics_step(s->plan, 1.0 / l->shards, s->parameters, l->gradient);
         /* early averages forget the starting point faster */
         double early = (1 + (double)s->step) / (10 + (double)s->step);
         ws_ema_step(early < o->ema ? early : o->ema, s->average, s->parameters, s->extent);

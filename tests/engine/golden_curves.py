@@ -1,4 +1,4 @@
-"""Writes golden_curves.h: 20 losses of two small models under AdamW, computed in double precision apart from the engine, with NumPy
+"""Writes golden_curves.h: 20 losses of three small models under AdamW, computed in double precision apart from the engine, with NumPy
 and the package `autograd` (pip install numpy autograd). Not part of the product, and not run by the tests:
 
     python3 tests/engine/golden_curves.py > tests/engine/golden_curves.h
@@ -102,9 +102,58 @@ def tokens_loss(p):
     return loss + 0.25 * np.mean(log_sum - np.sum(same * similarity, axis=1) / np.sum(same, axis=1))
 
 
+# ---- convolutions with batch normalisation, in two shards
+
+SHARDS = {"in.weight": (D, 9), "in.bias": (D,), "norm1.weight": (D,), "norm1.bias": (D,), "conv.weight": (6, 3 * D),
+          "conv.bias": (6,), "norm2.weight": (6,), "norm2.bias": (6,), "head.weight": (3, 6), "head.bias": (3,)}
+
+
+def batchnorm(p, name, x, counts, running, seen):
+    """By the averages in `running`, or without it by the rows that count, whose mean and unbiased variance go to `seen`."""
+    n = np.sum(counts)
+    mean = np.sum(counts * x, axis=(0, 1)) / n
+    variance = np.sum(counts * (x - mean) ** 2, axis=(0, 1)) / n
+    if seen is not None:
+        seen[name] = (mean, variance * n / (n - 1))
+    if running is not None:
+        mean, variance = running[name]
+    return counts * ((x - mean) / np.sqrt(variance + 1e-5) * p[name + ".weight"] + p[name + ".bias"])
+
+
+def shard_loss(p, shard, running=None, seen=None):
+    valid = (np.arange(T)[None, :] < LENGTHS[:, None]).astype(float)[..., None]
+    h = np.tanh(linear(p, "in", wave((B, T, 9), 0.7, 0.3 + shard)))
+    h = batchnorm(p, "norm1", h, valid, running, seen)
+    around = np.concatenate([np.zeros((B, 1, D)), h, np.zeros((B, 1, D))], axis=1)
+    windows = np.concatenate([around[:, k:k + T] for k in range(3)], axis=-1)
+    h = linear(p, "conv", windows)
+    h = batchnorm(p, "norm2", h * sigmoid(h), np.ones((B, T, 1)), running, seen)
+    pooled = np.sum(valid * h, axis=1) / LENGTHS[:, None]
+    return -np.mean(log_softmax(linear(p, "head", pooled))[np.arange(B), (np.arange(B) + shard) % 3])
+
+
+class Shards:
+    """The loss in training, the mean over the shards, and beside it the loss by the running averages at the time."""
+
+    def __init__(self):
+        self.running = {"norm1": (np.zeros(D), np.ones(D)), "norm2": (np.zeros(6), np.ones(6))}
+        self.calm = []
+
+    def loss(self, p):
+        return (shard_loss(p, 0) + shard_loss(p, 1)) / 2
+
+    def move(self, p):
+        self.calm.append((shard_loss(p, 0, self.running) + shard_loss(p, 1, self.running)) / 2)
+        seen = [{}, {}]
+        for shard in range(2):
+            shard_loss(p, shard, None, seen[shard])
+        for name, old in self.running.items():
+            self.running[name] = tuple(0.9 * old[k] + 0.1 * (seen[0][name][k] + seen[1][name][k]) / 2 for k in range(2))
+
+
 # ---- AdamW (Loshchilov & Hutter 2019)
 
-def curve(loss, shapes, rate=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.01):
+def curve(loss, shapes, before_step=None, rate=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0.01):
     p = {name: initial(name, shape) for name, shape in shapes.items()}
     m = {name: np.zeros(shape) for name, shape in shapes.items()}
     v = {name: np.zeros(shape) for name, shape in shapes.items()}
@@ -113,6 +162,8 @@ def curve(loss, shapes, rate=0.01, beta1=0.9, beta2=0.999, epsilon=1e-8, decay=0
     for step in range(1, STEPS + 1):
         out.append(loss(p))
         g = grad(loss)(p)
+        if before_step:
+            before_step(p)
         for name in p:
             m[name] = beta1 * m[name] + (1 - beta1) * g[name]
             v[name] = beta2 * v[name] + (1 - beta2) * g[name] ** 2
@@ -130,4 +181,7 @@ print("/* Written by golden_curves.py: losses of 20 steps of AdamW, computed in 
 print("#ifndef GOLDEN_CURVES_H\n#define GOLDEN_CURVES_H\n\n/* clang-format off */")
 print(show("golden_mlp", curve(mlp_loss, MLP)))
 print(show("golden_tokens", curve(tokens_loss, TOKENS)))
+shards = Shards()
+print(show("golden_shards", curve(shards.loss, SHARDS, shards.move)))
+print(show("golden_shards_calm", shards.calm))
 print("/* clang-format on */\n\n#endif")

@@ -121,6 +121,28 @@ static ws_tensor scatter_rows(ws_plan *plan, int64_t B, int64_t D)
     return against_tokens(plan, ws_scatter_rows(plan, hidden_tokens(plan, B, K, D, "x"), index, T, "mask"), B, T, D);
 }
 
+static ws_tensor batchnorm(ws_plan *plan, int64_t B, int64_t D)
+{
+    ws_tensor y = ws_batchnorm(plan, hidden(plan, B, D, "x"), WS_NO_TENSOR, "norm");
+    return against_target(plan, ws_activate(plan, y, WS_TANH), B, D);
+}
+
+static ws_tensor batchnorm_of_tokens(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B);
+    ws_tensor x = hidden_tokens(plan, B, T, D, "x"), lengths = ws_input_index(plan, "below 7", B);
+    ws_tensor y = ws_batchnorm(plan, x, lengths, "some");
+    return against_tokens(plan, ws_add(plan, y, ws_batchnorm(plan, x, WS_NO_TENSOR, "all")), B, T, D);
+}
+
+static ws_tensor batchnorm_of_nothing(ws_plan *plan, int64_t B, int64_t D)
+{
+    int64_t T = tokens_of(B);
+    ws_tensor x = hidden_tokens(plan, B, T, D, "x"), none = ws_input_index(plan, "ignored", B);
+    ws_tensor y = ws_batchnorm(plan, x, none, "norm");
+    return against_tokens(plan, ws_add(plan, y, x), B, T, D);
+}
+
 #define GLU(name, activation)                                                                                          \
     static ws_tensor name(ws_plan *plan, int64_t B, int64_t D)                                                         \
     {                                                                                                                  \
@@ -220,7 +242,7 @@ static ws_tensor rows_and_pools_of_a_shared_tensor(ws_plan *plan, int64_t B, int
     ws_tensor lengths = ws_input_index(plan, "below 6", B), flat = ws_view(plan, h, 2, (int64_t[]){B, T * W});
     ws_tensor y = ws_gather_rows(plan, h, index);
     y = ws_add(plan, y, ws_scatter_rows(plan, h, index, T, "mask"));
-    y = ws_add(plan, y, ws_l2norm(plan, h));
+    y = ws_add(plan, y, ws_add(plan, ws_l2norm(plan, h), ws_batchnorm(plan, h, lengths, "norm")));
     ws_tensor pooled = ws_add(plan, ws_mean_pool(plan, h, lengths), ws_attention_pool(plan, h, lengths, "pool"));
     ws_tensor gated = ws_add(plan, ws_glu(plan, h, WS_SILU), ws_glu(plan, h, WS_SIGMOID));
     ws_tensor loss = ws_add(plan, ws_mse(plan, y, h), against_target(plan, pooled, B, W));
@@ -250,6 +272,9 @@ static ws_tensor rows_and_pools_of_a_shared_tensor(ws_plan *plan, int64_t B, int
     SCENARIO(gather_rows)                                                                                              \
     SCENARIO(embedding)                                                                                                \
     SCENARIO(scatter_rows)                                                                                             \
+    SCENARIO(batchnorm)                                                                                                \
+    SCENARIO(batchnorm_of_tokens)                                                                                      \
+    SCENARIO(batchnorm_of_nothing)                                                                                     \
     SCENARIO(glu_sigmoid)                                                                                              \
     SCENARIO(glu_gelu)                                                                                                 \
     SCENARIO(glu_tanh)                                                                                                 \

@@ -164,6 +164,85 @@ static void gradient_norms_agree_with_the_cpu(void **state)
     free(values);
 }
 
+/* ---- gather_rows backward: many indices, some of them almost everywhere ---- */
+
+enum { MOST_INDICES = 1000, GATHER_T = 37, GATHER_D = 5, GATHER_B = 2 };
+
+/* Which: 0 spread out, 1 nearly all one, 2 all one, 3 long runs in falling order, 4 nearly all left out. */
+static int32_t index_of(int which, int64_t i, int64_t K)
+{
+    switch (which) {
+    case 0:
+        return (int32_t)(i * 7919 % 41) - 4; /* some below 0 */
+    case 1:
+        return i % 50 == 7 ? (int32_t)(i % GATHER_T) : 11;
+    case 2:
+        return GATHER_T - 1;
+    case 3:
+        return (int32_t)((K - 1 - i % K) / 90);
+    default:
+        return i % 200 == 3 ? 0 : -1;
+    }
+}
+
+static void gather_backward(const int32_t *index, const ws_real *dy, int64_t K, ws_real *dx)
+{
+    size_t rows = (size_t)(GATHER_B * K), out = rows * GATHER_D, in = GATHER_B * GATHER_T * GATHER_D;
+    size_t edges = (size_t)(GATHER_B * ws_gather_rows_pieces(K) * 2 * GATHER_D);
+    ws_real *on_dy, *on_dx, *on_edges, *on_index, *on_order; /* indices are as large as reals */
+    OK(ws_place_allocate(&cuda, &on_dy, out));
+    OK(ws_place_allocate(&cuda, &on_dx, in));
+    OK(ws_place_allocate(&cuda, &on_edges, edges));
+    OK(ws_place_allocate(&cuda, &on_index, rows));
+    OK(ws_place_allocate(&cuda, &on_order, 2 * rows));
+    ws_place_upload(&cuda, on_dy, dy, out);
+    ws_place_upload(&cuda, on_dx, dx, in);
+    cuda.device->upload(cuda.queue, on_index, index, rows * sizeof *index);
+    ws_gather_rows_arguments a = {.B = GATHER_B, .T = GATHER_T, .K = K, .D = GATHER_D, .accumulate_dx = true};
+    a.index = (const int32_t *)(const void *)on_index;
+    a.order = (int32_t *)(void *)on_order;
+    a.edges = on_edges;
+    a.dy = on_dy;
+    a.dx = on_dx;
+    cuda.kernels->gather_rows_backward(&a, cuda.queue);
+    OK(ws_place_download(&cuda, dx, on_dx, in));
+    ws_place_release(&cuda, &on_dy), ws_place_release(&cuda, &on_dx), ws_place_release(&cuda, &on_edges);
+    ws_place_release(&cuda, &on_index), ws_place_release(&cuda, &on_order);
+}
+
+static void compare_gathered(int which, int64_t K)
+{
+    enum { IN = GATHER_B * GATHER_T * GATHER_D };
+    static ws_real dy[GATHER_B * MOST_INDICES * GATHER_D], first[IN], second[IN];
+    static int32_t index[GATHER_B * MOST_INDICES];
+    double want[IN];
+    char what[64];
+    snprintf(what, sizeof what, "gather_rows dx, indices of kind %d, %d of them", which, (int)K);
+    fill_normal(dy, (size_t)(GATHER_B * K * GATHER_D), 40);
+    fill_normal(first, IN, 41); /* added to */
+    memcpy(second, first, sizeof second);
+    for (int i = 0; i < IN; i++)
+        want[i] = (double)first[i];
+    for (int64_t i = 0; i < GATHER_B * K; i++) {
+        index[i] = index_of(which, i, K);
+        for (int64_t d = 0; d < GATHER_D && index[i] >= 0; d++)
+            want[(i / K * GATHER_T + index[i]) * GATHER_D + d] += (double)dy[i * GATHER_D + d];
+    }
+    gather_backward(index, dy, K, first);
+    gather_backward(index, dy, K, second);
+    assert_near(what, first, want, IN, 2e-6);
+    assert_memory_equal(first, second, sizeof first);
+}
+
+static void gradients_of_many_gathered_rows(void **state)
+{
+    (void)state;
+    static const int64_t counts[] = {1, 63, 64, 65, 128, 129, 300, MOST_INDICES};
+    for (int which = 0; which < 5; which++)
+        for (size_t k = 0; k < sizeof counts / sizeof *counts; k++)
+            compare_gathered(which, counts[k]);
+}
+
 int main(void)
 {
     ws_accelerators gpu;
@@ -181,6 +260,7 @@ int main(void)
         cmocka_unit_test(every_operator_agrees_with_the_cpu),
         cmocka_unit_test(optimiser_steps_agree_with_the_cpu),
         cmocka_unit_test(gradient_norms_agree_with_the_cpu),
+        cmocka_unit_test(gradients_of_many_gathered_rows),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ws_place_close(&cuda);
