@@ -3,7 +3,7 @@
  *
  * Everything is chosen on training and validation rows and reported on test rows. Anomaly detection: the column and
  * sign with the best AUROC on the validation rows, normal and anomalous ones (so, unlike the detectors, it sees
- * anomalies). Classification: each column is cut into bins at quantiles of the training rows, a bin predicts the class
+ * anomalies); where these hold only one of the two kinds, it is not defined. Classification: each column is cut into bins at quantiles of the training rows, a bin predicts the class
  * with the largest share of its own training rows in it, and the column with the best balanced accuracy on validation
  * is taken.
  */
@@ -53,9 +53,11 @@ static ws_err choose_for_anomaly(const ws_samples *validation, ws_arrays *learne
     ranked *rows;
     for (uint64_t i = 0; i < n; i++)
         positives += validation->anomalous[i];
-    WS_CHECK(positives > 0 && positives < n, CONFIG,
-             "best_single_feature: chooses on validation rows, and these have %s",
-             positives ? "no normal row" : "no anomaly");
+    if (positives == 0 || positives == n) {
+        learned->undefined = positives ? "it chooses on validation rows, and none of them is normal"
+                                       : "it chooses on validation rows, and none of them is an anomaly";
+        return WS_OK;
+    }
     WS_TRY(ws_arrays_add(learned, "column", 1, (int64_t[]){1}, &column));
     WS_TRY(ws_arrays_add(learned, "sign", 1, (int64_t[]){1}, &sign));
     WS_TRY(ws_arrays_add(learned, "validation_auroc", 1, (int64_t[]){1}, &auroc));

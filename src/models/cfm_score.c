@@ -14,8 +14,10 @@ typedef struct judging {
     uint64_t wanted;
     const ws_real *x;
     float *out;
-    size_t count;              /* rows * columns */
-    int64_t *used;             /* [rows] elements that a row has */
+    uint8_t *unsolved,
+        *strained; /* of scores, as in ws_scoring; [rows] what is given now rests on a solution that is not kept to */
+    size_t count;  /* rows * columns */
+    int64_t *used; /* [rows] elements that a row has */
     int64_t most_used;         /* of any row */
     ws_real *z, *other;        /* [count] */
     ws_real *cotangent, *back; /* [count]: nll */
@@ -40,8 +42,11 @@ static bool judges(const judging *j, ws_cfm_score_kind kind)
 static void give(const judging *j, int64_t row, ws_cfm_score_kind kind, double value)
 {
     for (int i = 0; i < j->scores->count; i++)
-        if (j->scores->kinds[i] == kind && (j->wanted >> i & 1))
+        if (j->scores->kinds[i] == kind && (j->wanted >> i & 1)) {
             j->out[row * j->scores->count + i] = (float)value;
+            if (j->unsolved)
+                j->unsolved[row * j->scores->count + i] = j->strained[row];
+        }
 }
 
 bool ws_cfm_score_pulls_back(const ws_cfm_scores *scores, uint64_t wanted)
@@ -123,12 +128,12 @@ static void move(void *context, const double *time, const ws_real *x, ws_real *v
         estimated_divergence(j, rate);
 }
 
-static ws_err solve(judging *j, double from, double to, ws_real *x, double *integral, uint64_t *unsolved)
+static ws_err solve(judging *j, double from, double to, ws_real *x, double *integral)
 {
     const ws_cfm_score_options *o = j->options;
     ws_ode_options options = {(ws_ode_method)o->solver, o->solver_steps, o->solver_tolerance, o->solver_limit};
     ws_ode_field field = {j->field->rows, j->field->columns, j->used, move, j};
-    return ws_ode_solve(&options, &field, from, to, x, integral, unsolved);
+    return ws_ode_solve(&options, &field, from, to, x, integral, j->strained);
 }
 
 /* ---- where a row ends ---- */
@@ -164,7 +169,7 @@ static void judge_ends(judging *j, const ws_arrays *learned)
     }
 }
 
-static ws_err reconstruct(judging *j, uint64_t *unsolved)
+static ws_err reconstruct(judging *j)
 {
     const ws_cfm_field *f = j->field;
     for (int64_t r = 0; r < f->rows; r++) {
@@ -174,7 +179,7 @@ static ws_err reconstruct(judging *j, uint64_t *unsolved)
         for (int64_t k = 0; k < j->used[r]; k++)
             z[k] = (ws_real)(z[k] * factor);
     }
-    WS_TRY(solve(j, 0, 1, j->z, NULL, unsolved));
+    WS_TRY(solve(j, 0, 1, j->z, NULL));
     for (int64_t r = 0; r < f->rows; r++) {
         size_t at = (size_t)(r * f->columns);
         give(j, r, WS_CFM_RECONSTRUCTION, mean(squared_distance(j->z + at, j->x + at, j->used[r]), j->used[r]));
@@ -182,7 +187,7 @@ static ws_err reconstruct(judging *j, uint64_t *unsolved)
     return WS_OK;
 }
 
-static ws_err judge_by_terminals(judging *j, ws_scoring *scoring)
+static ws_err judge_by_terminals(judging *j, const ws_arrays *learned)
 {
     static const ws_cfm_score_kind kinds[] = {WS_CFM_TERMINAL_NORM, WS_CFM_TERMINAL_FLOW, WS_CFM_TERMINAL_PACKET,
                                               WS_CFM_TWO_SIDED,     WS_CFM_NLL,           WS_CFM_RECONSTRUCTION};
@@ -192,10 +197,11 @@ static ws_err judge_by_terminals(judging *j, ws_scoring *scoring)
     if (!any)
         return WS_OK;
     memcpy(j->z, j->x, j->count * sizeof *j->z);
-    WS_TRY(solve(j, 1, 0, j->z, j->integral, &scoring->unsolved));
-    judge_ends(j, scoring->learned);
+    WS_TRY(solve(j, 1, 0, j->z, j->integral));
+    judge_ends(j, learned);
     if (judges(j, WS_CFM_RECONSTRUCTION))
-        WS_TRY(reconstruct(j, &scoring->unsolved));
+        WS_TRY(reconstruct(j));
+    memset(j->strained, 0, (size_t)j->field->rows * sizeof *j->strained);
     return WS_OK;
 }
 
@@ -262,6 +268,7 @@ static ws_err make_room(judging *j)
     const ws_cfm_field *f = j->field;
     const size_t rows = (size_t)f->rows;
     WS_TRY(WS_NEW_ARRAY(j->used, rows));
+    WS_TRY(WS_NEW_ARRAY(j->strained, rows));
     for (int64_t r = 0; r < f->rows; r++) {
         j->used[r] = f->flow_columns + (f->length ? f->length[r] * f->token_columns : 0);
         j->most_used = j->used[r] > j->most_used ? j->used[r] : j->most_used;
@@ -280,11 +287,11 @@ static ws_err make_room(judging *j)
     return WS_OK;
 }
 
-static ws_err judge(judging *j, ws_scoring *scoring)
+static ws_err judge(judging *j, const ws_arrays *learned)
 {
     double *of_rows;
     WS_TRY(make_room(j));
-    WS_TRY(judge_by_terminals(j, scoring));
+    WS_TRY(judge_by_terminals(j, learned));
     WS_TRY(WS_NEW_ARRAY(of_rows, (size_t)j->field->rows));
     if (judges(j, WS_CFM_VELOCITY))
         judge_velocity(j, of_rows);
@@ -299,11 +306,12 @@ static ws_err judge(judging *j, ws_scoring *scoring)
 ws_err ws_cfm_score(const ws_cfm_score_options *options, const ws_cfm_field *field, const ws_cfm_scores *scores,
                     uint64_t wanted, const ws_real *x, ws_scoring *scoring)
 {
-    judging j = {options, field, scores, .wanted = wanted, .x = x, .out = scoring->out};
+    judging j = {options, field, scores, .wanted = wanted, .x = x, .out = scoring->out, .unsolved = scoring->unsolved};
     j.count = (size_t)(field->rows * field->columns);
     memset(scoring->out, 0, (size_t)(field->rows * scores->count) * sizeof *scoring->out);
-    ws_err error = judge(&j, scoring);
+    ws_err error = judge(&j, scoring->learned);
     free(j.used);
+    free(j.strained);
     free(j.z);
     free(j.other);
     free(j.cotangent);

@@ -91,7 +91,8 @@ typedef struct ws_scoring {
     const ws_arrays *learned;  /* what `calibrate` found; no arrays before that */
     const ws_samples *samples; /* without labels and marks of anomalies */
     float *out;                /* [rows][width], width as ws_model_width */
-    uint64_t unsolved;         /* gains the rows of which a solver could not keep to its tolerance */
+    uint8_t
+        *unsolved; /* [rows][width] zeros; 1 for a score of which a solver could not keep to its tolerance; or NULL */
 } ws_scoring;
 
 typedef struct ws_network {
@@ -130,6 +131,8 @@ struct ws_array {
 };
 struct ws_arrays {   /* zero-initialise; everything lies in the arena */
     ws_arena *arena; /* borrowed */
+    const char
+        *undefined; /* why these rows do not say what is to be learned, so that there are no scores; NULL: they do */
     ws_array *items;
     size_t count, capacity;
 };
@@ -152,11 +155,11 @@ typedef struct ws_classical {
 
 typedef struct ws_model {
     const char *name, *help;
-    unsigned tasks;                 /* WS_CAN_ANOMALY | WS_CAN_CLASSIFY */
-    bool deterministic;             /* its result does not depend on train.seed */
-    bool raw;                       /* sees stored values; else normalised by the training rows */
-    bool fills_box;                 /* normalised so that the training rows fill [-4, 4] in every column, nothing clipped */
-    const char *const *scores;      /* anomaly task: names of what it computes, NULL-terminated, the default first */
+    unsigned tasks;            /* WS_CAN_ANOMALY | WS_CAN_CLASSIFY */
+    bool deterministic;        /* its result does not depend on train.seed */
+    bool raw;                  /* sees stored values; else normalised by the training rows */
+    bool fills_box;            /* normalised so that the training rows fill [-4, 4] in every column, nothing clipped */
+    const char *const *scores; /* anomaly task: names of what it computes, NULL-terminated, the default first */
     const ws_option_table *options; /* keys of the "model" object besides "kind" */
     /* Adds to `needs`, which is all zeros; NULL: features alone. */
     void (*needs)(const void *options, ws_needs *needs);

@@ -225,7 +225,7 @@ static void give_room_back(solution *s)
 }
 
 ws_err ws_ode_solve(const ws_ode_options *options, const ws_ode_field *field, double from, double to, ws_real *x,
-                    double *integral, uint64_t *unsolved)
+                    double *integral, uint8_t *unsolved)
 {
     solution s = {.field = field, .method = &tableaus[options->method], .x = x, .integral = integral};
     s.count = (size_t)(field->rows * field->columns);
@@ -237,7 +237,7 @@ ws_err ws_ode_solve(const ws_ode_options *options, const ws_ode_field *field, do
     else if (error == WS_OK)
         solve_equal_steps(&s, options->steps, from, to);
     for (int64_t r = 0; error == WS_OK && unsolved && r < field->rows; r++)
-        *unsolved += s.strained[r];
+        unsolved[r] |= s.strained[r];
     give_room_back(&s);
     return error;
 }

@@ -41,9 +41,9 @@ typedef struct ws_ode_options {
 
 /* Carries x[rows][columns] from time `from` to time `to` (backwards where to < from). integral[rows] gains the integral of
  * the rate from `from` to `to`; NULL: none is wanted. The steps do not depend on it.
- * unsolved: gains the rows of which dopri5 had to take a step of the shortest length against the tolerance; they are carried
- * to the end all the same. */
+ * unsolved[rows] becomes 1 where dopri5 had to take a step of the shortest length against the tolerance, and stays as it is
+ * elsewhere; NULL: nobody asks. Such rows are carried to the end all the same. */
 WS_MUST ws_err ws_ode_solve(const ws_ode_options *options, const ws_ode_field *field, double from, double to,
-                            ws_real *x, double *integral, uint64_t *unsolved);
+                            ws_real *x, double *integral, uint8_t *unsolved);
 
 #endif

@@ -42,6 +42,8 @@ bool ws_report_same_section(const ws_report_cell *a, const ws_report_cell *b);
 size_t ws_report_section_end(const ws_report *report, size_t begin);
 /* The section's metrics: those of the registry that its records hold; at most `most` pointers, returns how many. */
 size_t ws_report_metrics(const ws_report *report, size_t begin, size_t end, const ws_metric **out, size_t most);
+/* What the record says of a score; NULL where it does not name it. */
+const cJSON *ws_report_score(const ws_report_trial *trial, const char *score);
 /* NaN where the record has no such value. */
 double ws_report_value(const ws_report_trial *trial, const char *score, const char *metric);
 /* An end (0: low, 1: high) of the value's interval over resamples of the test rows; NaN where there is none. */
@@ -56,6 +58,8 @@ extern const char ws_report_csv_header[];
 void ws_report_csv_text(ws_text *out, const char *text);
 void ws_report_csv_number(ws_text *out, double value);
 void ws_report_csv_cell(ws_text *out, const ws_report_cell *cell);
+/* notes.c: failed trials, values that are not defined, solutions beyond their tolerance; nothing where there are none. */
+void ws_report_notes_markdown(const ws_report *report, size_t begin, size_t end, ws_text *out);
 /* classes.c: the table of a section by class of anomalies; nothing where there are not several. */
 WS_MUST ws_err ws_report_classes_markdown(const ws_report *report, size_t begin, size_t end, ws_text *out);
 /* choose.c: adds lines for sigma as chosen on normal validation rows, where the records say what decides. */

@@ -158,16 +158,19 @@ static ws_err collect_scores(ws_report *report, ws_report_cell *cell)
     return WS_OK;
 }
 
+const cJSON *ws_report_score(const ws_report_trial *trial, const char *score)
+{
+    return cJSON_GetObjectItemCaseSensitive(scores_of(trial), score);
+}
+
 double ws_report_value(const ws_report_trial *trial, const char *score, const char *metric)
 {
-    const cJSON *values = cJSON_GetObjectItemCaseSensitive(scores_of(trial), score);
-    return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(values, metric));
+    return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(ws_report_score(trial, score), metric));
 }
 
 double ws_report_interval(const ws_report_trial *trial, const char *score, const char *metric, int side)
 {
-    const cJSON *intervals =
-        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(scores_of(trial), score), "interval");
+    const cJSON *intervals = cJSON_GetObjectItemCaseSensitive(ws_report_score(trial, score), "interval");
     return cJSON_GetNumberValue(cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(intervals, metric), side));
 }
 

@@ -222,27 +222,6 @@ static ws_err write_hashes(ws_text *out, const ws_report *report, size_t begin, 
     return WS_OK;
 }
 
-static void write_failures(ws_text *out, const ws_report *report, size_t begin, size_t end)
-{
-    bool first = true;
-    for (size_t c = begin; c < end; c++)
-        for (size_t t = 0; t < report->cells[c].count; t++) {
-            const ws_report_trial *trial = &report->cells[c].trials[t];
-            if (trial->state != WS_REPORT_FAILED)
-                continue;
-            ws_text_append(out, first ? "\nFailed trials, not in the means:\n\n" : "");
-            first = false;
-            ws_text_appendf(out, "- `%s` %s", trial->id, report->cells[c].model);
-            if (report->cells[c].options[0])
-                ws_text_appendf(out, " %s", report->cells[c].options);
-            if (!isnan(trial->train_seed))
-                ws_text_appendf(out, ", seed %.0f", trial->train_seed);
-            ws_text_append(out, ": ");
-            ws_report_markdown_text(out, trial->reason);
-            ws_text_append(out, "\n");
-        }
-}
-
 static ws_err write_section(ws_text *out, const ws_report *report, size_t begin, size_t end)
 {
     const ws_metric *metrics[METRICS];
@@ -261,7 +240,7 @@ static ws_err write_section(ws_text *out, const ws_report *report, size_t begin,
     write_audit(out, report, begin, end);
     write_seeds(out, report, begin, end);
     WS_TRY(write_hashes(out, report, begin, end));
-    write_failures(out, report, begin, end);
+    ws_report_notes_markdown(report, begin, end, out);
     return ws_report_classes_markdown(report, begin, end, out);
 }
 

@@ -12,6 +12,7 @@ typedef struct evaluation {
     ws_learned learned;
     hid_t file;
     float *test, *validation;
+    uint64_t *test_unsolved, *validation_unsolved;
 } evaluation;
 
 static ws_err load_model(evaluation *e, const char *path)
@@ -26,8 +27,14 @@ static ws_err load_model(evaluation *e, const char *path)
 
 static ws_err describe(const evaluation *e, cJSON **out)
 {
-    ws_scored scored = {&e->config, &e->rows,      ws_model_width(e->config.model, &e->context),
-                        e->test,    e->validation, NULL};
+    ws_scored scored = {.config = &e->config,
+                        .rows = &e->rows,
+                        .width = ws_model_width(e->config.model, &e->context),
+                        .test = e->test,
+                        .validation = e->validation,
+                        .test_unsolved = e->test_unsolved,
+                        .validation_unsolved = e->validation_unsolved,
+                        .undefined = e->learned.arrays.undefined};
     cJSON *scores = NULL, *root;
     char hash[65];
     WS_TRY(ws_result_score_hash(&scored, hash));
@@ -60,9 +67,10 @@ static ws_err evaluate(evaluation *e, const char *path, const ws_evaluate_run *r
     WS_AGREE(e->comm, ws_model_file_open(path, run, arena, &e->file, &e->config, &e->frozen));
     WS_TRY(ws_rows_load_all(e->comm, &e->config, &e->frozen, &e->rows));
     WS_AGREE(e->comm, load_model(e, path));
-    WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_TEST], "score test rows", &e->test));
-    WS_TRY(
-        ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_VALIDATION], "score validation rows", &e->validation));
+    WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_TEST], "score test rows", &e->test,
+                        &e->test_unsolved));
+    WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_VALIDATION], "score validation rows",
+                        &e->validation, &e->validation_unsolved));
     WS_AGREE(e->comm, e->comm->rank == 0 ? describe(e, out) : WS_OK);
     return WS_OK;
 }
@@ -83,6 +91,8 @@ ws_err ws_evaluate_run_all(const ws_comm *comm, const ws_evaluate_run *run, ws_a
         error = evaluate(&e, path, run, arena, out);
     free(e.test);
     free(e.validation);
+    free(e.test_unsolved);
+    free(e.validation_unsolved);
     ws_learned_destroy(&e.learned);
     ws_rows_destroy(&e.rows);
     ws_err closing = ws_h5_close(&e.file);

@@ -174,9 +174,10 @@ WS_MUST ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *lear
 enum { WS_SCORE_ROWS = 256 };
 
 /* Collective: out[rows][width] of all rows on every rank; malloc'ed. Rows go in fixed batches, so that a row's score
- * does not depend on the number of ranks or threads. */
+ * does not depend on the number of ranks or threads. NaN where the model is not defined. unsolved: [width] rows of which a solver
+ * could not keep to its tolerance, malloc'ed likewise; NULL: nobody asks. */
 WS_MUST ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples,
-                            const char *title, float **out);
+                            const char *title, float **out, uint64_t **unsolved);
 
 /* ---- result.c: scored rows to metrics ---- */
 
@@ -185,7 +186,9 @@ typedef struct ws_scored { /* as ws_score_all gives them */
     const ws_rows *rows;
     int width;
     const float *test, *validation;
-    const float *shuffled; /* of rows->validation_normal shuffled; NULL: not asked for */
+    const float *shuffled;                               /* of rows->validation_normal shuffled; NULL: not asked for */
+    const uint64_t *test_unsolved, *validation_unsolved; /* [width] */
+    const char *undefined;                               /* why there are no scores; NULL: there are */
 } ws_scored;
 /* The "scores" object of a record. */
 WS_MUST ws_err ws_result_scores(const ws_scored *scored, cJSON **out);

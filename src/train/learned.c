@@ -57,7 +57,7 @@ ws_err ws_learned_calibrate_all(const ws_comm *comm, ws_learned *learned, const 
         return WS_OK;
     ws_learned seen = *learned;
     seen.context = &context;
-    WS_TRY(ws_score_all(comm, &seen, normal, "score normal rows", &scores));
+    WS_TRY(ws_score_all(comm, &seen, normal, "score normal rows", &scores, NULL));
     ws_err error = network->calibrate(learned->context, scores, normal->rows, &learned->arrays);
     free(scores);
     WS_AGREE(comm, error);
@@ -199,6 +199,8 @@ static ws_err write_model(hid_t file, const ws_train_config *config, const ws_ro
         WS_TRY(write_normalisation(file, "/normalisation/packets", &rows->packet_normalisation));
     if (learned->plan)
         WS_TRY(ws_parameters_write(file, "/param", learned->plan, learned->parameters));
+    if (learned->arrays.undefined)
+        WS_TRY(ws_h5_write_attribute_text(file, ".", "undefined", learned->arrays.undefined));
     return write_arrays(file, &learned->arrays);
 }
 
@@ -371,6 +373,16 @@ static herr_t note_array(hid_t group, const char *name, const H5L_info_t *info, 
                : -1;
 }
 
+static ws_err read_undefined(hid_t file, ws_arrays *arrays)
+{
+    char *text;
+    WS_TRY(ws_h5_read_attribute_text(file, ".", "undefined", &text));
+    arrays->undefined = ws_arena_strdup(arrays->arena, text);
+    free(text);
+    WS_CHECK(arrays->undefined, MEMORY, "no memory for a text");
+    return WS_OK;
+}
+
 ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *learned)
 {
     if (learned->plan) {
@@ -378,6 +390,8 @@ ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *learned)
         WS_TRY(ws_parameters_read(file, "/param", learned->plan, learned->parameters));
         if (!ws_h5_exists(file, "/learned"))
             return WS_OK;
+    } else if (H5Aexists(file, "undefined") > 0) {
+        return read_undefined(file, &learned->arrays);
     }
     WS_CHECK(H5Literate_by_name(file, "/learned", H5_INDEX_NAME, H5_ITER_INC, NULL, note_array, &learned->arrays,
                                 H5P_DEFAULT) >= 0,

@@ -162,6 +162,14 @@ void ws_scores_describe(const cJSON *scores, ws_text *out)
             if (cJSON_IsNull(metric))
                 ws_text_appendf(out, " %s n/a ", metric->string);
         }
+        const char *undefined = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(score, "undefined"));
+        const cJSON *unsolved = cJSON_GetObjectItemCaseSensitive(score, "unsolved");
+        if (undefined)
+            ws_text_appendf(out, "\n    not defined: %s", undefined);
+        if (unsolved)
+            ws_text_appendf(out, "\n    solved beyond the tolerance: %.0f test rows, %.0f validation rows",
+                            cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(unsolved, "test")),
+                            cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(unsolved, "validation")));
         ws_text_append(out, "\n");
     }
 }

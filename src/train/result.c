@@ -191,6 +191,31 @@ static ws_err add_criterion(const ws_scored *scored, int index, const float *val
     return error;
 }
 
+/* A score that does not exist on these rows: why, and null for every metric. */
+static ws_err add_undefined(const ws_scored *scored, cJSON *object)
+{
+    bool made = cJSON_AddStringToObject(object, "undefined", scored->undefined) != NULL;
+    for (size_t m = 0; ws_metrics[m] && made; m++)
+        if (ws_metrics[m]->family == WS_METRIC_RANKING)
+            made = cJSON_AddNullToObject(object, ws_metrics[m]->name) != NULL;
+    WS_CHECK(made, MEMORY, "no memory for metrics");
+    return WS_OK;
+}
+
+/* "unsolved": rows whose score rests on a solution that was not kept to its tolerance; nothing where there are none. */
+static ws_err add_unsolved(const ws_scored *scored, int index, cJSON *object)
+{
+    uint64_t test = scored->test_unsolved ? scored->test_unsolved[index] : 0;
+    uint64_t validation = scored->validation_unsolved ? scored->validation_unsolved[index] : 0;
+    if (test == 0 && validation == 0)
+        return WS_OK;
+    cJSON *rows = cJSON_AddObjectToObject(object, "unsolved");
+    WS_CHECK(rows && cJSON_AddNumberToObject(rows, "test", (double)test) &&
+                 cJSON_AddNumberToObject(rows, "validation", (double)validation),
+             MEMORY, "no memory for metrics");
+    return WS_OK;
+}
+
 static ws_err add_score(const ws_scored *scored, const char *name, cJSON *scores)
 {
     const ws_rows *rows = scored->rows;
@@ -198,6 +223,10 @@ static ws_err add_score(const ws_scored *scored, const char *name, cJSON *scores
     float *test = NULL, *validation = NULL;
     cJSON *object = cJSON_AddObjectToObject(scores, name);
     ws_err error = object ? WS_OK : WS_ERROR(MEMORY, "no memory for metrics");
+    if (error == WS_OK && scored->undefined)
+        return add_undefined(scored, object);
+    if (error == WS_OK)
+        error = add_unsolved(scored, index, object);
     if (error == WS_OK)
         error = take_column(scored->test, rows->part[WS_PART_TEST].rows, scored->width, index, &test);
     if (error == WS_OK)

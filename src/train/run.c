@@ -14,6 +14,7 @@ typedef struct trial {
     ws_trial_record record;
     char *identity_text; /* what checkpoints are compared with */
     float *test, *validation, *shuffled;
+    uint64_t *test_unsolved, *validation_unsolved;
     double begun;
 } trial;
 
@@ -235,13 +236,14 @@ static ws_err train(trial *t)
 static ws_err score(trial *t)
 {
     double begin = ws_clock_seconds();
-    WS_TRY(ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_TEST], "score test rows", &t->test));
-    WS_TRY(
-        ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_VALIDATION], "score validation rows", &t->validation));
+    WS_TRY(ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_TEST], "score test rows", &t->test,
+                        &t->test_unsolved));
+    WS_TRY(ws_score_all(t->comm, &t->learned, &t->rows.part[WS_PART_VALIDATION], "score validation rows",
+                        &t->validation, &t->validation_unsolved));
     if (t->config->keys.task == WS_TASK_ANOMALY && t->config->evaluate.criterion == WS_CRITERION_SHUFFLED) {
         ws_samples shuffled;
         WS_AGREE(t->comm, ws_samples_shuffle(t->rows.arena, &t->rows.validation_normal, &shuffled));
-        WS_TRY(ws_score_all(t->comm, &t->learned, &shuffled, "score shuffled rows", &t->shuffled));
+        WS_TRY(ws_score_all(t->comm, &t->learned, &shuffled, "score shuffled rows", &t->shuffled, NULL));
     }
     t->record.score_seconds = ws_clock_seconds() - begin;
     return WS_OK;
@@ -263,8 +265,15 @@ static ws_err write_model(const char *path, const trial *t)
 
 static ws_scored scored_of(const trial *t)
 {
-    return (ws_scored){t->config, &t->rows,      ws_model_width(t->config->model, &t->context),
-                       t->test,   t->validation, t->shuffled};
+    return (ws_scored){.config = t->config,
+                       .rows = &t->rows,
+                       .width = ws_model_width(t->config->model, &t->context),
+                       .test = t->test,
+                       .validation = t->validation,
+                       .shuffled = t->shuffled,
+                       .test_unsolved = t->test_unsolved,
+                       .validation_unsolved = t->validation_unsolved,
+                       .undefined = t->learned.arrays.undefined};
 }
 
 static ws_err write_scores(const char *path, const trial *t)
@@ -347,6 +356,8 @@ ws_err ws_train_run_all(const ws_comm *comm, const ws_train_config *config, cons
     free(t.test);
     free(t.validation);
     free(t.shuffled);
+    free(t.test_unsolved);
+    free(t.validation_unsolved);
     free(t.identity_text);
     ws_learned_destroy(&t.learned);
     ws_network_state_destroy(&t.state);

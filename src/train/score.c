@@ -1,5 +1,6 @@
 /* Scoring rows over ranks and threads. Rows are cut into blocks of a fixed number of rows, the last one padded with
  * zeros; a block is scored alone, by whichever rank and thread has it. */
+#include <math.h>
 #include <stdlib.h>
 #include "train/internal.h"
 
@@ -14,7 +15,8 @@ typedef struct scoring {
     float *block_out;                         /* [threads][block][width] */
     float *out;                               /* [rows of this rank][width] */
     ws_err *errors;                           /* [threads] */
-    uint64_t *unsolved;                       /* [threads] rows that a solver could not follow */
+    uint8_t *block_unsolved;                  /* [threads][block][width], as in ws_scoring */
+    uint64_t *unsolved;                       /* [threads][width + 1] rows so marked, and rows so marked in any score */
     ws_progress *progress;
 } scoring;
 
@@ -33,24 +35,47 @@ static ws_samples block_of(const ws_samples *all, uint64_t begin)
     return block;
 }
 
+static void count_unsolved(const scoring *s, uint64_t rows, const uint8_t *unsolved, uint64_t *counts)
+{
+    for (uint64_t r = 0; r < rows; r++, unsolved += s->width) {
+        bool any = false;
+        for (int k = 0; k < s->width; k++) {
+            counts[k] += unsolved[k];
+            any = any || unsolved[k];
+        }
+        counts[s->width] += any;
+    }
+}
+
+static ws_err score_rows(const scoring *s, const ws_samples *block, int thread, float *out, uint8_t *unsolved)
+{
+    const ws_learned *learned = s->learned;
+    if (learned->plan) {
+        ws_scoring job = {s->executors[thread], learned->parameters, &learned->arrays, block, out, unsolved};
+        memset(unsolved, 0, WS_SCORE_ROWS * (size_t)s->width * sizeof *unsolved);
+        return learned->model->network->score(learned->context, &job);
+    }
+    for (size_t i = 0; i < WS_SCORE_ROWS * (size_t)s->width && learned->arrays.undefined; i++)
+        out[i] = NAN;
+    if (learned->arrays.undefined)
+        return WS_OK;
+    return learned->model->classical->score(learned->context, &learned->arrays, WS_SCORE_ROWS, block->values, out);
+}
+
 static void score_block(void *context, int index, int thread)
 {
     scoring *s = context;
-    const ws_learned *learned = s->learned;
     uint64_t begin = (s->first + (uint64_t)index) * WS_SCORE_ROWS, left = s->samples->rows - begin;
     uint64_t rows = left < WS_SCORE_ROWS ? left : WS_SCORE_ROWS;
     ws_samples block = rows < WS_SCORE_ROWS ? s->last : block_of(s->samples, begin);
-    float *out = s->block_out + (size_t)thread * WS_SCORE_ROWS * (size_t)s->width;
+    size_t width = (size_t)s->width, at = (size_t)thread * WS_SCORE_ROWS * width;
+    float *out = s->block_out + at;
+    uint8_t *unsolved = s->block_unsolved + at;
     if (s->errors[thread] != WS_OK || ws_stop_requested())
         return;
-    if (learned->plan) {
-        ws_scoring job = {s->executors[thread], learned->parameters, &learned->arrays, &block, out, 0};
-        s->errors[thread] = learned->model->network->score(learned->context, &job);
-        s->unsolved[thread] += job.unsolved;
-    } else
-        s->errors[thread] =
-            learned->model->classical->score(learned->context, &learned->arrays, WS_SCORE_ROWS, block.values, out);
-    memcpy(s->out + (uint64_t)index * WS_SCORE_ROWS * (uint64_t)s->width, out, rows * (uint64_t)s->width * sizeof *out);
+    s->errors[thread] = score_rows(s, &block, thread, out, unsolved);
+    count_unsolved(s, rows, unsolved, s->unsolved + (size_t)thread * (width + 1));
+    memcpy(s->out + (uint64_t)index * WS_SCORE_ROWS * width, out, rows * width * sizeof *out);
     if (thread == 0)
         ws_progress_update(s->progress, (double)(begin + rows), NULL);
 }
@@ -94,7 +119,8 @@ static ws_err make_room(scoring *s, int threads, uint64_t own_rows)
     WS_TRY(WS_NEW_ARRAY(s->executors, n));
     WS_TRY(WS_NEW_ARRAY(s->block_out, n * WS_SCORE_ROWS * width));
     WS_TRY(WS_NEW_ARRAY(s->errors, n));
-    WS_TRY(WS_NEW_ARRAY(s->unsolved, n));
+    WS_TRY(WS_NEW_ARRAY(s->block_unsolved, n * WS_SCORE_ROWS * width));
+    WS_TRY(WS_NEW_ARRAY(s->unsolved, n * (width + 1)));
     WS_TRY(WS_NEW_ARRAY(s->out, own_rows * width));
     WS_TRY(make_last(s));
     for (size_t t = 0; t < n && s->learned->plan; t++)
@@ -115,21 +141,22 @@ static ws_err score_own(scoring *s, int threads, uint64_t own_rows)
     return WS_OK;
 }
 
-static ws_err warn_of_unsolved_all(const ws_comm *comm, const scoring *s, const char *title)
+/* Over all threads and ranks, to the first thread's counts; with a warning. */
+static ws_err sum_unsolved_all(const ws_comm *comm, const scoring *s, int threads, const char *title)
 {
-    uint64_t unsolved = 0;
-    for (int t = 0; t < s->learned->context->threads; t++)
-        unsolved += s->unsolved[t];
-    WS_TRY(ws_sum_u64_all(comm, &unsolved, 1));
-    if (unsolved > 0 && comm->rank == 0)
-        ws_warn("%s: %llu of %llu solutions needed shorter steps than model.solver_limit allows; raise it, or the "
-                "tolerance",
-                title, (unsigned long long)unsolved, (unsigned long long)s->samples->rows);
+    size_t counts = (size_t)s->width + 1;
+    for (size_t t = 1; t < (size_t)threads; t++)
+        for (size_t k = 0; k < counts; k++)
+            s->unsolved[k] += s->unsolved[t * counts + k];
+    WS_TRY(ws_sum_u64_all(comm, s->unsolved, counts));
+    if (s->unsolved[s->width] > 0 && comm->rank == 0)
+        ws_warn("%s: %llu of %llu rows needed shorter steps than model.solver_limit allows; raise it, or the tolerance",
+                title, (unsigned long long)s->unsolved[s->width], (unsigned long long)s->samples->rows);
     return WS_OK;
 }
 
 ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples, const char *title,
-                    float **out)
+                    float **out, uint64_t **unsolved)
 {
     int threads = learned->context->threads;
     scoring s = {.learned = learned, .samples = samples, .width = ws_model_width(learned->model, learned->context)};
@@ -144,7 +171,7 @@ ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_sam
         error = ws_agree_all(comm, score_own(&s, threads, own_rows));
     ws_progress_finish(&s.progress);
     if (error == WS_OK)
-        error = warn_of_unsolved_all(comm, &s, title);
+        error = sum_unsolved_all(comm, &s, threads, title);
     if (error == WS_OK)
         error = ws_any_all(comm, ws_stop_requested(), &stop);
     if (error == WS_OK && stop)
@@ -158,7 +185,11 @@ ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_sam
         free(s.padding[i]);
     free(s.block_out);
     free(s.errors);
-    free(s.unsolved);
+    free(s.block_unsolved);
+    if (error == WS_OK && unsolved)
+        *unsolved = s.unsolved;
+    else
+        free(s.unsolved);
     free(s.out);
     WS_TRY(error);
     return WS_OK;

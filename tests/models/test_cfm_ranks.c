@@ -65,7 +65,7 @@ static void score(const ws_comm *comm, ws_model_context *context, const made_sam
     const ws_model *model = out->network.model;
     OK(ws_learned_create(model, context, &learned));
     OK(ws_learned_take(&learned, &out->network));
-    OK(ws_score_all(comm, &learned, &rows->samples, "test", &out->scores));
+    OK(ws_score_all(comm, &learned, &rows->samples, "test", &out->scores, NULL));
     out->width = ws_model_width(model, context);
     ws_learned_destroy(&learned);
 }

@@ -111,7 +111,7 @@ static void rows_of_the_trained_density_end_on_the_shell(void **state)
 
     float *out = NULL;
     double mean = 0, entropy = 0;
-    OK(ws_score_all(&self, &learned, &held_out.samples, "test", &out));
+    OK(ws_score_all(&self, &learned, &held_out.samples, "test", &out, NULL));
     for (int i = 0; i < ROWS; i++) {
         mean += (double)out[i * width + norm] / ROWS;
         entropy += (double)out[i * width + nll] / ROWS;

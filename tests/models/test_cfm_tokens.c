@@ -200,7 +200,7 @@ static void padding_never_influences_scores(void **state)
                 f.rows.packets[i * TOKENS * PACKET + (uint64_t)k] = 5;
         OK(ws_learned_create(f.model, &f.context, &learned));
         OK(ws_learned_take(&learned, &f.network));
-        OK(ws_score_all(&self, &learned, &f.rows.samples, "test", &scores[changed]));
+        OK(ws_score_all(&self, &learned, &f.rows.samples, "test", &scores[changed], NULL));
         ws_learned_destroy(&learned);
     }
     const int width = ws_model_width(f.model, &f.context);

@@ -249,7 +249,7 @@ static float *train_and_score(const char *name, const char *json, int64_t steps,
     assert_memory_equal(networks[0].average, networks[1].average, networks[0].extent * sizeof(ws_real));
     OK(ws_learned_create(model, &context, &learned));
     OK(ws_learned_take(&learned, &networks[0]));
-    OK(ws_score_all(&world, &learned, &asked->samples, "test", &out));
+    OK(ws_score_all(&world, &learned, &asked->samples, "test", &out, NULL));
     *width = ws_model_width(model, &context);
     ws_learned_destroy(&learned);
     ws_network_state_destroy(&networks[0]), ws_network_state_destroy(&networks[1]);

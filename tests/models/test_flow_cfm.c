@@ -182,8 +182,8 @@ static void training_separates_outliers(void **state)
         outliers.values[i] *= 4;
     OK(ws_learned_create(model, &context, &learned));
     OK(ws_learned_take(&learned, &network));
-    OK(ws_score_all(&self, &learned, &held_out.samples, "test", &normal));
-    OK(ws_score_all(&self, &learned, &outliers.samples, "test", &far));
+    OK(ws_score_all(&self, &learned, &held_out.samples, "test", &normal, NULL));
+    OK(ws_score_all(&self, &learned, &outliers.samples, "test", &far, NULL));
     int width = ws_model_width(model, &context), above = 0;
     for (int i = 0; i < 512; i++) {
         mean += normal[i * width] / 512;
@@ -221,8 +221,8 @@ static void a_score_depends_on_its_row_alone(void **state)
     for (int k = 0; k < 6; k++)
         memcpy(other.values + to[k] * 20, rows.values + from[k] * 20, 20 * sizeof(float));
     float *one = NULL, *two = NULL;
-    OK(ws_score_all(&self, &learned, &rows.samples, "test", &one));
-    OK(ws_score_all(&self, &learned, &other.samples, "test", &two));
+    OK(ws_score_all(&self, &learned, &rows.samples, "test", &one, NULL));
+    OK(ws_score_all(&self, &learned, &other.samples, "test", &two, NULL));
     for (int k = 0; k < 6; k++)
         for (int s = 0; s < width; s++) {
             float a = one[from[k] * width + s], b = two[to[k] * width + s];

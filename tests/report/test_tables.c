@@ -217,6 +217,23 @@ static void every_trial_has_its_lines(void **state)
     free(text);
 }
 
+/* Changes records, so it comes after those who read them as they were. */
+static void notes_say_what_stands_behind_a_value(void **state)
+{
+    (void)state;
+    record("t1", "one",
+           "{\"terminal_norm\":{\"auroc\":0.976,\"unsolved\":{\"test\":2,\"validation\":1},\"auprc\":0.5}}");
+    record("t4", "one", "{\"terminal_norm\":{\"auroc\":0.975,\"unsolved\":{\"test\":3,\"validation\":0}}}");
+    record("m1", "one", "{\"constant\":{\"undefined\":\"nothing | to go by\",\"auroc\":null,\"auprc\":null}}");
+    char *text = table_of(ws_report_markdown);
+    assert_holds(text, "Scores of rows that the solver could not keep to its tolerance");
+    assert_holds(text, "- flow_cfm sigma=0.1, terminal_norm: 5 of 100 test rows, 1 of 100 validation rows\n");
+    assert_holds(text, "\nNot defined (n/a above):\n\n- majority, constant: nothing \\| to go by (1 trial)\n");
+    assert_holds(text, "| _majority_ | constant | 1/1 | n/a |");
+    assert_null(strstr(text, "sigma=0.6, terminal_norm:")); /* it has none of both */
+    free(text);
+}
+
 static void what_cannot_be_read_is_one_clear_line(void **state)
 {
     (void)state;
@@ -235,6 +252,7 @@ int main(void)
         cmocka_unit_test(the_markdown_says_what_a_reader_must_know),
         cmocka_unit_test(the_csv_has_full_precision_and_the_interval),
         cmocka_unit_test(every_trial_has_its_lines),
+        cmocka_unit_test(notes_say_what_stands_behind_a_value),
         cmocka_unit_test(what_cannot_be_read_is_one_clear_line),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

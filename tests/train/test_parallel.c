@@ -137,7 +137,7 @@ static void the_template_learns_and_is_the_same_on_any_ranks(void **state)
     train(&world, model, &context, &rows, 300, 1, &network);
     OK(ws_learned_create(model, &context, &learned));
     OK(ws_learned_take(&learned, &network));
-    OK(ws_score_all(&world, &learned, &test.samples, "test", &out));
+    OK(ws_score_all(&world, &learned, &test.samples, "test", &out, NULL));
     int right = 0;
     for (int i = 0; i < 100; i++) {
         int best = 0;

@@ -236,12 +236,12 @@ static void scores_take_the_averages(void **state)
     OK(ws_learned_take(&learned, &trained));
     ws_samples first = rows.samples;
     first.rows = 3;
-    OK(ws_score_all(&world, &learned, &rows.samples, "score", &all));
-    OK(ws_score_all(&world, &learned, &first, "score", &few));
+    OK(ws_score_all(&world, &learned, &rows.samples, "score", &all, NULL));
+    OK(ws_score_all(&world, &learned, &first, "score", &few, NULL));
     assert_memory_equal(all, few, 3 * CLASSES * sizeof *all);
     trained.average[place_of(&trained, "norm.running_mean")] += 1;
     OK(ws_learned_take(&learned, &trained));
-    OK(ws_score_all(&world, &learned, &first, "score", &moved));
+    OK(ws_score_all(&world, &learned, &first, "score", &moved, NULL));
     assert_memory_not_equal(few, moved, 3 * CLASSES * sizeof *all);
     free(all), free(few), free(moved);
     ws_learned_destroy(&learned);
