@@ -14,10 +14,10 @@ typedef struct judging {
     uint64_t wanted;
     const ws_real *x;
     float *out;
-    uint8_t *unsolved,
-        *strained; /* of scores, as in ws_scoring; [rows] what is given now rests on a solution that is not kept to */
-    size_t count;  /* rows * columns */
-    int64_t *used; /* [rows] elements that a row has */
+    uint8_t *unsolved;         /* as in ws_scoring */
+    uint8_t *strained;         /* [rows] the solution at hand is not kept to its tolerance */
+    size_t count;              /* rows * columns */
+    int64_t *used;             /* [rows] elements that a row has */
     int64_t most_used;         /* of any row */
     ws_real *z, *other;        /* [count] */
     ws_real *cotangent, *back; /* [count]: nll */
