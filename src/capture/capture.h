@@ -225,7 +225,7 @@ uint64_t ws_walk_position(const ws_walk *walk);
 const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count);
 
 /* A record start at or after `offset` by the rule of chains (RAPCAP: Anderson, Gropp, Ngo, Apon, 2017): every offset of
- * one window of the largest record (record_limit + 16 bytes) is a candidate; the chain that is furthest behind
+ * one window of the largest record (one that holds an IP packet, or else record_limit and its header) is a candidate; the chain that is furthest behind
  * advances; a chain that meets an impossible header dies, chains that meet merge, until one is left. *found is the
  * surviving chain's current record, at least one window after `offset` (never its first: a false header may jump onto a
  * true boundary), or the file's end when there is none. A pure function of file content and offset. A candidate, to be

@@ -19,12 +19,17 @@ enum {
     CHAIN_WINDOWS = 8, /* so does this, in windows: it also bounds what a stream must keep */
     STRONG_BYTES = 68 << 10, /* more than the payload of one IP packet can imitate */
     NEAR_SECONDS = 86400,    /* between neighbours of a chain that resumes */
+    USUAL_RECORD = 66 << 10, /* an IP packet and what is before it: by windows of this size, or of what the file says */
+    LEAST_USUAL =
+        4 << 10,         /* that its records have at most, but of this at least, a guess is made first: it costs less */
+    PROVEN_RECORDS = 64, /* in a row, that such a guess must lead to */
 };
 #define NOWHERE UINT64_MAX
 
 /* Single record headers at mostly rising offsets. */
 typedef struct header_reader {
     const ws_capture *capture;
+    uint32_t limit; /* longer frames are impossible */
     int steps_left;
     uint64_t begin;
     size_t bytes;
@@ -60,7 +65,7 @@ static ws_err step(header_reader *reader, uint64_t offset, uint64_t *next)
         reader->bytes = bytes;
     }
     const uint8_t *header = reader->buffer + (offset - reader->begin);
-    if (passable(capture, header)) {
+    if (ws_pcap_captured(capture, header) <= reader->limit && passable(capture, header)) {
         uint64_t end = ws_pcap_next(capture, offset, header);
         *next = end <= capture->bytes ? end : NOWHERE;
     }
@@ -102,6 +107,7 @@ static uint64_t heap_pop(chain_heap *heap)
 typedef struct chain_window {
     uint64_t begin, end;
     size_t count, loaded; /* end - begin; bytes present: up to one header more, so that every offset has its header */
+    uint64_t largest;     /* record that it is made for, with its header: most bytes between begin and end */
     uint8_t *bytes;
 } chain_window;
 
@@ -110,16 +116,16 @@ static uint64_t largest_record(const ws_capture *capture)
     return (uint64_t)capture->record_limit + capture->record_header;
 }
 
-static ws_err window_create(chain_window *window, const ws_capture *capture)
+static ws_err window_create(chain_window *window, const ws_capture *capture, uint64_t largest)
 {
-    *window = (chain_window){0};
-    WS_TRY(WS_NEW_ARRAY(window->bytes, (size_t)capture->record_limit + 2 * capture->record_header));
+    *window = (chain_window){.largest = largest};
+    WS_TRY(WS_NEW_ARRAY(window->bytes, (size_t)largest + capture->record_header));
     return WS_OK;
 }
 
 static ws_err window_load(chain_window *window, const ws_capture *capture, uint64_t begin)
 {
-    const uint64_t left = capture->bytes - begin, largest = largest_record(capture);
+    const uint64_t left = capture->bytes - begin, largest = window->largest;
     window->begin = begin;
     window->count = (size_t)(left < largest ? left : largest);
     window->end = begin + window->count;
@@ -130,9 +136,8 @@ static ws_err window_load(chain_window *window, const ws_capture *capture, uint6
 }
 
 /* Starts a chain behind every possible record of the window that reaches to its end or over it. */
-static ws_err collect(const ws_capture *capture, const chain_window *window, chain_heap *heap)
+static ws_err collect(const ws_capture *capture, uint32_t limit, const chain_window *window, chain_heap *heap)
 {
-    const uint32_t limit = capture->record_limit;
     const size_t header = capture->record_header;
     for (size_t x = 0; x + header <= window->loaded && x < window->count; x++) {
         const uint32_t length = ws_pcap_captured(capture, window->bytes + x);
@@ -171,10 +176,48 @@ static ws_err survivor(header_reader *reader, const chain_window *window, uint64
 {
     chain_heap heap = {0};
     reader->steps_left = CHAIN_STEPS;
-    ws_err error = collect(reader->capture, window, &heap);
+    ws_err error = collect(reader->capture, reader->limit, window, &heap);
     if (error == WS_OK)
         error = run_chains(reader, &heap, window->end + CHAIN_WINDOWS * largest_record(reader->capture), found);
     free(heap.offsets);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+/* Whether the chain at `offset` is more than chance: it goes on, or ends with the file. */
+static ws_err goes_on(header_reader *reader, uint64_t offset, bool *does)
+{
+    for (int i = 0; i < PROVEN_RECORDS && offset != NOWHERE; i++)
+        WS_TRY(step(reader, offset, &offset));
+    *does = offset != NOWHERE;
+    return WS_OK;
+}
+
+/* By records of at most `limit` bytes; NOWHERE without a chain. */
+static ws_err resync_by(const ws_capture *capture, uint64_t offset, uint32_t limit, uint64_t *found)
+{
+    header_reader reader = {.capture = capture, .limit = limit};
+    chain_window window;
+    const uint64_t largest = (uint64_t)limit + capture->record_header;
+    const bool any = limit == capture->record_limit;
+    *found = NOWHERE;
+    WS_TRY(window_create(&window, capture, largest));
+    ws_err error = WS_OK;
+    /* A window without a survivor holds damage; one that reaches the file's end leaves nothing behind it. */
+    while (error == WS_OK && *found == NOWHERE && offset + largest < capture->bytes) {
+        bool holds = true;
+        error = window_load(&window, capture, offset);
+        if (error == WS_OK)
+            error = survivor(&reader, &window, found);
+        if (error == WS_OK && *found != NOWHERE && !any)
+            error = goes_on(&reader, *found, &holds);
+        if (!holds)
+            *found = NOWHERE;
+        if (!any) /* longer records, or damage: one window is enough to see it */
+            break;
+        offset = window.end;
+    }
+    free(window.bytes);
     WS_TRY(error);
     return WS_OK;
 }
@@ -194,24 +237,14 @@ ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *f
         offset = capture->first_record;
     if (offset >= capture->bytes)
         return WS_OK;
-    header_reader reader = {.capture = capture};
-    chain_window window;
-    WS_TRY(window_create(&window, capture));
-    ws_err error = WS_OK;
-    /* A window without a survivor holds damage; one that reaches the file's end leaves nothing behind it. */
-    while (error == WS_OK && offset + largest_record(capture) < capture->bytes) {
-        uint64_t current = NOWHERE;
-        error = window_load(&window, capture, offset);
-        if (error == WS_OK)
-            error = survivor(&reader, &window, &current);
-        if (current != NOWHERE) {
-            *found = current;
-            break;
-        }
-        offset = window.end;
-    }
-    free(window.bytes);
-    WS_TRY(error);
+    const uint32_t usual = capture->snap_length < LEAST_USUAL    ? LEAST_USUAL
+                           : capture->snap_length > USUAL_RECORD ? USUAL_RECORD
+                                                                 : capture->snap_length;
+    WS_TRY(resync_by(capture, offset, usual, found));
+    if (*found == NOWHERE)
+        WS_TRY(resync_by(capture, offset, capture->record_limit, found));
+    if (*found == NOWHERE)
+        *found = capture->bytes;
     return WS_OK;
 }
 
@@ -357,9 +390,9 @@ static ws_err capture_from(const ws_capture *capture, uint64_t begin, ws_capture
 ws_err ws_capture_resume(const ws_capture *capture, uint64_t offset, bool cut, uint64_t *found)
 {
     ws_capture from;
-    header_reader reader = {.capture = &from};
+    header_reader reader = {.capture = &from, .limit = capture->record_limit};
     chain_window window;
-    WS_TRY(window_create(&window, capture));
+    WS_TRY(window_create(&window, capture, largest_record(capture)));
     ws_err error = WS_OK;
     *found = NOWHERE;
     for (uint64_t begin = offset + 1; *found == NOWHERE && error == WS_OK; begin = window.end) {

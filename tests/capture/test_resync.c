@@ -195,6 +195,27 @@ static void snap_lengths(void **state)
     }
 }
 
+/* Frames of up to 40 kB in a capture that says it has 96 bytes of each. */
+static void frames_longer_than_the_file_says(void **state)
+{
+    (void)state;
+    const pcap_kind kind = {.link_type = 1, .snap_length = 96};
+    static uint8_t payload[40000];
+    bytes content = {0}, frame = {0};
+    uint64_t random = 11;
+    put_pcap_header(&content, kind);
+    for (size_t k = 0; k < sizeof payload; k++)
+        payload[k] = (uint8_t)next_random(&random);
+    while (content.count < 6000000) {
+        frame.count = 0;
+        put_udp_frame(&frame, payload, 1 + next_random(&random) % sizeof payload);
+        put_record(&content, kind, 1600000000000000000, frame.data, frame.count, frame.count);
+    }
+    expect_true_boundaries(&content, 60);
+    bytes_free(&content);
+    bytes_free(&frame);
+}
+
 /* Files that are nothing but imitations end the search in bounded time. */
 static void hostile_patterns_end(void **state)
 {
@@ -298,6 +319,7 @@ int main(void)
         cmocka_unit_test(false_chains_that_meet_the_true_one),
         cmocka_unit_test(zeros_inside_payloads),
         cmocka_unit_test(snap_lengths),
+        cmocka_unit_test(frames_longer_than_the_file_says),
         cmocka_unit_test(hostile_patterns_end),
         cmocka_unit_test(between_two_damages),
     };
