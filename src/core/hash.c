@@ -86,6 +86,56 @@ void ws_sha256_restore(ws_sha256 *hash, const uint8_t state[WS_SHA256_STATE_BYTE
     memcpy(&hash->state, state, WS_SHA256_STATE_BYTES);
 }
 
+static int longest_first(const void *a, const void *b)
+{
+    const ws_hash_part *x = a, *y = b;
+    return (x->count < y->count) - (x->count > y->count);
+}
+
+typedef struct part_lane {
+    ws_sha256 hash;
+    ws_hash_part *part;
+    size_t at;
+} part_lane;
+
+/* Gives the lane bytes to go on with; 0 where no part is left. */
+static size_t lane_left(part_lane *lane, ws_hash_part **next, const ws_hash_part *end)
+{
+    while (lane->part == NULL || lane->at == lane->part->count) {
+        if (lane->part != NULL)
+            ws_sha256_save(&lane->hash, lane->part->state);
+        lane->part = *next < end ? (*next)++ : NULL;
+        lane->at = 0;
+        if (lane->part == NULL)
+            return 0;
+        ws_sha256_restore(&lane->hash, lane->part->state);
+    }
+    return lane->part->count - lane->at;
+}
+
+void ws_sha256_parts(ws_hash_part *parts, size_t count)
+{
+    part_lane lanes[2] = {{.part = NULL}, {.part = NULL}};
+    ws_hash_part *next = parts;
+    qsort(parts, count, sizeof *parts, longest_first); /* the last one is hashed alone */
+    for (;;) {
+        const size_t first = lane_left(&lanes[0], &next, parts + count),
+                     second = lane_left(&lanes[1], &next, parts + count);
+        if (first == 0 && second == 0)
+            return;
+        part_lane *one = &lanes[first > 0 ? 0 : 1], *two = &lanes[1];
+        const size_t both = first == 0 || second == 0 ? first + second : first < second ? first : second;
+        if (first > 0 && second > 0) {
+            ws_sha256_update_two(&one->hash, one->part->bytes + one->at, both, &two->hash, two->part->bytes + two->at,
+                                 both);
+            two->at += both;
+        } else {
+            ws_sha256_update(&one->hash, one->part->bytes + one->at, both);
+        }
+        one->at += both;
+    }
+}
+
 ws_digest ws_sha256_of(const void *data, size_t bytes)
 {
     ws_digest digest;

@@ -20,6 +20,13 @@ ws_digest ws_sha256_finish(ws_sha256 *hash); /* and starts anew */
 enum { WS_SHA256_STATE_BYTES = 112 };
 void ws_sha256_save(const ws_sha256 *hash, uint8_t state[WS_SHA256_STATE_BYTES]);
 void ws_sha256_restore(ws_sha256 *hash, const uint8_t state[WS_SHA256_STATE_BYTES]);
+/* More bytes of unfinished hashes, no two parts of the same, two side by side as above; brings the parts into another order. */
+typedef struct ws_hash_part {
+    uint8_t *state; /* WS_SHA256_STATE_BYTES */
+    const uint8_t *bytes;
+    size_t count;
+} ws_hash_part;
+void ws_sha256_parts(ws_hash_part *parts, size_t count);
 ws_digest ws_sha256_of(const void *data, size_t bytes);
 /* out[i]: of texts[i]. Faster than one by one where the CPU has the SHA extensions (sha256_many.c). */
 typedef struct ws_hash_text {

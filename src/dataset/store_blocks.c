@@ -28,85 +28,149 @@ ws_err ws_block_hash_reserve(ws_block_hash *blocks, uint64_t rows)
     return WS_OK;
 }
 
-/* Texts up to their NUL, with one NUL behind, so that the width in the file does not enter. */
-static void hash_rows(const ws_block_hash *blocks, const unsigned char *values, uint64_t rows)
+/* Parts of columns that wait to be hashed side by side: one chain of SHA-256 leaves half of a core idle. */
+enum { PARTS = 64 };
+typedef struct part_list {
+    ws_hash_part parts[PARTS];
+    size_t count;
+} part_list;
+
+static void hash_parts(part_list *list)
 {
-    if (!blocks->text) {
-        ws_sha256_update(blocks->hash, values, (size_t)rows * blocks->row_bytes);
-        return;
-    }
+    ws_sha256_parts(list->parts, list->count);
+    list->count = 0;
+}
+
+/* Texts up to their NUL, with one NUL behind, so that the width in the file does not enter. */
+static void hash_texts(ws_block_hash *blocks, uint8_t *state, const unsigned char *values, uint64_t rows)
+{
+    ws_sha256_restore(blocks->hash, state);
     for (uint64_t i = 0; i < rows; i++, values += blocks->row_bytes) {
         ws_sha256_update(blocks->hash, values, strnlen((const char *)values, blocks->row_bytes));
         ws_sha256_update(blocks->hash, "", 1);
     }
+    ws_sha256_save(blocks->hash, state);
+    (void)ws_sha256_finish(blocks->hash);
 }
 
-static ws_err end_block(ws_block_hash *blocks, uint64_t number)
+/* Hashed at once or with the next hash_parts. */
+static void add_part(part_list *list, ws_block_hash *blocks, uint8_t *state, const unsigned char *values, uint64_t rows)
+{
+    if (blocks->text) {
+        hash_texts(blocks, state, values, rows);
+        return;
+    }
+    if (list->count == PARTS)
+        hash_parts(list);
+    list->parts[list->count++] = (ws_hash_part){state, values, (size_t)rows * blocks->row_bytes};
+}
+
+static ws_err end_block(ws_block_hash *blocks, const uint8_t *state, uint64_t number)
 {
     WS_TRY(ws_block_hash_reserve(blocks, 0));
+    ws_sha256_restore(blocks->hash, state);
     blocks->done[blocks->count++] = (ws_hashed_block){number, ws_sha256_finish(blocks->hash)};
     return WS_OK;
 }
 
+/* Rows of the columns on their way through the hash. */
+typedef struct added_rows {
+    const ws_comm *comm;
+    ws_block_hash *blocks;
+    size_t columns;
+    const ws_share_chain *chain;
+    uint64_t begin, end;
+    const void *const *values;
+} added_rows;
+
+static const unsigned char *value_of(const added_rows *rows, size_t column, uint64_t row)
+{
+    return (const unsigned char *)rows->values[column] + (row - rows->begin) * rows->blocks[column].row_bytes;
+}
+
 /* Goes on where the row before the share left off. */
-static ws_err resume(const ws_comm *comm, ws_block_hash *blocks, const ws_share_chain *chain)
+static ws_err receive_begun(const added_rows *rows)
 {
-    if (chain->before >= 0)
-        WS_TRY(ws_receive(comm, chain->before, blocks->state, sizeof blocks->state));
-    ws_sha256_restore(blocks->hash, blocks->state);
+    for (size_t c = 0; c < rows->columns && rows->chain->before >= 0; c++)
+        WS_TRY(ws_receive(rows->comm, rows->chain->before, rows->blocks[c].begun, WS_SHA256_STATE_BYTES));
     return WS_OK;
 }
 
-static ws_err hand_on(const ws_comm *comm, const ws_block_hash *blocks, const ws_share_chain *chain, uint64_t end)
+/* One by one: so small a message is on its way at once, where one of 1 KiB waits until the rank behind, which may be writing, has
+ * taken it. */
+static ws_err hand_on(const added_rows *rows)
 {
-    if (chain->behind >= 0 && end % WS_HASH_BLOCK_ROWS != 0)
-        WS_TRY(ws_send(comm, chain->behind, blocks->state, sizeof blocks->state));
+    for (size_t c = 0; c < rows->columns && rows->chain->behind >= 0 && rows->end % WS_HASH_BLOCK_ROWS != 0; c++)
+        WS_TRY(ws_send(rows->comm, rows->chain->behind, rows->blocks[c].state, WS_SHA256_STATE_BYTES));
     return WS_OK;
 }
 
-/* A share with no block boundary in it: all of it belongs to a block that began before. */
-static ws_err add_within(const ws_comm *comm, ws_block_hash *blocks, const ws_share_chain *chain, uint64_t end,
-                         uint64_t count, const void *values)
+/* No block boundary among the rows: all of them belong to a block that began before. */
+static ws_err add_within(const added_rows *rows)
 {
-    WS_TRY(resume(comm, blocks, chain));
-    hash_rows(blocks, values, count);
-    ws_sha256_save(blocks->hash, blocks->state);
-    WS_TRY(hand_on(comm, blocks, chain, end));
-    (void)ws_sha256_finish(blocks->hash);
+    part_list list = {.count = 0};
+    WS_TRY(receive_begun(rows));
+    for (size_t c = 0; c < rows->columns; c++) {
+        memcpy(rows->blocks[c].state, rows->blocks[c].begun, WS_SHA256_STATE_BYTES);
+        add_part(&list, &rows->blocks[c], rows->blocks[c].state, value_of(rows, c, rows->begin),
+                 rows->end - rows->begin);
+    }
+    hash_parts(&list);
+    return hand_on(rows);
+}
+
+/* Blocks [first, last), each whole. */
+static ws_err add_whole(const added_rows *rows, uint64_t first, uint64_t last)
+{
+    enum { AT_ONCE = 32 };
+    uint8_t states[AT_ONCE][WS_SHA256_STATE_BYTES];
+    const uint64_t all = (last - first) * rows->columns;
+    part_list list = {.count = 0};
+    for (uint64_t done = 0; done < all; done += AT_ONCE) {
+        const uint64_t here = all - done < AT_ONCE ? all - done : AT_ONCE;
+        for (uint64_t i = 0; i < here; i++) {
+            const size_t c = (size_t)((done + i) / (last - first));
+            const uint64_t block = first + (done + i) % (last - first);
+            ws_sha256_save(rows->blocks[c].hash, states[i]);
+            add_part(&list, &rows->blocks[c], states[i], value_of(rows, c, block * WS_HASH_BLOCK_ROWS),
+                     WS_HASH_BLOCK_ROWS);
+        }
+        hash_parts(&list);
+        for (uint64_t i = 0; i < here; i++)
+            WS_TRY(
+                end_block(&rows->blocks[(done + i) / (last - first)], states[i], first + (done + i) % (last - first)));
+    }
     return WS_OK;
 }
 
-ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, const ws_share_chain *chain, uint64_t begin,
-                         uint64_t count, const void *values)
+ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns, const ws_share_chain *chain,
+                         uint64_t begin, uint64_t count, const void *const *values)
 {
     enum { ROWS = WS_HASH_BLOCK_ROWS };
-    const unsigned char *at = values;
-    const uint64_t end = begin + count, first = (begin + ROWS - 1) / ROWS, last = end / ROWS;
+    const added_rows rows = {comm, blocks, columns, chain, begin, begin + count, values};
+    const uint64_t first = (begin + ROWS - 1) / ROWS, last = rows.end / ROWS;
+    part_list list = {.count = 0};
     if (count == 0)
         return WS_OK;
-    if (first > last) {
-        WS_TRY(add_within(comm, blocks, chain, end, count, values));
-        return WS_OK;
+    for (size_t c = 0; c < columns; c++)
+        memcpy(blocks[c].begun, blocks[c].state, WS_SHA256_STATE_BYTES);
+    if (first > last)
+        return add_within(&rows);
+    for (size_t c = 0; c < columns; c++) {
+        ws_sha256_save(blocks[c].hash, blocks[c].state);
+        add_part(&list, &blocks[c], blocks[c].state, value_of(&rows, c, last * ROWS), rows.end - last * ROWS);
     }
-    uint8_t before[WS_SHA256_STATE_BYTES];
-    memcpy(before, blocks->state, sizeof before);
-    hash_rows(blocks, at + (last * ROWS - begin) * blocks->row_bytes, end - last * ROWS);
-    ws_sha256_save(blocks->hash, blocks->state);
-    (void)ws_sha256_finish(blocks->hash);
-    WS_TRY(hand_on(comm, blocks, chain, end));
-    for (uint64_t block = first; block < last; block++) {
-        hash_rows(blocks, at + (block * ROWS - begin) * blocks->row_bytes, ROWS);
-        WS_TRY(end_block(blocks, block));
-    }
+    hash_parts(&list);
+    WS_TRY(hand_on(&rows));
+    WS_TRY(add_whole(&rows, first, last));
     if (begin % ROWS == 0)
         return WS_OK;
-    uint8_t behind[WS_SHA256_STATE_BYTES];
-    memcpy(behind, blocks->state, sizeof behind);
-    memcpy(blocks->state, before, sizeof before);
-    WS_TRY(resume(comm, blocks, chain));
-    hash_rows(blocks, at, first * ROWS - begin);
-    memcpy(blocks->state, behind, sizeof behind);
-    WS_TRY(end_block(blocks, first - 1));
+    WS_TRY(receive_begun(&rows));
+    for (size_t c = 0; c < columns; c++)
+        add_part(&list, &blocks[c], blocks[c].begun, value_of(&rows, c, begin), first * ROWS - begin);
+    hash_parts(&list);
+    for (size_t c = 0; c < columns; c++)
+        WS_TRY(end_block(&blocks[c], blocks[c].begun, first - 1));
     return WS_OK;
 }
 
@@ -130,8 +194,7 @@ ws_err ws_block_hash_end(ws_block_hash *blocks, uint64_t total_rows)
 {
     if (total_rows % WS_HASH_BLOCK_ROWS == 0)
         return WS_OK;
-    ws_sha256_restore(blocks->hash, blocks->state);
-    WS_TRY(end_block(blocks, total_rows / WS_HASH_BLOCK_ROWS));
+    WS_TRY(end_block(blocks, blocks->state, total_rows / WS_HASH_BLOCK_ROWS));
     return WS_OK;
 }
 

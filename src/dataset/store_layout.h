@@ -167,6 +167,7 @@ typedef struct ws_block_hash {
     bool text;
     ws_sha256 *hash;
     uint8_t state[WS_SHA256_STATE_BYTES]; /* of the block that the rows up to now leave unfinished */
+    uint8_t begun[WS_SHA256_STATE_BYTES]; /* while rows are added: of the block that the rows before them left so */
     ws_hashed_block *done;                /* by this rank */
     size_t count, capacity;
 } ws_block_hash;
@@ -178,10 +179,11 @@ WS_MUST ws_err ws_block_hash_create(ws_block_hash *out, const char *path, size_t
 void ws_block_hash_destroy(ws_block_hash *blocks);
 WS_MUST ws_err ws_block_hash_reserve(ws_block_hash *blocks,
                                      uint64_t rows); /* so that adding as many cannot fail for memory */
-/* Rows [begin, begin + count): this rank's share of a window; shares follow one another in rank order, and so do windows.
- * The ranks of a chain call it together. */
-WS_MUST ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, const ws_share_chain *chain,
-                                 uint64_t begin, uint64_t count, const void *values);
+/* Rows [begin, begin + count) of so many columns, values[columns]: this rank's share of a window; shares follow one another in
+ * rank order, and so do windows. The ranks of a chain call it together. */
+WS_MUST ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns,
+                                 const ws_share_chain *chain, uint64_t begin, uint64_t count,
+                                 const void *const *values);
 /* After a window: every rank gets the states that `last`, the rank with its last rows, holds. */
 WS_MUST ws_err ws_block_hash_carry_all(const ws_comm *comm, ws_block_hash *blocks, size_t count, int last);
 /* The last block, where it is not full; on one rank. */

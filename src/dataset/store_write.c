@@ -9,7 +9,7 @@
 
 /* Alone, a rank makes no collective calls, and gains by what stays in its cache. Together, less than what an extraction brings in
  * a batch: a window of one batch lies in the ranks as it is to be written. */
-enum { WINDOW_BYTES = 3 << 20, WINDOW_BYTES_ALONE = 4 << 20 };
+enum { WINDOW_BYTES = 2 << 20, WINDOW_BYTES_ALONE = 4 << 20 };
 
 /* ---------------------------------------------------------------- opening */
 static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *options)
@@ -37,6 +37,15 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     WS_H5(writer->collective);
     if (writer->comm.size > 1) /* one rank alone writes through ordinary file calls, see ws_h5_open_all */
         WS_H5(H5Pset_dxpl_mpio(writer->collective, H5FD_MPIO_COLLECTIVE));
+    return WS_OK;
+}
+
+/* On one machine the kernel lets one rank at a time write to the file, so that collective calls would only make others wait. */
+static ws_err choose_transfer_all(ws_store_writer *writer)
+{
+    int rank, ranks;
+    WS_TRY(ws_local_rank_all(&writer->comm, &rank, &ranks));
+    writer->apart = ranks == writer->comm.size;
     return WS_OK;
 }
 
@@ -78,6 +87,7 @@ ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, co
     if (error == WS_OK && options->append_to != NULL)
         error = ws_store_writer_follow(writer);
     WS_AGREE(comm, error);
+    WS_TRY(choose_transfer_all(writer));
     WS_TRY(open_file_all(writer));
     return WS_OK;
 }

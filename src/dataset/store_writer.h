@@ -67,6 +67,7 @@ struct ws_store_writer {
     ws_dense_ids *sessions, *hosts;
     ws_shard_threads *threads; /* of a rank that is alone: it hashes while it writes; NULL: ranks share the cores */
     hid_t file, collective;
+    bool apart; /* columns are written by every rank on its own, not in collective calls */
     ws_written_column *columns;
     size_t column_count, row_column_count; /* in all; in front, but for those of packets */
     ws_block_hash *blocks;                 /* [column_count] */

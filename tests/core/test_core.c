@@ -305,6 +305,42 @@ static void two_hashes_side_by_side_are_those_of_each(void **state)
     ws_sha256_destroy(&alone[1]);
 }
 
+static void parts_of_hashes_are_those_of_each(void **state)
+{
+    (void)state;
+    enum { MOST = 700, HASHES = 7, ROUNDS = 60 };
+    static uint8_t bytes[2 * MOST], states[HASHES][WS_SHA256_STATE_BYTES];
+    ws_sha256 *alone[HASHES], *hash;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(ws_mix64(i) >> 9);
+    assert_int_equal(ws_sha256_create(&hash), WS_OK);
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        for (size_t h = 0; h < HASHES; h++) {
+            assert_int_equal(ws_sha256_create(&alone[h]), WS_OK);
+            ws_sha256_save(hash, states[h]);
+        }
+        for (uint64_t u = 0; u < 5; u++) { /* none, one, or up to all of them go on; some by nothing */
+            ws_hash_part parts[HASHES];
+            const size_t count = ws_mix64(round * 10 + u) % (HASHES + 1);
+            for (size_t h = 0; h < count; h++) {
+                const uint64_t dice = ws_mix64((round * 10 + u) * 10 + h);
+                const uint8_t *from = bytes + (dice >> 40) % MOST;
+                const size_t length = dice % 5 == 0 ? 0 : dice % 3 == 0 ? dice % MOST / 64 * 64 : dice % MOST;
+                parts[h] = (ws_hash_part){states[h], from, length};
+                ws_sha256_update(alone[h], from, length);
+            }
+            ws_sha256_parts(parts, count);
+        }
+        for (size_t h = 0; h < HASHES; h++) {
+            ws_sha256_restore(hash, states[h]);
+            const ws_digest digest = ws_sha256_finish(hash), expected = ws_sha256_finish(alone[h]);
+            assert_memory_equal(digest.bytes, expected.bytes, sizeof digest.bytes);
+            ws_sha256_destroy(&alone[h]);
+        }
+    }
+    ws_sha256_destroy(&hash);
+}
+
 static void many_logarithms_are_those_of_each(void **state)
 {
     (void)state;
@@ -345,6 +381,7 @@ int main(void)
         cmocka_unit_test(random_numbers_have_their_distribution),
         cmocka_unit_test(permutations_are_permutations),
         cmocka_unit_test(two_hashes_side_by_side_are_those_of_each),
+        cmocka_unit_test(parts_of_hashes_are_those_of_each),
         cmocka_unit_test(many_logarithms_are_those_of_each),
         cmocka_unit_test(fixed_logarithm_is_within_two_ulp),
     };
