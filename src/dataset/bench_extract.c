@@ -3,16 +3,17 @@
  * the page cache; the store is written to $TMPDIR.
  *
  * What a record of the header-only sample costs at least: 94 bytes are copied from the page cache (10 ns at 10 GB/s) and the
- * packet is parsed and looked up (the ceiling: 55 ns with the copy); its 32 bytes in the table and 40 bytes of columns are
- * written to fresh memory, hashed (48 bytes for the row, 40 for the columns; SHA-256 does 1.6 GB/s in one chain, 2.4 in two:
- * 37 ns) and copied to the file (8 ns): about 110 ns. Measured by phase on a core of an EPYC with AVX2 at 3 GHz, in ns: read 64,
- * table 98, rows 32, write 62, finish 10, and with a second core for what threads do: 49, 74, 30, 66, 6. With payload the floor
- * is the SHA-256 of the input behind a second reading: 1.3 GB/s in one chain, 2.4 in the two that blocks allow.
+ * packet is parsed and looked up (the ceiling: 67 ns with the copy); its 32 bytes in the table and 40 bytes of columns are
+ * written to fresh memory, hashed (48 bytes for the row, 40 for the columns; SHA-256 does 1.4 GB/s in one chain, 2.4 in two:
+ * 37 ns) and copied to the file (8 ns): about 120 ns; on one core the SHA-256 of the input, 41 ns, beside. Measured by phase on
+ * a core of an EPYC with AVX2, in ns: read 78 (with the input's hash), table 65, rows 31, write 49, finish 9, which is 4.2 to 4.6
+ * million records/s; with a second core for what threads do 36, 61, 29, 44, 9, 5.5 million. With payload the floor is the SHA-256
+ * of the input behind a second reading: 1.3 GB/s in one chain, 2.4 in the two that blocks allow.
  *
- * Several ranks pay beside that for dealing out packets (23 ns), for moving half of them and of the rows (20 ns), for the guess
- * where a stripe begins (7 ns) and for waiting: two ranks did 1.3 to 1.4 times as many records as one core of headers, 1.4 to 1.6
- * times with payload. The kernel lets one of them at a time write to the file. What two cores allow is less than twice: two
- * ranks that share nothing did 1.7 to 1.8 times as many records of headers as one core.
+ * Two ranks, each with a core, did 1.48 to 1.58 times as many records of headers as one core, 1.36 to 1.64 times with payload;
+ * two that share nothing 1.74 to 1.99 times, a memory copy 1.54 to 1.82. What they pay for sharing, in ns a record of a rank:
+ * moving half of the packets and of the rows 12, dealing out packets 8, merging rows 6, one waiting for the other to write to the
+ * file, which the kernel lets one do at a time, 7, numbering sessions and hosts 4; the rest is waiting where they meet.
  */
 #include "dataset/bench_extract.h"
 
@@ -255,11 +256,11 @@ static void show_phases(const bench *b, const measured *m, const char *who)
 
 /* A record of one rank, at n ranks, in seconds. What one core did with it, all threads; the way of its packet and its share of a
  * row to their ranks, of which all but an n-th go to others, over a link that gives a rank 1 GB/s; and the calls that all ranks
- * make together in a round, 23 as counted, a tree of messages of 5 microseconds each. What it leaves out: ranks that wait
+ * make together in a round, 20 as counted, a tree of messages of 5 microseconds each. What it leaves out: ranks that wait
  * because others have more to do, and a file system that is slower than the page cache. */
 static double model_seconds(const bench *b, double n, double *travel, double *meet)
 {
-    enum { CALLS = 23, ROUND_BYTES = 8 << 20 };
+    enum { CALLS = 20, ROUND_BYTES = 8 << 20 };
     const double link = 1e9, message = 5e-6;
     const measured *m = b->core.seconds > 0 ? &b->core : &b->one;
     const double records = (double)m->report.records;

@@ -12,9 +12,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. */
+/* Alone, a rank exchanges nothing, and its packets had better stay in the cache between reading and the flow table. With others, a
+ * round costs some 20 calls that all make together: on one machine little, so that packets stay near; on several more. */
 enum {
     ROUND_BYTES_A_RANK = 8 << 20,
+    ROUND_BYTES_ONE_MACHINE = 4 << 20, /* of a rank */
     ROUND_BYTES_ALONE = 256 << 10,
     ROUND_BYTES_LEAST = 4096,
     ROUND_CONTENT = 8, /* times the round: how much a compressed input may hold in it */
@@ -151,9 +153,9 @@ static void share_memory(extraction *x, ws_store_writer_options *options)
     options->id_bytes = rest / 16;
 }
 
-/* Cores for the threads that decompress: those this rank is bound to, or its part of the machine; none where memory is
- * short, since they are ahead. */
-static ws_err share_cores_all(const extraction *x)
+/* Those this rank is bound to, or its part of the machine; none for the threads that decompress where memory is short, since they
+ * are ahead. */
+static ws_err share_cores_all(extraction *x)
 {
     enum { MEMORY_SHORT = 1 << 30 };
     int rank, ranks;
@@ -164,7 +166,9 @@ static ws_err share_cores_all(const extraction *x)
     if (usable * ranks > all)
         usable /= ranks;
     const bool is_short = x->options->memory > 0 && x->options->memory < MEMORY_SHORT;
-    ws_stream_use_cores(usable < 1 || is_short ? 1 : usable);
+    x->one_machine = ranks == x->comm->size;
+    x->cores = usable < 1 ? 1 : usable;
+    ws_stream_use_cores(is_short ? 1 : x->cores);
     return WS_OK;
 }
 
@@ -198,9 +202,9 @@ static ws_err prepare_all(extraction *x)
         local = extract_append_open(x);
     WS_AGREE(x->comm, local);
     WS_TRY(extract_inputs_open_all(x));
-    WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x));
     if (x->inputs[0].form == 0)
         x->tables = NULL;
+    WS_AGREE(x->comm, extract_hasher_start(&x->hasher, x, x->cores > 1 || x->tables != NULL));
     WS_AGREE(x->comm, check_join(x));
     return WS_OK;
 }
@@ -257,8 +261,10 @@ static ws_err prepare_captures_all(extraction *x)
 uint64_t extract_round_bytes(const extraction *x)
 {
     uint64_t bytes = (uint64_t)x->options->round_bytes;
+    if (bytes == 0 && x->comm->size == 1)
+        bytes = ROUND_BYTES_ALONE;
     if (bytes == 0)
-        bytes = x->comm->size > 1 ? (uint64_t)ROUND_BYTES_A_RANK * (uint64_t)x->comm->size : ROUND_BYTES_ALONE;
+        bytes = (x->one_machine ? ROUND_BYTES_ONE_MACHINE : ROUND_BYTES_A_RANK) * (uint64_t)x->comm->size;
     return bytes > ROUND_BYTES_LEAST ? bytes : ROUND_BYTES_LEAST;
 }
 

@@ -131,9 +131,10 @@ typedef struct extract_piece {
     uint64_t reached, records; /* after the walk: first record start at or after end */
     uint64_t position;         /* compressed: how far the walk came in the file as it is stored */
     uint64_t first_ordinal;
-    uint64_t records_before; /* of the group in earlier rounds */
-    int64_t newest_ns;       /* on its rank: of its packets */
-    int64_t first_ns;        /* of its first packet; where it has_packets */
+    uint64_t records_before;  /* of the group in earlier rounds */
+    uint64_t ordinals_before; /* on its rank: what its packets' ordinals lack while they are in extraction.packets */
+    int64_t newest_ns;        /* on its rank: of its packets */
+    int64_t first_ns;         /* of its first packet; where it has_packets */
     bool has_packets;
     uint64_t known;                    /* digest of the state blocks before it that its walk knew */
     size_t first_packet, packet_count; /* on its rank: packets in extraction.packets */
@@ -188,6 +189,8 @@ typedef struct extraction {
     skipped_input *skipped;
     size_t skipped_count;
     uint64_t total_bytes;
+    int cores;                 /* that this rank has for itself */
+    bool one_machine;          /* has all ranks */
     ws_stamps stamps;          /* how pcapng captures are read */
     ws_packet_filter *filter;  /* NULL without --filter */
     ws_ip_protocols protocols; /* flows besides those of TCP and UDP */
@@ -205,8 +208,8 @@ typedef struct extraction {
     size_t slot_size, slot_capacity;
     extract_hand_over hand_over; /* of the round before, while the next is read */
     packet_buffer ordered;       /* of the current input, where packets are taken by time */
-    uint32_t *owners;            /* kept from round to round */
-    size_t owner_capacity;
+    uint32_t *owners;            /* of packets, where there are several ranks */
+    size_t owner_count, owner_capacity;
     piece_block *round_blocks; /* of all pieces, the same on all ranks; ordered */
     size_t round_block_count, round_block_capacity;
     piece_block *met; /* by this rank's walks of one pass */
@@ -271,12 +274,14 @@ WS_MUST ws_err extract_join_names(extraction *x, const ws_string_list *plain_pat
 /* SHA-256 of every group, from those of its files: of one file its own; of several that of theirs in hex, a line each. */
 WS_MUST ws_err extract_join_hashes(const extraction *x, const ws_string_list *files, ws_string_list *out);
 
-/* extract_hash.c: a thread that takes the SHA-256 of this rank's share of the inputs. */
-WS_MUST ws_err extract_hasher_start(extract_hasher **out, const extraction *x);
+/* extract_hash.c: takes the SHA-256 of this rank's share of the inputs; beside: in a thread. */
+WS_MUST ws_err extract_hasher_start(extract_hasher **out, const extraction *x, bool beside);
+/* Without a thread: takes it of such a part of the share, 0 to 1, counted from its beginning. */
+void extract_hasher_push(extract_hasher *hasher, double part);
 /* Waits for it; of every input, in hex, in the arena; the same on all ranks. */
 WS_MUST ws_err extract_hasher_finish_all(extract_hasher *hasher, ws_arena *arena, ws_string_list *out);
 bool extract_hashes_blocks(const extraction *x, size_t input); /* whether the file is hashed in blocks */
-void extract_hasher_destroy(extract_hasher **hasher); /* also while it runs */
+void extract_hasher_destroy(extract_hasher **hasher);          /* also while it runs */
 
 /* extract_read.c: the next round: packets with their ordinals, pieces, closing points. */
 WS_MUST ws_err extract_round_read_all(extraction *x);
@@ -293,6 +298,7 @@ static inline int extract_owner(const ws_comm *comm, const ws_flow_key *key)
 {
     return (int)(ws_flow_key_hash(key) % (uint64_t)comm->size);
 }
+WS_MUST ws_err extract_route_owners(extraction *x); /* of packets that were read since, where there are several ranks */
 /* Sends the round's packets on their way, behind those of the round before, which go through the flow tables to rows: so messages
  * travel while the next round is read. */
 WS_MUST ws_err extract_round_route_all(extraction *x);

@@ -1,5 +1,6 @@
-/* SHA-256 of the inputs for provenance, taken by one thread a rank while the rank extracts: the files are read at about the
- * same time, so the second reading mostly finds them in the page cache. The thread calls neither MPI nor HDF5.
+/* SHA-256 of the inputs for provenance, taken while the rank extracts: the files are read at about the same time, so the second
+ * reading mostly finds them in the page cache. A thread does it, which calls neither MPI nor HDF5; where the rank has but one
+ * core, the rank itself does, a part in every round: a thread there would hold it up while others wait for it.
  *
  * SHA-256 of a file is one chain: one core takes it, at 1 to 2 GB/s, however many ranks there are. So large inputs are dealt
  * out in blocks: SHA-256 over the SHA-256 of each WS_INPUT_HASH_BLOCK bytes.
@@ -15,17 +16,6 @@
 
 enum { HASH_BLOCK = 1 << 17 }; /* two stay in the L2 cache */
 
-struct extract_hasher {
-    const extraction *x;
-    pthread_t thread;
-    bool running;
-    atomic_bool cancelled;
-    size_t *units;   /* [inputs + 1]: the first unit of each input: the file, or a block of it */
-    uint64_t *words; /* four for each unit; zero where another rank hashes, so that the sum over ranks is the digest */
-    ws_err error;
-    char *message; /* of the error: contexts of errors belong to threads */
-};
-
 /* A unit on its way. Two go side by side: one chain of SHA-256 leaves half of a core idle. */
 typedef struct hash_lane {
     size_t input, unit;
@@ -36,6 +26,21 @@ typedef struct hash_lane {
     uint8_t *block;
     size_t held;
 } hash_lane;
+
+struct extract_hasher {
+    const extraction *x;
+    pthread_t thread;
+    bool running;
+    atomic_bool cancelled;
+    size_t *units;   /* [inputs + 1]: the first unit of each input: the file, or a block of it */
+    uint64_t *words; /* four for each unit; zero where another rank hashes, so that the sum over ranks is the digest */
+    hash_lane lanes[2];
+    size_t next_input, next_unit;   /* to be given to a lane */
+    uint64_t own_bytes, done_bytes; /* of the units that are this rank's */
+    bool done;
+    ws_err error;
+    char *message; /* of the error: contexts of errors belong to threads */
+};
 
 bool extract_hashes_blocks(const extraction *x, size_t input)
 {
@@ -52,11 +57,23 @@ static uint64_t ends_at(FILE *file, uint64_t reached)
 
 static bool is_mine(const extract_hasher *h, size_t input, size_t unit)
 {
-    const int hasher = extract_hashes_blocks(h->x, input) ? (int)(unit % (size_t)h->x->comm->size) : h->x->inputs[input].hasher;
+    const int hasher =
+        extract_hashes_blocks(h->x, input) ? (int)(unit % (size_t)h->x->comm->size) : h->x->inputs[input].hasher;
     return hasher == h->x->comm->rank;
 }
 
-static ws_err lane_open(extract_hasher *h, hash_lane *lane, size_t input, size_t unit)
+/* Of the input's bytes. */
+static void unit_range(const extract_hasher *h, size_t input, size_t unit, uint64_t *begin, uint64_t *end)
+{
+    *begin = 0;
+    *end = h->x->inputs[input].bytes; /* of what the run reads, also where the file grew since */
+    if (!extract_hashes_blocks(h->x, input))
+        return;
+    *begin = (unit - h->units[input]) * WS_INPUT_HASH_BLOCK;
+    *end = *end - *begin < WS_INPUT_HASH_BLOCK ? *end : *begin + WS_INPUT_HASH_BLOCK;
+}
+
+static ws_err lane_open(const extract_hasher *h, hash_lane *lane, size_t input, size_t unit)
 {
     const extract_input *from = &h->x->inputs[input];
     if (lane->file != NULL && lane->input != input) {
@@ -69,28 +86,23 @@ static ws_err lane_open(extract_hasher *h, hash_lane *lane, size_t input, size_t
     lane->busy = true;
     lane->input = input;
     lane->unit = unit;
-    lane->at = 0;
-    lane->end = from->bytes; /* of what the run reads, also where the file grew since */
-    if (extract_hashes_blocks(h->x, input)) {
-        lane->at = (unit - h->units[input]) * WS_INPUT_HASH_BLOCK;
-        lane->end = lane->end - lane->at < WS_INPUT_HASH_BLOCK ? lane->end : lane->at + WS_INPUT_HASH_BLOCK;
-    }
+    unit_range(h, input, unit, &lane->at, &lane->end);
     WS_CHECK(fseeko(lane->file, (off_t)lane->at, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, from->path,
              lane->at);
     return WS_OK;
 }
 
 /* Gives an idle lane this rank's next unit, if any is left. */
-static ws_err lane_take(extract_hasher *h, hash_lane *lane, size_t *input, size_t *unit)
+static ws_err lane_take(extract_hasher *h, hash_lane *lane)
 {
-    while (!lane->busy && *input < h->x->input_count) {
-        if (*unit == h->units[*input + 1]) {
-            ++*input;
+    while (!lane->busy && h->next_input < h->x->input_count) {
+        if (h->next_unit == h->units[h->next_input + 1]) {
+            h->next_input++;
             continue;
         }
-        if (is_mine(h, *input, *unit))
-            WS_TRY(lane_open(h, lane, *input, *unit));
-        ++*unit;
+        if (is_mine(h, h->next_input, h->next_unit))
+            WS_TRY(lane_open(h, lane, h->next_input, h->next_unit));
+        h->next_unit++;
     }
     return WS_OK;
 }
@@ -118,50 +130,41 @@ static void lane_end(extract_hasher *h, hash_lane *lane)
     lane->busy = false;
 }
 
-static ws_err hash_with(extract_hasher *h, hash_lane lanes[2])
+static ws_err hash_step(extract_hasher *h)
 {
-    size_t input = 0, unit = 0;
-    while (!atomic_load(&h->cancelled)) {
-        for (int i = 0; i < 2; i++)
-            WS_TRY(lane_take(h, &lanes[i], &input, &unit));
-        if (!lanes[0].busy && !lanes[1].busy)
-            break;
-        for (int i = 0; i < 2; i++)
-            WS_TRY(lane_read(h, &lanes[i]));
-        ws_sha256_update_two(lanes[0].hash, lanes[0].block, lanes[0].held, lanes[1].hash, lanes[1].block,
-                             lanes[1].held);
-        for (int i = 0; i < 2; i++)
-            lane_end(h, &lanes[i]);
-    }
+    hash_lane *one = &h->lanes[0], *two = &h->lanes[1];
+    WS_TRY(lane_take(h, one));
+    WS_TRY(lane_take(h, two));
+    h->done = !one->busy && !two->busy;
+    WS_TRY(lane_read(h, one));
+    WS_TRY(lane_read(h, two));
+    ws_sha256_update_two(one->hash, one->block, one->held, two->hash, two->block, two->held);
+    h->done_bytes += one->held + two->held;
+    lane_end(h, one);
+    lane_end(h, two);
     return WS_OK;
 }
 
-static ws_err hash_own_inputs(extract_hasher *h)
+/* Until so many bytes are hashed, or all. */
+static void hash_up_to(extract_hasher *h, uint64_t bytes)
 {
-    hash_lane lanes[2] = {0};
-    ws_err error = WS_OK;
-    for (int i = 0; i < 2; i++) {
-        WS_TRY_GOTO(done, ws_sha256_create(&lanes[i].hash));
-        WS_TRY_GOTO(done, WS_NEW_ARRAY(lanes[i].block, HASH_BLOCK));
+    while (!h->done && h->error == WS_OK && h->done_bytes < bytes && !atomic_load(&h->cancelled)) {
+        h->error = hash_step(h);
+        if (h->error != WS_OK)
+            h->message = strdup(ws_error_message());
     }
-    error = hash_with(h, lanes);
-done:
-    for (int i = 0; i < 2; i++) {
-        if (lanes[i].file != NULL)
-            fclose(lanes[i].file);
-        free(lanes[i].block);
-        ws_sha256_destroy(&lanes[i].hash);
-    }
-    return error;
 }
 
 static void *hasher_main(void *context)
 {
-    extract_hasher *h = context;
-    h->error = hash_own_inputs(h);
-    if (h->error != WS_OK)
-        h->message = strdup(ws_error_message());
+    hash_up_to(context, UINT64_MAX);
     return NULL;
+}
+
+void extract_hasher_push(extract_hasher *h, double part)
+{
+    if (!h->running)
+        hash_up_to(h, (uint64_t)((double)h->own_bytes * part));
 }
 
 /* An empty file is one empty block. */
@@ -170,7 +173,27 @@ static size_t blocks_of(uint64_t bytes)
     return bytes == 0 ? 1 : (size_t)((bytes + WS_INPUT_HASH_BLOCK - 1) / WS_INPUT_HASH_BLOCK);
 }
 
-ws_err extract_hasher_start(extract_hasher **out, const extraction *x)
+static ws_err prepare(extract_hasher *h)
+{
+    const extraction *x = h->x;
+    WS_TRY(WS_NEW_ARRAY(h->units, x->input_count + 1));
+    for (size_t i = 0; i < x->input_count; i++)
+        h->units[i + 1] = h->units[i] + (extract_hashes_blocks(x, i) ? blocks_of(x->inputs[i].bytes) : 1);
+    for (size_t i = 0; i < x->input_count; i++)
+        for (size_t unit = h->units[i]; unit < h->units[i + 1]; unit++) {
+            uint64_t begin, end;
+            unit_range(h, i, unit, &begin, &end);
+            h->own_bytes += is_mine(h, i, unit) ? end - begin : 0;
+        }
+    WS_TRY(WS_NEW_ARRAY(h->words, h->units[x->input_count] * 4));
+    for (int i = 0; i < 2; i++) {
+        WS_TRY(ws_sha256_create(&h->lanes[i].hash));
+        WS_TRY(WS_NEW_ARRAY(h->lanes[i].block, HASH_BLOCK));
+    }
+    return WS_OK;
+}
+
+ws_err extract_hasher_start(extract_hasher **out, const extraction *x, bool beside)
 {
     *out = NULL;
     extract_hasher *h = NULL;
@@ -178,12 +201,11 @@ ws_err extract_hasher_start(extract_hasher **out, const extraction *x)
     WS_TRY(WS_NEW(h));
     h->x = x;
     atomic_init(&h->cancelled, false);
-    WS_TRY_GOTO(fail, WS_NEW_ARRAY(h->units, x->input_count + 1));
-    for (size_t i = 0; i < x->input_count; i++)
-        h->units[i + 1] = h->units[i] + (extract_hashes_blocks(x, i) ? blocks_of(x->inputs[i].bytes) : 1);
-    WS_TRY_GOTO(fail, WS_NEW_ARRAY(h->words, h->units[x->input_count] * 4));
-    WS_CHECK_GOTO(fail, pthread_create(&h->thread, NULL, hasher_main, h) == 0, MEMORY, "no thread to hash the inputs");
-    h->running = true;
+    WS_TRY_GOTO(fail, prepare(h));
+    if (beside)
+        WS_CHECK_GOTO(fail, pthread_create(&h->thread, NULL, hasher_main, h) == 0, MEMORY,
+                      "no thread to hash the inputs");
+    h->running = beside;
     *out = h;
     return WS_OK;
 fail:
@@ -193,7 +215,10 @@ fail:
 
 static ws_err hasher_join(extract_hasher *h)
 {
-    pthread_join(h->thread, NULL);
+    if (h->running)
+        pthread_join(h->thread, NULL);
+    else
+        hash_up_to(h, UINT64_MAX);
     h->running = false;
     if (h->error == WS_OK)
         return WS_OK;
@@ -245,6 +270,12 @@ void extract_hasher_destroy(extract_hasher **hasher)
     atomic_store(&h->cancelled, true);
     if (h->running)
         pthread_join(h->thread, NULL);
+    for (int i = 0; i < 2; i++) {
+        if (h->lanes[i].file != NULL)
+            fclose(h->lanes[i].file);
+        free(h->lanes[i].block);
+        ws_sha256_destroy(&h->lanes[i].hash);
+    }
     free(h->units);
     free(h->words);
     free(h->message);

@@ -210,7 +210,9 @@ static bool part_is_done(const extraction *x, const extract_piece *piece)
                                  ws_walk_offset(input->walk) - piece->begin >= x->content_limit);
 }
 
-enum { PUSH_RECORDS = 1024 }; /* about 50 microseconds */
+/* About 50 microseconds; owners while packets are in the first cache, but not right behind the decoder, on whose narrow stores
+ * their key's wide loads would wait. */
+enum { PUSH_RECORDS = 1024, OWNER_RECORDS = 64 };
 
 static ws_err walk_piece(extraction *x, extract_piece *piece)
 {
@@ -231,9 +233,12 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
         if (!more)
             break;
         WS_TRY(count_record(x, piece, &record));
+        if (piece->counts.records % OWNER_RECORDS == 0)
+            WS_TRY(extract_route_owners(x));
         if (piece->counts.records % PUSH_RECORDS == 0)
             extract_route_push(x);
     }
+    WS_TRY(extract_route_owners(x));
     WS_TRY(keep_damage(x, piece, input->walk));
     WS_TRY(extract_state_keep(x, (size_t)(piece - x->pieces)));
     piece->packet_count = x->packet_count - piece->first_packet;
@@ -356,9 +361,13 @@ static ws_err settle_pieces(extraction *x)
         }
         if (piece->rank != x->comm->rank)
             continue;
-        const uint64_t more = piece->first_ordinal - piece->records_before; /* mostly none: a pass over all packets */
-        for (size_t i = 0; more > 0 && i < piece->packet_count; i++)
-            x->packets[piece->first_packet + i].ordinal += more;
+        piece->ordinals_before = piece->first_ordinal - piece->records_before;
+        if (x->comm->size ==
+            1) { /* mostly none, or a pass over all packets; of several ranks, extract_route.c makes it */
+            for (size_t i = 0; piece->ordinals_before > 0 && i < piece->packet_count; i++)
+                x->packets[piece->first_packet + i].ordinal += piece->ordinals_before;
+            piece->ordinals_before = 0;
+        }
         uint64_t *sum = (uint64_t *)&input->counts;
         const uint64_t *add = (const uint64_t *)&piece->counts;
         for (size_t c = 0; c < EXTRACT_COUNTS; c++)
@@ -407,9 +416,9 @@ static ws_err list_points(extraction *x, const records_before *before)
     return WS_OK;
 }
 
-static bool is_before(const ws_packet *packet, const closing_point *point)
+static bool is_before(const extract_piece *piece, const ws_packet *packet, const closing_point *point)
 {
-    return packet->input == point->input && packet->ordinal < point->ordinal;
+    return packet->input == point->input && packet->ordinal + piece->ordinals_before < point->ordinal;
 }
 
 static void raise_newest(closing_point *point, int64_t newest_ns)
@@ -426,14 +435,14 @@ static void find_newest(extraction *x)
         if (piece->rank != x->comm->rank || piece->empty || piece->packet_count == 0)
             continue;
         const ws_packet *packet = x->packets + piece->first_packet, *end = packet + piece->packet_count;
-        while (!is_before(packet, at))
+        while (!is_before(piece, packet, at))
             at++;
-        if (is_before(end - 1, at)) { /* mostly: no point lies within the piece */
+        if (is_before(piece, end - 1, at)) { /* mostly: no point lies within the piece */
             raise_newest(at, piece->newest_ns);
             continue;
         }
         for (; packet < end; packet++) {
-            while (!is_before(packet, at))
+            while (!is_before(piece, packet, at))
                 at++;
             raise_newest(at, packet->time_ns);
         }
@@ -465,11 +474,12 @@ ws_err extract_round_read_all(extraction *x)
 {
     const extract_input *first = &x->inputs[x->first_input];
     const records_before before = {first->records, x->groups[first->group].records};
-    x->packet_count = 0;
+    x->packet_count = x->owner_count = 0;
     x->round_damage_count = x->round_block_count = x->met_count = 0;
 
     WS_AGREE(x->comm, cut_round(x));
     WS_TRY(place_starts_all(x));
+    extract_hasher_push(x->hasher, (double)x->round_end / (double)x->total_bytes);
     do
         WS_TRY(walk_marked_all(x));
     while (mark_repairs(x));

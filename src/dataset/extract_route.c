@@ -14,19 +14,28 @@ typedef struct packet_stream {
     const uint8_t *slots; /* of `next`; NULL where no bytes are kept */
 } packet_stream;
 
-static void choose_owners(extraction *x, size_t *counts)
+ws_err extract_route_owners(extraction *x)
+{
+    if (x->comm->size == 1)
+        return WS_OK;
+    WS_TRY(WS_GROW(x->owners, x->owner_capacity, x->packet_count));
+    for (; x->owner_count < x->packet_count; x->owner_count++) {
+        ws_flow_key key;
+        bool source_is_low;
+        ws_flow_key_of(&x->packets[x->owner_count], &key, &source_is_low);
+        x->owners[x->owner_count] = (uint32_t)extract_owner(x->comm, &key);
+    }
+    return WS_OK;
+}
+
+static void count_owners(const extraction *x, size_t *counts)
 {
     for (size_t k = 0; k < x->piece_count; k++) {
         const extract_piece *piece = &x->pieces[k];
         if (piece->rank != x->comm->rank || piece->empty)
             continue;
-        for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++) {
-            ws_flow_key key;
-            bool source_is_low;
-            ws_flow_key_of(&x->packets[i], &key, &source_is_low);
-            x->owners[i] = (uint32_t)extract_owner(x->comm, &key);
+        for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++)
             counts[x->owners[i]]++;
-        }
     }
 }
 
@@ -35,7 +44,6 @@ static ws_err sort_by_owner(extraction *x, extract_hand_over *h)
 {
     size_t *at = NULL, total = 0;
     const size_t ranks = (size_t)x->comm->size;
-    WS_TRY(WS_GROW(x->owners, x->owner_capacity, x->packet_count));
     WS_TRY(WS_GROW(h->outgoing, h->outgoing_capacity, x->packet_count));
     WS_TRY(WS_GROW(h->outgoing_slots, h->outgoing_slot_capacity, x->packet_count * x->slot_size));
     if (h->sent == NULL)
@@ -44,7 +52,7 @@ static ws_err sort_by_owner(extraction *x, extract_hand_over *h)
         WS_TRY(WS_NEW_ARRAY(h->received, ranks));
     WS_TRY(WS_NEW_ARRAY(at, ranks));
     memset(h->sent, 0, ranks * sizeof *h->sent);
-    choose_owners(x, h->sent);
+    count_owners(x, h->sent);
     for (size_t r = 0; r < ranks; r++) {
         at[r] = total;
         total += h->sent[r];
@@ -56,6 +64,7 @@ static ws_err sort_by_owner(extraction *x, extract_hand_over *h)
         for (size_t i = piece->first_packet; i < piece->first_packet + piece->packet_count; i++) {
             const size_t to = at[x->owners[i]]++;
             h->outgoing[to] = x->packets[i];
+            h->outgoing[to].ordinal += piece->ordinals_before;
             if (x->slot_size > 0)
                 memcpy(h->outgoing_slots + to * x->slot_size, x->slots + i * x->slot_size, x->slot_size);
         }
@@ -140,10 +149,11 @@ static void take_round(extraction *x, extract_hand_over *h)
     x->point_capacity = capacity;
 }
 
-static ws_err send_packets_all(extraction *x, extract_hand_over *h)
+/* fed: what came of the round before. */
+static ws_err send_packets_all(extraction *x, extract_hand_over *h, ws_err fed)
 {
     extract_enter(x, WS_EXTRACT_PHASE_exchange);
-    WS_AGREE(x->comm, sort_by_owner(x, h));
+    WS_AGREE(x->comm, fed == WS_OK ? sort_by_owner(x, h) : fed);
     for (int r = 0; r < x->comm->size; r++)
         x->exchanged_bytes += r == x->comm->rank ? 0 : h->sent[r] * (sizeof *h->outgoing + x->slot_size);
     WS_TRY(ws_exchange_begin_all(&h->packets, x->comm, h->outgoing, h->sent, sizeof *h->outgoing, (void **)&h->incoming,
@@ -155,6 +165,36 @@ static ws_err send_packets_all(extraction *x, extract_hand_over *h)
     return WS_OK;
 }
 
+static bool flows_leave(const extract_hand_over *h)
+{
+    for (size_t p = 0; p < h->point_count; p++)
+        if (h->points[p].closes)
+            return true;
+    return false;
+}
+
+/* What is on its way arrives and goes through the tables. Where flows leave, ranks meet to write their rows; where none do, they
+ * need not, and *fed is what came of it on this rank. */
+static ws_err arrive_all(extraction *x, ws_err *fed)
+{
+    extract_hand_over *h = &x->hand_over;
+    *fed = WS_OK;
+    if (!h->pending)
+        return WS_OK;
+    h->pending = false;
+    extract_enter(x, WS_EXTRACT_PHASE_exchange);
+    WS_TRY(ws_exchange_end(h->packets));
+    WS_TRY(ws_exchange_end(h->slots));
+    extract_enter(x, WS_EXTRACT_PHASE_table);
+    *fed = feed_streams(x, h);
+    if (!flows_leave(h))
+        return WS_OK;
+    const ws_err added = *fed;
+    *fed = WS_OK;
+    WS_TRY(extract_rows_settle_all(x, added, false));
+    return WS_OK;
+}
+
 ws_err extract_round_route_all(extraction *x)
 {
     extract_hand_over *h = &x->hand_over;
@@ -163,9 +203,10 @@ ws_err extract_round_route_all(extraction *x)
         take_round(x, h);
         return extract_rows_settle_all(x, feed_tables(x, h, &own, 1), false);
     }
-    WS_TRY(extract_route_finish_all(x));
+    ws_err fed;
+    WS_TRY(arrive_all(x, &fed));
     take_round(x, h);
-    WS_TRY(send_packets_all(x, h));
+    WS_TRY(send_packets_all(x, h, fed));
     return WS_OK;
 }
 
@@ -177,15 +218,9 @@ void extract_route_push(extraction *x)
 
 ws_err extract_route_finish_all(extraction *x)
 {
-    extract_hand_over *h = &x->hand_over;
-    if (!h->pending)
-        return WS_OK;
-    h->pending = false;
-    extract_enter(x, WS_EXTRACT_PHASE_exchange);
-    WS_TRY(ws_exchange_end(h->packets));
-    WS_TRY(ws_exchange_end(h->slots));
-    extract_enter(x, WS_EXTRACT_PHASE_table);
-    WS_TRY(extract_rows_settle_all(x, feed_streams(x, h), false));
+    ws_err fed;
+    WS_TRY(arrive_all(x, &fed));
+    WS_AGREE(x->comm, fed);
     return WS_OK;
 }
 

@@ -7,7 +7,7 @@
 
 /* Waiting bytes of a rank from which a write pays: less, and the collective calls cost more than what they write; more, and rows
  * have left the caches on their way. Alone, a rank has no one to wait for. */
-enum { WRITE_BYTES = 8 << 20, WRITE_BYTES_ALONE = 2 << 20 };
+enum { WRITE_BYTES = 4 << 20, WRITE_BYTES_ALONE = 2 << 20 };
 
 static uint64_t bytes_of(const extract_rows *rows)
 {
