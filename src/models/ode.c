@@ -96,6 +96,8 @@ static void solve_equal_steps(solution *s, int64_t steps, double from, double to
 
 /* ---- dopri5 ---- */
 
+#define SLIVER 1e-9 /* of a step: what would be left for another one is taken along */
+
 /* Root mean square of the estimated error in units of what is tolerated; the new values are in probe. */
 static double step_error(const solution *s, int64_t row, double tolerance)
 {
@@ -133,7 +135,7 @@ static void decide(solution *s, int64_t row, const ws_ode_options *options, doub
 {
     double left = to - s->time[row], error = step_error(s, row, options->tolerance), factor = step_factor(error);
     bool within = error <= 1, last = fabs(s->step[row]) >= fabs(left);
-    bool shortest_already = fabs(s->step[row]) <= shortest;
+    bool shortest_already = fabs(s->step[row]) * (1 - SLIVER) <= shortest; /* the last one may be a sliver longer */
     if (!within && !shortest_already) {
         s->grown[row] = 0;
         s->step[row] *= factor;
@@ -163,7 +165,7 @@ static bool choose_step(solution *s, int64_t row, double to, double shortest)
     }
     if (fabs(s->step[row]) < shortest)
         s->step[row] = sign * shortest;
-    if (fabs(s->step[row]) >= fabs(left) * (1 - 1e-9))
+    if (fabs(s->step[row]) >= fabs(left) * (1 - SLIVER))
         s->step[row] = left;
     return true;
 }
