@@ -10,19 +10,7 @@
 #define WS_REPORT_H
 
 #include "core/core.h"
-
-/* ---- statistics of one cell ---- */
-typedef struct ws_statistics {
-    size_t n;         /* values that are not NaN */
-    double mean;      /* NaN for n = 0 */
-    double deviation; /* sample standard deviation (n - 1); NaN for n < 2 */
-    double low, high; /* 95 % Student t interval of the mean; NaN for n < 2 */
-} ws_statistics;
-/* Two passes, Neumaier-compensated, in the order given. NaN values are left out. */
-ws_statistics ws_statistics_of(const double *values, size_t n);
-/* Student t: P(T <= t), and its inverse by bisection (exact to the last bits). degrees > 0, 0 < probability < 1. */
-double ws_student_probability(double t, double degrees);
-double ws_student_quantile(double probability, double degrees);
+#include "report/statistics.h"
 
 /* ---- tables of one sweep ---- */
 typedef struct ws_report ws_report;
