@@ -1,7 +1,8 @@
 /* Arguments of the operators that are matrix products, linear and bmm. Part of arguments.h, whose rules hold here too.
  *
  * With bf16 the factors of their products are rounded to bfloat16 first; sums, and everything else, stay as they are. Where the
- * machine has tiles (AMX) they take the rounded factors, and scratch memory holds blocks of them; elsewhere it holds rounded copies.
+ * machine has tiles (AMX) they take the rounded factors, and scratch memory holds blocks of them; elsewhere it holds
+ * rounded copies, on a GPU of 16 bits a number.
  */
 #ifndef WS_KERNELS_ARGUMENTS_PRODUCT_H
 #define WS_KERNELS_ARGUMENTS_PRODUCT_H
@@ -28,6 +29,13 @@ static inline int64_t ws_largest_of(int64_t a, int64_t b, int64_t c)
     return larger > c ? larger : c;
 }
 
+/* Reals that hold `count` bfloat16 numbers on a GPU: whole blocks, so that what follows is aligned. At most count and a block. */
+enum { WS_BF16_BLOCK = 64 };
+static inline int64_t ws_bf16_room(int64_t count)
+{
+    return (count + 2 * WS_BF16_BLOCK - 1) / (2 * WS_BF16_BLOCK) * WS_BF16_BLOCK;
+}
+
 /* y = act(z), z = x weight^T + bias */
 typedef struct ws_linear_arguments {
     int64_t B, K, N;
@@ -47,9 +55,10 @@ typedef struct ws_linear_arguments {
 static inline int64_t ws_linear_scratch(int64_t B, int64_t K, int64_t N, bool bf16, bool backward)
 {
     if (!backward)
-        return bf16 ? ws_largest_of(B * K + N * K, ws_tiles_scratch(N, K), 0) : 0;
-    return WS_COLUMN_PARTS * N +
-           (bf16 ? ws_largest_of(B * K + N * K + B * N, ws_tiles_scratch(K, B), ws_tiles_scratch(K, N)) : 0);
+        return bf16 ? ws_largest_of(B * K + N * K + 2 * WS_BF16_BLOCK, ws_tiles_scratch(N, K), 0) : 0;
+    return WS_COLUMN_PARTS * N + (bf16 ? ws_largest_of(B * K + N * K + B * N + 3 * WS_BF16_BLOCK,
+                                                       ws_tiles_scratch(K, B), ws_tiles_scratch(K, N))
+                                       : 0);
 }
 
 /* y[i] = a[i] b[i], a product for each i; with `transposed` b holds its matrices transposed, [N,K] */
@@ -69,10 +78,10 @@ static inline int64_t ws_bmm_scratch(int64_t B, int64_t M, int64_t K, int64_t N,
     if (!bf16)
         return 0;
     if (!backward)
-        return ws_largest_of(B * (M * K + K * N), ws_tiles_scratch(N, K), 0);
+        return ws_largest_of(B * (M * K + K * N) + 2 * WS_BF16_BLOCK, ws_tiles_scratch(N, K), 0);
     /* of b's gradient: K x N or N x K, and either way M summed over */
     int64_t tiles = ws_largest_of(ws_tiles_scratch(K, N), ws_tiles_scratch(N, M), ws_tiles_scratch(K, M));
-    return ws_largest_of(B * (M * K + K * N + M * N), tiles, 0);
+    return ws_largest_of(B * (M * K + K * N + M * N) + 3 * WS_BF16_BLOCK, tiles, 0);
 }
 
 #endif

@@ -138,6 +138,17 @@ WS_HD ws_real ws_bf16(ws_real x)
 #endif
 }
 
+#ifndef WS_REAL_DOUBLE
+/* Its upper half, which is the bfloat16 number itself. */
+WS_HD uint16_t ws_bf16_bits(float x)
+{
+    uint32_t bits;
+    x = ws_bf16(x);
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16 | (x != x ? 0x40u : 0u)); /* a NaN stays one */
+}
+#endif
+
 WS_HD ws_real ws_sigmoid(ws_real x)
 {
     return (ws_real)1 / ((ws_real)1 + ws_exp(-x));

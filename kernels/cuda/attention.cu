@@ -72,9 +72,12 @@ static __device__ __forceinline__ float kept(const ws_attention_arguments *a, in
 {
     if (!a->random.active || ws_dropout_threshold(a->dropout) == 0)
         return 1;
-    float factors[WS_DROPOUT_A_BLOCK];
+    float factors[WS_DROPOUT_A_BLOCK], factor = 1;
     ws_attention_kept(a, b, h, i, j / WS_DROPOUT_A_BLOCK, factors);
-    return factors[j % WS_DROPOUT_A_BLOCK];
+    WS_UNROLL
+    for (int k = 0; k < WS_DROPOUT_A_BLOCK; k++) /* an index would put the factors into memory */
+        factor = j % WS_DROPOUT_A_BLOCK == k ? factors[k] : factor;
+    return factor;
 }
 
 static __device__ __forceinline__ ws_seen seen_by(const ws_attention_arguments *a, int64_t b, int64_t i)

@@ -1,5 +1,5 @@
-/* linear: y = act(x weight^T + bias). The products are cuBLAS's; bias, activation and their gradients are fused around
- * them. */
+/* linear: y = act(x weight^T + bias). The products are cuBLASLt's; bias, activation and their gradients are fused into them or
+ * around them. */
 #include "queue.h"
 
 /* out holds x weight^T and becomes z where z is kept; y = act(out + bias). out may be y. */
@@ -20,12 +20,12 @@ extern "C" void ws_linear_forward_cuda(const ws_linear_arguments *a, void *queue
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     float *out = a->z != NULL ? a->z : a->y;
     float *next = a->scratch;
-    const float *x = ws_cuda_factor(queue, a->bf16, a->x, a->B * a->K, &next);
-    const float *weight = ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next);
-    ws_cuda_exact_in_tensor_cores(queue, a->bf16);
-    ws_cuda_gemm(queue, false, true, a->B, a->N, a->K, x, weight, false, out);
-    ws_cuda_exact_in_tensor_cores(queue, false);
-    if (a->bias == NULL) /* a projection: no activation either */
+    const void *x = ws_cuda_factor(queue, a->bf16, a->x, a->B * a->K, &next);
+    const void *weight = ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next);
+    const bool affine = a->activation == WS_NONE && a->z == NULL; /* the product adds the bias itself */
+    const ws_cuda_product product = {false, true, a->B, a->N, a->K, 1, a->bf16, false, affine ? a->bias : NULL};
+    ws_cuda_multiply(queue, &product, x, weight, out);
+    if (affine)
         return;
     dim3 blocks(ws_blocks(a->N, WS_BLOCK), (unsigned)(a->B < 32768 ? a->B : 32768));
     WS_LAUNCH(queue, add_bias_and_activate, blocks, WS_BLOCK, a->B, a->N, a->activation, a->bias, out, a->z, a->y);
@@ -62,13 +62,13 @@ extern "C" void ws_linear_backward_cuda(const ws_linear_arguments *a, void *queu
     if (a->dbias != NULL)
         ws_cuda_sum_parts(queue, parts, a->N, a->scratch, a->dbias);
     float *next = a->scratch + WS_COLUMN_PARTS * a->N;
-    const float *dz = ws_cuda_factor(queue, a->bf16, a->dy, a->B * a->N, &next);
-    ws_cuda_exact_in_tensor_cores(queue, a->bf16);
-    if (a->dweight != NULL)
-        ws_cuda_gemm(queue, true, false, a->N, a->K, a->B, dz, ws_cuda_factor(queue, a->bf16, a->x, a->B * a->K, &next),
-                     false, a->dweight);
-    if (a->dx != NULL)
-        ws_cuda_gemm(queue, false, false, a->B, a->K, a->N, dz,
-                     ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next), a->accumulate_dx, a->dx);
-    ws_cuda_exact_in_tensor_cores(queue, false);
+    const void *dz = ws_cuda_factor(queue, a->bf16, a->dy, a->B * a->N, &next);
+    if (a->dweight != NULL) {
+        const ws_cuda_product product = {true, false, a->N, a->K, a->B, 1, a->bf16, false, NULL};
+        ws_cuda_multiply(queue, &product, dz, ws_cuda_factor(queue, a->bf16, a->x, a->B * a->K, &next), a->dweight);
+    }
+    if (a->dx != NULL) {
+        const ws_cuda_product product = {false, false, a->B, a->K, a->N, 1, a->bf16, a->accumulate_dx, NULL};
+        ws_cuda_multiply(queue, &product, dz, ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next), a->dx);
+    }
 }

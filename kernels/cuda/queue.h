@@ -6,37 +6,22 @@
 #ifndef WS_KERNELS_CUDA_QUEUE_H
 #define WS_KERNELS_CUDA_QUEUE_H
 
-#include <cublas_v2.h>
+#include <cublasLt.h>
 #include <cuda_runtime.h>
 
 extern "C" {
 #include "arguments.h"
+#include "device.h"
 }
 #include "scalar.h"
 
-/* cuBLAS is loaded when the first queue is opened, not linked: linking it costs every start of the program about 90 ms,
- * and the program would not start at all where the library is absent. */
-#define WS_BLAS_CALLS(CALL)                                                                                            \
-    CALL(cublasCreate_v2)                                                                                              \
-    CALL(cublasDestroy_v2)                                                                                             \
-    CALL(cublasSetStream_v2)                                                                                           \
-    CALL(cublasSetWorkspace_v2)                                                                                        \
-    CALL(cublasSetMathMode)                                                                                            \
-    CALL(cublasSgemmStridedBatched)                                                                                    \
-    CALL(cublasSgemm_v2)                                                                                               \
-    CALL(cublasGetStatusString)
-typedef struct ws_blas {
-#define WS_BLAS_POINTER(name) decltype(&name) name##_;
-    WS_BLAS_CALLS(WS_BLAS_POINTER)
-#undef WS_BLAS_POINTER
-} ws_blas;
+typedef struct ws_cuda_products ws_cuda_products; /* gemm.cu */
 
 typedef struct ws_cuda_queue {
     int device;
     cudaStream_t stream;
-    const ws_blas *calls;
-    cublasHandle_t blas;
-    void *workspace; /* cuBLAS's, so that its choice of algorithm does not depend on other queues */
+    ws_cuda_products
+        *products; /* with a workspace of their own, so that no choice of algorithm depends on other queues */
     /* the first fault since the last wait */
     char fault[256];
 } ws_cuda_queue;
@@ -44,20 +29,29 @@ typedef struct ws_cuda_queue {
 /* The queue of a kernel call; makes its device the thread's current one. */
 ws_cuda_queue *ws_cuda_enter(void *queue);
 void ws_cuda_note(ws_cuda_queue *queue, cudaError_t status, const char *what);
-void ws_cuda_note_blas(ws_cuda_queue *queue, cublasStatus_t status, const char *what);
 
-/* out[M,N] (+)= left x right, row-major; left is [M,K], or [K,M] read transposed; right is [K,N], or [N,K] transposed.
- */
-void ws_cuda_gemm(ws_cuda_queue *queue, bool transpose_left, bool transpose_right, int64_t M, int64_t N, int64_t K,
-                  const float *left, const float *right, bool accumulate, float *out);
-
-/* The same for `count` matrices that lie one behind the other. */
-void ws_cuda_gemms(ws_cuda_queue *queue, int64_t count, bool transpose_left, bool transpose_right, int64_t M, int64_t N,
-                   int64_t K, const float *left, const float *right, bool accumulate, float *out);
-/* Whether products may run in the tensor cores, whose factors have 11 significant bits: none is lost of those rounded to bfloat16. */
-void ws_cuda_exact_in_tensor_cores(ws_cuda_queue *queue, bool on);
-/* The factor of a product: as it is, or with bf16 its rounded copy at *next, which then points behind it. */
-const float *ws_cuda_factor(ws_cuda_queue *queue, bool bf16, const float *factor, int64_t count, float **next);
+/* out[M,N] (+)= left x right, row-major; left is [M,K], or [K,M] read transposed; right is [K,N], or [N,K] transposed. */
+typedef struct ws_cuda_product {
+    bool transpose_left, transpose_right;
+    int64_t M, N, K;
+    int64_t count;     /* of matrices that lie one behind the other; 0: one */
+    bool bf16;         /* the factors are of ws_cuda_factor's kind; sums are float */
+    bool accumulate;   /* add to out */
+    const float *bias; /* [N], added to every row; or NULL */
+} ws_cuda_product;
+void ws_cuda_multiply(ws_cuda_queue *queue, const ws_cuda_product *product, const void *left, const void *right,
+                      float *out);
+/* One product of factors as they are. */
+static inline void ws_cuda_gemm(ws_cuda_queue *queue, bool transpose_left, bool transpose_right, int64_t M, int64_t N,
+                                int64_t K, const float *left, const float *right, bool accumulate, float *out)
+{
+    const ws_cuda_product product = {transpose_left, transpose_right, M, N, K, 1, false, accumulate, NULL};
+    ws_cuda_multiply(queue, &product, left, right, out);
+}
+/* The factor of a product: as it is, or with bf16 its copy of 16-bit numbers at *next, which then points behind it. */
+const void *ws_cuda_factor(ws_cuda_queue *queue, bool bf16, const float *factor, int64_t count, float **next);
+ws_err ws_cuda_products_open(ws_cuda_queue *queue);
+void ws_cuda_products_close(ws_cuda_queue *queue);
 
 /* Without nvcc, the tests compile these sources for the host against an emulation of the launch model. */
 #ifdef __CUDACC__

@@ -46,12 +46,12 @@ static void look_at_devices(ws_accelerators *out)
 static void look_at_cublas(char out[32])
 {
     char name[32];
-    snprintf(name, sizeof name, "libcublas.so.%d", CUDART_VERSION / 1000);
+    snprintf(name, sizeof name, "libcublasLt.so.%d", CUDART_VERSION / 1000);
     void *library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
     if (library == NULL)
         return;
-    int (*property)(int, int *) = NULL; /* cublasGetProperty: 0 major, 1 minor, 2 patch */
-    *(void **)&property = dlsym(library, "cublasGetProperty");
+    int (*property)(int, int *) = NULL; /* cublasLtGetProperty: 0 major, 1 minor, 2 patch */
+    *(void **)&property = dlsym(library, "cublasLtGetProperty");
     int part[3] = {0};
     if (property != NULL && property(0, &part[0]) == 0 && property(1, &part[1]) == 0 && property(2, &part[2]) == 0)
         snprintf(out, 32, "%d.%d.%d", part[0], part[1], part[2]);

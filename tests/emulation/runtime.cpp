@@ -1,10 +1,9 @@
-/* Simulated devices: memory with guards, copies, and cuBLAS's product. */
+/* Simulated devices: memory with guards, and copies. */
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include "cublas_v2.h"
 #include "cuda_runtime.h"
 
 enum { DEVICES = 4, GUARD_BYTES = 256 };
@@ -142,70 +141,5 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t)
 {
     memset(memory, value, bytes);
     return cudaSuccess;
-}
-
-cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
-{
-    *handle = (cublasHandle_t)calloc(1, 1);
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasDestroy_v2(cublasHandle_t handle)
-{
-    free(handle);
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetStream_v2(cublasHandle_t, cudaStream_t)
-{
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t, void *, size_t)
-{
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-/* c = alpha op(a) op(b) + beta c, by column; c is not read when beta is 0 */
-cublasStatus_t cublasSgemm_v2(cublasHandle_t, cublasOperation_t of_a, cublasOperation_t of_b, int m, int n, int k,
-                              const float *alpha, const float *a, int lda, const float *b, int ldb, const float *beta,
-                              float *c, int ldc)
-{
-    if (lda < (of_a == CUBLAS_OP_N ? m : k) || ldb < (of_b == CUBLAS_OP_N ? k : n) || ldc < m)
-        return CUBLAS_STATUS_INVALID_VALUE;
-    for (int column = 0; column < n; column++)
-        for (int row = 0; row < m; row++) {
-            double sum = 0;
-            for (int i = 0; i < k; i++) {
-                float left = of_a == CUBLAS_OP_N ? a[(size_t)i * lda + row] : a[(size_t)row * lda + i];
-                float right = of_b == CUBLAS_OP_N ? b[(size_t)column * ldb + i] : b[(size_t)i * ldb + column];
-                sum += (double)left * right;
-            }
-            float *out = &c[(size_t)column * ldc + row];
-            *out = *alpha * (float)sum + (*beta == 0 ? 0 : *beta * *out);
-        }
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t)
-{
-    return CUBLAS_STATUS_SUCCESS; /* sums here are more exact than either's */
-}
-
-cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t of_a, cublasOperation_t of_b, int m,
-                                         int n, int k, const float *alpha, const float *a, int lda, long long a_stride,
-                                         const float *b, int ldb, long long b_stride, const float *beta, float *c,
-                                         int ldc, long long c_stride, int count)
-{
-    cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
-    for (int i = 0; i < count && status == CUBLAS_STATUS_SUCCESS; i++)
-        status = cublasSgemm_v2(handle, of_a, of_b, m, n, k, alpha, a + i * a_stride, lda, b + i * b_stride, ldb, beta,
-                                c + i * c_stride, ldc);
-    return status;
-}
-
-const char *cublasGetStatusString(cublasStatus_t status)
-{
-    return status == CUBLAS_STATUS_SUCCESS ? "success" : "invalid value";
 }
 }
