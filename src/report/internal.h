@@ -53,6 +53,8 @@ ws_err ws_report_cell_statistics(const ws_report_cell *cell, const char *score, 
 void ws_report_markdown_text(ws_text *out, const char *text);
 void ws_report_markdown_head(ws_text *out, const ws_report_cell *cell, const char *score);
 void ws_report_markdown_value(ws_text *out, const ws_report_cell *cell, const ws_statistics *s);
+/* extent.c: the rows of a section's parts, and how long its models were trained. */
+WS_MUST ws_err ws_report_extent_markdown(const ws_report *report, size_t begin, size_t end, ws_text *out);
 /* csv.c: fields, each with its comma in front unless it begins a line; what the lines of all tables begin with. */
 extern const char ws_report_csv_header[];
 void ws_report_csv_text(ws_text *out, const char *text);

@@ -101,43 +101,6 @@ static void write_header(ws_text *out, const ws_metric **metrics, size_t metric_
     ws_text_append(out, " |\n");
 }
 
-/* Rows of the store that are in no part, so that nobody takes the parts for the whole. */
-static void write_left_out(ws_text *out, const cJSON *counts)
-{
-    double unlabelled = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_unlabelled"));
-    double small = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_left_out"));
-    double thinned = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_thinned"));
-    if (isnan(unlabelled) || isnan(small)) /* records of an older program do not say it */
-        return;
-    if (unlabelled > 0 || small > 0 || thinned > 0)
-        ws_text_appendf(out, "; left out: %.0f without label, %.0f of classes too small", unlabelled, small);
-    if (thinned > 0)
-        ws_text_appendf(out, ", %.0f of classes cut to maximum_rows", thinned);
-}
-
-/* "train 700, validation 100, test 200 rows, 2 classes" of the section's first finished trial. */
-static void write_counts(ws_text *out, const ws_report *report, size_t begin, size_t end)
-{
-    static const char *const parts[] = {"train", "validation", "test"};
-    for (size_t c = begin; c < end; c++)
-        for (size_t t = 0; t < report->cells[c].count; t++) {
-            const cJSON *counts = ws_json_find(report->cells[c].trials[t].record, "result.counts");
-            if (!counts)
-                continue;
-            for (size_t i = 0; i < 3; i++) {
-                double rows = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, parts[i]));
-                if (!isnan(rows))
-                    ws_text_appendf(out, "%s%s %.0f", i ? ", " : "Rows: ", parts[i], rows);
-            }
-            double classes = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "classes"));
-            if (!isnan(classes))
-                ws_text_appendf(out, "; %.0f classes", classes);
-            write_left_out(out, counts);
-            ws_text_append(out, ".\n");
-            return;
-        }
-}
-
 /* "Leakage: 3 to 5 of the test rows have an exact duplicate among the training rows, ...": over the finished trials. */
 static void write_audit(ws_text *out, const ws_report *report, size_t begin, size_t end)
 {
@@ -236,7 +199,7 @@ static ws_err write_section(ws_text *out, const ws_report *report, size_t begin,
             WS_TRY(write_row(out, cell, cell->scores.items[k], metrics, metric_count));
     }
     ws_text_append(out, "\n");
-    write_counts(out, report, begin, end);
+    WS_TRY(ws_report_extent_markdown(report, begin, end, out));
     write_audit(out, report, begin, end);
     write_seeds(out, report, begin, end);
     WS_TRY(write_hashes(out, report, begin, end));
