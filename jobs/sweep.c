@@ -11,17 +11,28 @@
 typedef struct options {
     ws_job_common common;
     const char *output;
-    int64_t workers, ranks_per_trial;
-    double time_limit;
+    int64_t workers, ranks_per_trial, retries, cores_per_trial, devices_per_trial, trials_per_device;
+    double time_limit, memory_limit, lease;
+    int launcher;
     bool dry_run, retry_failed;
 } options;
 
 static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(options),
     WS_OPTION_STRING(options, output, NULL, "-o: the sweep's folder; a sweep that is there is continued"),
-    WS_OPTION_INT(options, workers, 1, 1, 4096, "trials at once"),
-    WS_OPTION_INT(options, ranks_per_trial, 1, 1, 65536, "ranks of each trial, through mpirun when above 1"),
+    WS_OPTION_INT(options, workers, 1, 0, 4096, "trials at once; 0: as many as the cores have room for"),
+    WS_OPTION_INT(options, ranks_per_trial, 1, 1, 65536,
+                  "ranks of each trial, when above 1 through mpirun or, in an allocation of Slurm, as a step by srun"),
+    WS_OPTION_ENUM(options, launcher, "auto", "auto|mpirun|srun", "what starts trials of several ranks"),
+    WS_OPTION_INT(options, cores_per_trial, 0, 0, 4096, "cores that each trial is bound to; 0: not bound"),
+    WS_OPTION_INT(options, devices_per_trial, 0, 0, 64, "GPUs of each trial (CUDA_VISIBLE_DEVICES); 0: left as it is"),
+    WS_OPTION_INT(options, trials_per_device, 1, 1, 64, "small trials that share their GPUs"),
     WS_OPTION_DOUBLE(options, time_limit, 0, 0, 1e9, "seconds a trial may take; 0: no limit"),
+    WS_OPTION_DOUBLE(options, memory_limit, 0, 0, 1e6, "GiB that a process of a trial may allocate; 0: no limit"),
+    WS_OPTION_INT(options, retries, 1, 0, 100,
+                  "further tries of a trial that was killed, hung or crashed, on another machine where there is one"),
+    WS_OPTION_DOUBLE(options, lease, 60, 1, 86400,
+                     "seconds without a sign of life after which the trials of another machine are taken over"),
     WS_OPTION_BOOL(options, dry_run, false, "print the trials, start nothing"),
     WS_OPTION_BOOL(options, retry_failed, false, "run failed trials again"),
     WS_OPTION_END};
@@ -94,7 +105,16 @@ static ws_err run_trials(const ws_sweep *sweep, const options *given)
                             .workers = (int)given->workers,
                             .ranks_per_trial = (int)given->ranks_per_trial,
                             .time_limit = given->time_limit,
-                            .retry_failed = given->retry_failed};
+                            .retry_failed = given->retry_failed,
+                            .retries = (int)given->retries,
+                            .lease = given->lease,
+                            .memory_limit = given->memory_limit * 1073741824.0,
+                            .cores_per_trial = (int)given->cores_per_trial,
+                            .devices_per_trial = (int)given->devices_per_trial,
+                            .trials_per_device = (int)given->trials_per_device,
+                            .launcher = (ws_sweep_launcher)given->launcher};
+    if (how.workers == 0)
+        how.workers = ws_sweep_slots(&how);
     ws_sweep_counts counts;
     ws_err error = ws_sweep_run(sweep, &how, &counts);
     free(program);

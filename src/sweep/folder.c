@@ -1,4 +1,4 @@
-/* The files of one trial: what state they tell, the lock, and setting a failed try aside. */
+/* The files of one trial: what state they tell. And locked files. */
 #include "sweep/internal.h"
 
 #include <errno.h>
@@ -14,11 +14,6 @@ const char *const ws_trial_state_names[] = {"new", "started", "done", "failed", 
 char *ws_trial_directory(const char *directory, const char *id)
 {
     return ws_format("%s/trials/%s", directory, id);
-}
-
-char *ws_trial_file(const char *directory, const char *id, const char *name)
-{
-    return ws_format("%s/trials/%s/%s", directory, id, name);
 }
 
 void ws_time_text(char out[32])
@@ -47,17 +42,18 @@ static ws_trial_state judge(const cJSON *record, const char *id, ws_text *compla
     return WS_TRIAL_BROKEN;
 }
 
-ws_err ws_trial_look(const char *directory, const char *id, ws_trial_state *state, cJSON **record, ws_text *complaint)
+ws_err ws_run_look(const char *run, const char *id, ws_trial_state *state, cJSON **record, ws_text *complaint)
 {
     if (record)
         *record = NULL;
-    char *path = ws_trial_file(directory, id, "record.json"), *config = ws_trial_file(directory, id, "config.json");
-    char *text = NULL;
+    char *path = ws_path_join(run, "record.json"), *config = ws_path_join(run, "config.json"), *text = NULL;
     ws_err error = WS_OK;
     WS_CHECK_GOTO(done, path && config, MEMORY, "no memory for a path");
-    *state = ws_file_exists(config) ? WS_TRIAL_STARTED : WS_TRIAL_NEW;
-    if (!ws_file_exists(path))
+    *state = WS_TRIAL_NEW;
+    if (!ws_file_exists(path)) {
+        *state = ws_file_exists(config) ? WS_TRIAL_STARTED : WS_TRIAL_NEW;
         goto done;
+    }
     size_t bytes;
     WS_TRY_GOTO(done, ws_file_read(path, &text, &bytes));
     cJSON *parsed = cJSON_ParseWithLengthOpts(text, bytes + 1, NULL, true);
@@ -72,6 +68,25 @@ done:
     free(text);
     free(path);
     free(config);
+    return error;
+}
+
+ws_err ws_trial_look(const char *directory, const char *id, ws_trial_state *state, cJSON **record, ws_text *complaint)
+{
+    char *path = ws_trial_directory(directory, id), *work = ws_format("%s/work/%s", directory, id);
+    ws_err error = path && work ? WS_OK : WS_ERROR(MEMORY, "no memory for a path");
+    *state = WS_TRIAL_NEW;
+    if (record)
+        *record = NULL;
+    if (error == WS_OK && ws_directory_exists(path)) {
+        error = ws_run_look(path, id, state, record, complaint);
+        if (error == WS_OK && (*state == WS_TRIAL_NEW || *state == WS_TRIAL_STARTED))
+            *state = WS_TRIAL_BROKEN; /* published, and its record taken away */
+    } else if (error == WS_OK && ws_directory_exists(work)) {
+        *state = WS_TRIAL_STARTED;
+    }
+    free(path);
+    free(work);
     return error;
 }
 
@@ -90,43 +105,4 @@ ws_err ws_lock_file(const char *path, int *out)
     close(file);
     WS_CHECK(reason == EWOULDBLOCK, IO, "%s: cannot be locked: %s", path, strerror(reason));
     return WS_OK;
-}
-
-ws_err ws_trial_lock(const char *directory, const char *id, int *out)
-{
-    char *path = ws_trial_file(directory, id, "lock");
-    WS_CHECK(path, MEMORY, "no memory for a path");
-    ws_err error = ws_lock_file(path, out);
-    free(path);
-    return error;
-}
-
-bool ws_trial_is_running(const char *directory, const char *id)
-{
-    char *path = ws_trial_file(directory, id, "lock");
-    int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    bool running = file >= 0 && flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    if (file >= 0)
-        close(file);
-    free(path);
-    return running;
-}
-
-ws_err ws_trial_set_aside(const char *directory, const char *id)
-{
-    char *from = ws_trial_directory(directory, id), *to = NULL;
-    ws_err error = WS_OK;
-    WS_CHECK_GOTO(done, from, MEMORY, "no memory for a path");
-    for (int k = 1;; k++) {
-        free(to);
-        to = ws_format("%s.failed-%d", from, k);
-        WS_CHECK_GOTO(done, to, MEMORY, "no memory for a path");
-        if (!ws_directory_exists(to))
-            break;
-    }
-    WS_TRY_GOTO(done, ws_file_rename(from, to));
-done:
-    free(from);
-    free(to);
-    return error;
 }

@@ -1,13 +1,23 @@
-/* sweep, inside the room: folder paths, the manifest, the journal, one trial as a process. */
+/* sweep, inside the room: folder paths, the manifest, the journal, leases, one trial as a process, publishing. */
 #ifndef WS_SWEEP_INTERNAL_H
 #define WS_SWEEP_INTERNAL_H
 
+#include <sys/resource.h>
 #include <sys/types.h>
 #include "sweep/sweep.h"
 
 /* ---- specification_check.c ---- */
 /* What is wrong with the form of a specification (an object) goes to problems. */
 void ws_specification_check(const ws_json *document, const cJSON *root, ws_problems *problems);
+
+/* ---- draw.c: random draws and exclusions ---- */
+/* The value of draw `index` of a key, from its distribution { "uniform": [a, b] } and the like; owned by the caller, NULL:
+ * out of memory. A pure function of its arguments. */
+cJSON *ws_draw_value(uint64_t seed, const char *key, const cJSON *distribution, size_t index);
+/* NULL, or what is wrong with a distribution. */
+const char *ws_draw_complaint(const cJSON *distribution);
+/* Whether the configuration has every value that the exclusion { KEY: VALUE or [VALUE, ...], ... } names. */
+bool ws_exclusion_matches(const cJSON *exclusion, const cJSON *config);
 
 /* ---- manifest.c: sweep.json ---- */
 /* Writes sweep.json, or compares with the one that is there: the same trials are fine, further ones are added and
@@ -23,29 +33,82 @@ typedef enum ws_trial_state {
     WS_TRIAL_BROKEN /* record.json is damaged, or another trial's */
 } ws_trial_state;
 extern const char *const ws_trial_state_names[];
-char *ws_trial_directory(const char *directory, const char *id);              /* malloc'ed; NULL: out of memory */
-char *ws_trial_file(const char *directory, const char *id, const char *name); /* likewise */
-/* What record.json and config.json say. *record (may be NULL) gets the parsed record of a done or failed trial;
- * complaint (may be NULL) what is wrong with a broken one. */
+char *ws_trial_directory(const char *directory, const char *id); /* malloc'ed; NULL: out of memory */
+/* What record.json and config.json in a run folder say. *record (may be NULL) gets the parsed record of a done or failed
+ * trial; complaint (may be NULL) what is wrong with a broken one. */
+WS_MUST ws_err ws_run_look(const char *run, const char *id, ws_trial_state *state, cJSON **record, ws_text *complaint);
+/* The same of what is published: new, done, failed or broken; started where somebody has claimed it. */
 WS_MUST ws_err ws_trial_look(const char *directory, const char *id, ws_trial_state *state, cJSON **record,
                              ws_text *complaint);
-/* Takes the trial's lock; *out = -1 where another process holds it. Close it to give it back. */
-WS_MUST ws_err ws_trial_lock(const char *directory, const char *id, int *out);
-bool ws_trial_is_running(const char *directory, const char *id); /* some process holds the lock */
-/* Moves what a failed trial left to trials/ID.failed-K. */
-WS_MUST ws_err ws_trial_set_aside(const char *directory, const char *id);
 /* Takes `path` as an flock'ed file, made where it is not there; *out = -1 where another process holds it. */
 WS_MUST ws_err ws_lock_file(const char *path, int *out);
 void ws_time_text(char out[32]); /* "2026-01-31T12:00:00Z" */
 
+/* ---- pulse.c: who is at work in the folder ---- */
+typedef struct ws_pulse {
+    char *path;    /* the supervisor's own file; NULL: of an observer, which has none */
+    int file;      /* locked as long as the process lives; -1: none */
+    char boot[64]; /* the running kernel */
+    double lease;  /* seconds without a sign of life after which a supervisor counts as lost */
+    double beaten; /* ws_clock_seconds of the last touch */
+    double ahead;  /* of the file system's time before ws_clock_seconds */
+} ws_pulse;
+typedef enum ws_holder {
+    WS_HOLDER_ALIVE,
+    WS_HOLDER_GONE, /* for certain: a process of this machine that has ended, or what was given back */
+    WS_HOLDER_LOST  /* not heard of for longer than a lease; it may still run somewhere */
+} ws_holder;
+WS_MUST ws_err ws_pulse_start(ws_pulse *out, const char *directory, double lease, int workers);
+void ws_pulse_observe(ws_pulse *out, double lease);
+WS_MUST ws_err ws_pulse_beat(ws_pulse *pulse); /* touches the file where it is time to */
+void ws_pulse_stop(ws_pulse *pulse);
+ws_holder ws_pulse_look(const ws_pulse *self, const char *path);
+/* Tells the node of every other supervisor that is alive, until `note` returns false; removes the files of dead ones. */
+WS_MUST ws_err ws_pulse_others(const ws_pulse *self, const char *directory,
+                               bool (*note)(void *context, const char *node), void *context);
+const char *ws_node_name(void); /* SLURMD_NODENAME, or the host's name */
+
+/* ---- lease.c: claims ---- */
+typedef enum ws_claim_result { WS_CLAIM_MINE, WS_CLAIM_BUSY } ws_claim_result;
+typedef struct ws_claim {
+    ws_claim_result result;
+    int generation;
+    int previous;       /* generation whose run folder is there; 0: none */
+    bool previous_gone; /* for certain, so that its folder may be used further */
+    int failures;       /* tries that failed */
+    char *run;          /* the run folder, once ws_claim_folder made it; owned */
+} ws_claim;
+WS_MUST ws_err ws_claim_take(ws_claim *out, const ws_pulse *pulse, const char *directory, const char *id);
+/* Makes claim->run: the previous run folder under a new name, or one with its checkpoints, or a new one. */
+WS_MUST ws_err ws_claim_folder(ws_claim *claim, const char *directory, const char *id);
+WS_MUST ws_err ws_claim_release(ws_claim *claim, const char *directory, const char *id); /* it goes on another time */
+WS_MUST ws_err ws_claim_clear(ws_claim *claim, const char *directory, const char *id);   /* after publishing */
+void ws_claim_forget(ws_claim *claim);                                                   /* frees the memory */
+bool ws_trial_is_running(const ws_pulse *observer, const char *directory, const char *id);
+
+/* ---- compare.c, publish.c ---- */
+WS_MUST ws_err ws_records_compare(const cJSON *recorded, const cJSON *again, double tolerance, ws_comparison *out);
+typedef enum ws_publication {
+    WS_PUBLISHED,
+    WS_PUBLISHED_BEFORE,        /* by another one, with the same bits where both are done */
+    WS_PUBLISHED_FAILED_BEFORE, /* ours failed too */
+    WS_PUBLISHED_OTHERWISE      /* by another one, with another result; ours is trials/ID.second-K */
+} ws_publication;
+WS_MUST ws_err ws_trial_publish(const char *directory, const char *id, const char *run, ws_publication *out,
+                                ws_text *difference);
+/* Moves trials/ID to trials/ID.AS-K. */
+WS_MUST ws_err ws_trial_set_aside(const char *directory, const char *id, const char *as);
+
 /* ---- journal.c ---- */
 typedef struct ws_journal {
     int file; /* -1: not open */
+    bool unflushed;
 } ws_journal;
 WS_MUST ws_err ws_journal_open(ws_journal *out, const char *directory, int worker);
 void ws_journal_close(ws_journal *journal);
-/* One line, fsynced. details (may be NULL) is an object whose members are added; it is destroyed. */
+/* One line. details (may be NULL) is an object whose members are added; it is destroyed. */
 WS_MUST ws_err ws_journal_write(ws_journal *journal, const char *event, const char *id, cJSON *details);
+WS_MUST ws_err ws_journal_flush(ws_journal *journal); /* to the disk, what has not been yet */
 
 /* ---- process.c: one trial as a child process ---- */
 typedef struct ws_process {
@@ -53,24 +116,55 @@ typedef struct ws_process {
     int ended;              /* read end of a pipe whose other end only the trial holds: readable when it is gone */
     double started, killed; /* ws_clock_seconds; killed: when the limit's SIGTERM was sent, 0 before */
     bool over_limit;
+    struct rusage usage; /* once it has ended: of it and of its children */
 } ws_process;
-WS_MUST ws_err ws_process_start(ws_process *out, const ws_sweep_options *options, const char *trial_directory,
-                                bool resume, int lock);
+typedef struct ws_process_place {
+    const char *run; /* run folder */
+    bool resume;
+    int log;  /* its log.txt, locked */
+    int slot; /* number of the worker: which cores and devices are its own */
+} ws_process_place;
+WS_MUST ws_err ws_process_start(ws_process *out, const ws_sweep_options *options, const ws_process_place *place);
 void ws_process_stop(const ws_process *process, const ws_sweep_options *options); /* asks for a checkpoint */
 /* True when it has ended; then *status is waitpid's, and what is left of its group has been killed. */
 bool ws_process_poll(ws_process *process, int *status);
 /* Sends SIGTERM when the limit is over, and SIGKILL some seconds later. */
 void ws_process_limit(ws_process *process, double limit);
 
-/* ---- failure.c: records of failed trials ---- */
+/* ---- failure.c: failed tries and records of failed trials ---- */
 typedef struct ws_failure {
     int status; /* waitpid's */
     bool over_limit;
     double limit, seconds;
     const char *started;   /* time text */
     const char *complaint; /* what is wrong with the record it left, or NULL */
+    ws_text reason;        /* filled in by ws_failure_explain; destroy it */
+    bool certain;          /* it would fail the same way everywhere */
+    bool no_space;         /* the disk is full: nothing to do with the trial */
 } ws_failure;
-/* Writes record.json with status "failed"; never replaces a record. reason gets the text (for the journal). */
-WS_MUST ws_err ws_failure_record(const char *directory, const char *id, const ws_failure *failure, ws_text *reason);
+WS_MUST ws_err ws_failure_explain(const char *run, ws_failure *failure);
+/* Notes a failed try in work/ID, for the next generations. */
+WS_MUST ws_err ws_failure_note(const char *directory, const char *id, int generation, const char *reason);
+/* The tries noted, in their order: [ { "node", "reason", "time" } ]; owned by the caller. */
+WS_MUST ws_err ws_failure_tries(const char *directory, const char *id, cJSON **out);
+/* Writes record.json with status "failed" into a run folder. tries may be NULL. */
+WS_MUST ws_err ws_failure_record(const char *run, const char *id, const ws_failure *failure, const cJSON *tries);
+
+/* ---- node.c: is it the trial, or the machine? ---- */
+enum { WS_MOST_SUSPECTS = 16 };
+typedef struct ws_node_health {
+    const char *suspects[WS_MOST_SUSPECTS]; /* ids of trials that failed here, one after the other */
+    size_t count;
+    size_t blamed; /* of them, those that finished on other nodes */
+    double failed_at, next_look;
+} ws_node_health;
+void ws_node_note(ws_node_health *health, const char *id, bool failed); /* id is borrowed for good */
+/* *pause: take no new trial now. WS_E_IO where the node is, or now becomes, quarantined. */
+WS_MUST ws_err ws_node_check(ws_node_health *health, const ws_pulse *pulse, const char *directory, bool *pause);
+WS_MUST ws_err ws_node_refuse_quarantined(const char *directory);
+/* Whether a supervisor of a node that is not in `tries` is alive. */
+WS_MUST ws_err ws_node_has_others(const ws_pulse *pulse, const char *directory, const cJSON *tries, bool *out);
+WS_MUST ws_err ws_node_has_anyone(const ws_pulse *pulse, const char *directory, bool *out); /* any other supervisor */
+bool ws_node_in_tries(const cJSON *tries, const char *node);
 
 #endif

@@ -1,4 +1,4 @@
-/* Journal: one append-only file a worker, one fsynced line an event. For people and for later questions; what is true
+/* Journal: one append-only file a worker, one line an event, flushed once in a round of the supervisor. For people and for later questions; what is true
  * of a trial is its record. */
 #include "sweep/internal.h"
 
@@ -22,10 +22,9 @@ static ws_err end_torn_line(int file, const char *path)
 
 ws_err ws_journal_open(ws_journal *out, const char *directory, int worker)
 {
-    char host[256] = "localhost";
-    gethostname(host, sizeof host - 1);
-    char *path = ws_format("%s/journal/%s.%d.jsonl", directory, host, worker);
+    char *path = ws_format("%s/journal/%s.%d.jsonl", directory, ws_node_name(), worker);
     WS_CHECK(path, MEMORY, "no memory for a path");
+    out->unflushed = false;
     out->file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     ws_err error = out->file >= 0 ? end_torn_line(out->file, path)
                                   : WS_ERROR(IO, "%s: cannot be opened: %s", path, strerror(errno));
@@ -35,9 +34,11 @@ ws_err ws_journal_open(ws_journal *out, const char *directory, int worker)
 
 void ws_journal_close(ws_journal *journal)
 {
-    if (journal->file >= 0)
+    if (journal->file >= 0) {
+        fdatasync(journal->file);
         close(journal->file);
-    journal->file = -1;
+    }
+    *journal = (ws_journal){.file = -1};
 }
 
 ws_err ws_journal_write(ws_journal *journal, const char *event, const char *id, cJSON *details)
@@ -55,8 +56,15 @@ ws_err ws_journal_write(ws_journal *journal, const char *event, const char *id, 
         error = ws_text_check(&text);
     if (error == WS_OK && write(journal->file, text.data, text.length) != (ssize_t)text.length)
         error = WS_ERROR(IO, "the sweep's journal cannot be written: %s", strerror(errno));
-    if (error == WS_OK && fdatasync(journal->file) != 0)
-        error = WS_ERROR(IO, "the sweep's journal cannot be written: %s", strerror(errno));
+    journal->unflushed = true;
     ws_text_destroy(&text);
     return error;
+}
+
+ws_err ws_journal_flush(ws_journal *journal)
+{
+    WS_CHECK(!journal->unflushed || fdatasync(journal->file) == 0, IO, "the sweep's journal cannot be written: %s",
+             strerror(errno));
+    journal->unflushed = false;
+    return WS_OK;
 }

@@ -1,21 +1,22 @@
 /* One trial as a child process: its own process group, default signals, no core file, no trace of this program's MPI in
- * its environment, output into its log, a time limit. What its end means is failure.c's and supervise.c's matter. */
+ * its environment, output into its log, limits of time and memory, cores and devices of its own. What its end means is
+ * failure.c's and outcome.c's matter. */
 #include "sweep/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
 
-enum { ARGUMENTS = 24 };
+enum { ARGUMENTS = 32 };
 static const double kill_after_seconds = 5; /* between the limit's SIGTERM and SIGKILL */
 
 static bool begins(const char *text, const char *prefix)
@@ -35,57 +36,134 @@ static bool tells_of_mpi(const char *variable)
     return begins(variable, "OMPI_") && !begins(variable, "OMPI_ALLOW_RUN_AS_ROOT");
 }
 
-static ws_err make_environment(char ***out)
+/* The devices of a slot as CUDA_VISIBLE_DEVICES: the next ones of those this process may use, several trials on each where asked. */
+static void name_devices(const ws_sweep_options *options, int slot, ws_text *out)
+{
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    char *copy = visible ? strdup(visible) : NULL, *rest = NULL, *names[64];
+    int count = 0;
+    for (char *name = copy ? strtok_r(copy, ",", &rest) : NULL; name && count < 64; name = strtok_r(NULL, ",", &rest))
+        names[count++] = name;
+    const int first = slot / options->trials_per_device * options->devices_per_trial;
+    ws_text_append(out, "CUDA_VISIBLE_DEVICES=");
+    for (int k = 0; k < options->devices_per_trial; k++) {
+        ws_text_append(out, k ? "," : "");
+        if (count)
+            ws_text_append(out, names[(first + k) % count]);
+        else
+            ws_text_appendf(out, "%d", first + k);
+    }
+    free(copy);
+}
+
+/* *device: the variable that names the slot's devices, or empty; the caller destroys it after the start. */
+static ws_err make_environment(const ws_sweep_options *options, int slot, ws_text *device, char ***out)
 {
     size_t count = 0, kept = 0;
     while (environ[count])
         count++;
-    WS_TRY(ws_alloc(out, count + 1, sizeof **out));
+    WS_TRY(ws_alloc(out, count + 2, sizeof **out));
     for (size_t i = 0; i < count; i++)
-        if (!tells_of_mpi(environ[i]))
+        if (!tells_of_mpi(environ[i]) && !(options->devices_per_trial && begins(environ[i], "CUDA_VISIBLE_DEVICES=")))
             (*out)[kept++] = environ[i];
-    return WS_OK;
+    if (options->devices_per_trial == 0)
+        return WS_OK;
+    name_devices(options, slot, device);
+    (*out)[kept] = device->data;
+    return ws_text_check(device);
 }
 
-/* argv of the trial; texts borrowed, `ranks` and `config` belong to the caller. */
-static void make_arguments(const ws_sweep_options *options, const char *ranks, const char *config,
-                           const char *trial_directory, bool resume, const char *arguments[ARGUMENTS])
+double ws_sweep_devices(const ws_sweep_options *options)
 {
+    return options->devices_per_trial ? (double)options->devices_per_trial / options->trials_per_device : 0;
+}
+
+/* ---------------------------------------------------------------- cores */
+
+/* Cores [slot * n, (slot + 1) * n) of those this process may use, around their end. *bound false: all of them. */
+static void choose_cores(const ws_sweep_options *options, int slot, cpu_set_t *out, bool *bound)
+{
+    cpu_set_t allowed;
+    *bound = options->cores_per_trial > 0 && sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+    if (!*bound)
+        return;
+    int cores[CPU_SETSIZE], count = 0;
+    for (int core = 0; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, &allowed))
+            cores[count++] = core;
+    CPU_ZERO(out);
+    for (int k = 0; k < options->cores_per_trial; k++)
+        CPU_SET(cores[(slot * options->cores_per_trial + k) % count], out);
+}
+
+int ws_sweep_slots(const ws_sweep_options *options)
+{
+    cpu_set_t allowed;
+    int count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1,
+        each = options->cores_per_trial > 0 ? options->cores_per_trial : options->ranks_per_trial;
+    return count / each > 1 ? count / each : 1;
+}
+
+/* ---------------------------------------------------------------- starting */
+
+/* In an allocation of Slurm a trial of several ranks is a step of its own, wherever in the allocation there is room. */
+static bool starts_by_srun(const ws_sweep_options *options)
+{
+    return options->ranks_per_trial > 1 && options->launcher != WS_LAUNCH_MPIRUN &&
+           (options->launcher == WS_LAUNCH_SRUN || getenv("SLURM_JOB_ID"));
+}
+
+/* argv of the trial; texts borrowed, numbers and config belong to the caller. */
+static void make_arguments(const ws_sweep_options *options, const char *ranks, const char *cores, const char *config,
+                           const ws_process_place *place, const char *arguments[ARGUMENTS])
+{
+    /* several trials share the machine: bound ranks of two trials would sit on the same cores */
+    const char *const mpirun[] = {"mpirun", "--bind-to", "none", "--oversubscribe", "-n", ranks, NULL};
+    /* a rank that dies before MPI_Init would leave the others waiting */
+    const char *const srun[] = {"srun", "--exact", "--kill-on-bad-exit=1", "--mpi=pmix", "-n", ranks, "-c",
+                                cores,  NULL};
+    const char *const *launcher = starts_by_srun(options) ? srun : mpirun;
     size_t n = 0;
-    if (options->ranks_per_trial > 1) {
-        /* several trials share the machine: bound ranks of two trials would sit on the same cores */
-        const char *const launcher[] = {"mpirun", "--bind-to", "none", "--oversubscribe", "-n", ranks};
-        for (size_t i = 0; i < sizeof launcher / sizeof launcher[0]; i++)
-            arguments[n++] = launcher[i];
-    }
+    for (size_t i = 0; options->ranks_per_trial > 1 && launcher[i]; i++)
+        arguments[n++] = launcher[i];
     arguments[n++] = options->program;
     arguments[n++] = "train";
     arguments[n++] = config;
     arguments[n++] = "-o";
-    arguments[n++] = trial_directory;
-    if (resume)
+    arguments[n++] = place->run;
+    if (place->resume)
         arguments[n++] = "--resume";
     arguments[n] = NULL;
 }
 
 static void keep_open(int file)
 {
-    fcntl(file, F_SETFD, fcntl(file, F_GETFD) & ~FD_CLOEXEC);
+    fcntl(file, F_SETFD, fcntl(file, F_GETFD) & ~FD_CLOEXEC); /* of the child alone: it has its own descriptors */
 }
 
-/* What asks a trial for a checkpoint. mpirun takes SIGTERM as a wish to kill its ranks, and passes SIGUSR2 on to them. */
+/* What asks a trial for a checkpoint. mpirun and srun take SIGTERM as a wish to kill the ranks, and pass SIGUSR2 on to them. */
 static int stop_signal(const ws_sweep_options *options)
 {
     return options->ranks_per_trial > 1 ? SIGUSR2 : SIGTERM;
 }
 
-/* Between fork and exec: plain system calls only. */
-_Noreturn static void become_trial(const char *const *arguments, char **environment, int log, int lock, int alive,
-                                   pid_t supervisor, int when_orphaned)
+typedef struct trial_start {
+    const char *arguments[ARGUMENTS];
+    char **environment;
+    int log, alive; /* alive: the pipe's end that only the trial keeps */
+    pid_t supervisor;
+    int when_orphaned;
+    rlim_t memory; /* 0: no limit */
+    cpu_set_t cores;
+    bool bound;
+} trial_start;
+
+/* Between vfork and exec, in the supervisor's memory: plain system calls only. */
+_Noreturn static void become_trial(const trial_start *start)
 {
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, when_orphaned); /* a supervisor that is killed leaves no trial running for nobody */
-    if (getppid() != supervisor)
+    prctl(PR_SET_PDEATHSIG, start->when_orphaned); /* a supervisor that is killed leaves no trial running for nobody */
+    if (getppid() != start->supervisor)
         _exit(75);
     for (int number = 1; number < 32; number++)
         if (number != SIGKILL && number != SIGSTOP)
@@ -94,53 +172,70 @@ _Noreturn static void become_trial(const char *const *arguments, char **environm
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    int nothing = open("/dev/null", O_RDONLY);
-    dup2(nothing, STDIN_FILENO);
-    dup2(log, STDOUT_FILENO);
-    dup2(log, STDERR_FILENO);
-    keep_open(lock);
-    keep_open(alive);
-    execvpe(arguments[0], (char *const *)arguments, environment);
+    if (start->memory)
+        setrlimit(RLIMIT_DATA, &(struct rlimit){start->memory, start->memory});
+    if (start->bound)
+        sched_setaffinity(0, sizeof start->cores, &start->cores);
+    dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+    dup2(start->log, STDOUT_FILENO);
+    dup2(start->log, STDERR_FILENO);
+    keep_open(start->alive);
+    execvpe(start->arguments[0], (char *const *)start->arguments, start->environment);
     static const char message[] = "error: the program of the trial cannot be executed\n";
     ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
     (void)written;
     _exit(127);
 }
 
-ws_err ws_process_start(ws_process *out, const ws_sweep_options *options, const char *trial_directory, bool resume,
-                        int lock)
+/* vfork: a sweep of 100,000 trials has much memory, whose page tables fork would copy for each of them. Signals wait, so that no
+ * handler of ours runs in the child. */
+static pid_t start_child(const trial_start *start)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t child = vfork();
+    if (child == 0)
+        become_trial(start);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return child;
+}
+
+ws_err ws_process_start(ws_process *out, const ws_sweep_options *options, const ws_process_place *place)
 {
     *out = (ws_process){.ended = -1, .started = ws_clock_seconds()};
-    char **environment = NULL, *ranks = ws_format("%d", options->ranks_per_trial),
-         *config = ws_path_join(trial_directory, "config.json"), *log_path = ws_path_join(trial_directory, "log.txt");
-    const char *arguments[ARGUMENTS];
-    int log = -1, alive[2] = {-1, -1};
+    trial_start start = {.log = place->log,
+                         .supervisor = getpid(),
+                         .when_orphaned = stop_signal(options),
+                         .memory = (rlim_t)options->memory_limit};
+    char *ranks = ws_format("%d", options->ranks_per_trial), *config = ws_path_join(place->run, "config.json"),
+         *cores = ws_format("%d", options->cores_per_trial > options->ranks_per_trial
+                                      ? options->cores_per_trial / options->ranks_per_trial
+                                      : 1);
+    ws_text device = {0};
+    int alive[2] = {-1, -1};
     ws_err error = WS_OK;
-    WS_CHECK_GOTO(done, ranks && config && log_path, MEMORY, "no memory to start a trial");
-    WS_TRY_GOTO(done, make_environment(&environment));
-    make_arguments(options, ranks, config, trial_directory, resume, arguments);
-    log = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    WS_CHECK_GOTO(done, log >= 0, IO, "%s: cannot be opened: %s", log_path, strerror(errno));
+    WS_CHECK_GOTO(done, ranks && config && cores, MEMORY, "no memory to start a trial");
+    WS_TRY_GOTO(done, make_environment(options, place->slot, &device, &start.environment));
+    make_arguments(options, ranks, cores, config, place, start.arguments);
+    if (!starts_by_srun(options)) /* which may start it on another machine */
+        choose_cores(options, place->slot, &start.cores, &start.bound);
     WS_CHECK_GOTO(done, pipe2(alive, O_CLOEXEC) == 0, IO, "no pipe for a trial: %s", strerror(errno));
-    pid_t supervisor = getpid();
-    pid_t child = fork();
-    if (child == 0)
-        become_trial(arguments, environment, log, lock, alive[1], supervisor, stop_signal(options));
+    start.alive = alive[1];
+    pid_t child = start_child(&start);
     WS_CHECK_GOTO(done, child > 0, IO, "a trial cannot be started: %s", strerror(errno));
-    setpgid(child, child); /* whoever comes first, child or we */
     out->pid = child;
     out->ended = alive[0];
     alive[0] = -1;
 done:
-    if (log >= 0)
-        close(log);
     for (int end = 0; end < 2; end++)
         if (alive[end] >= 0)
             close(alive[end]);
-    free(environment);
+    ws_text_destroy(&device);
+    free(start.environment);
     free(ranks);
     free(config);
-    free(log_path);
+    free(cores);
     return error;
 }
 
@@ -161,7 +256,7 @@ bool ws_process_poll(ws_process *process, int *status)
     if (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
         return false;
     signal_group(process, SIGKILL); /* before it is reaped: its group's number is still its own */
-    while (waitpid(process->pid, status, 0) < 0 && errno == EINTR)
+    while (wait4(process->pid, status, 0, &process->usage) < 0 && errno == EINTR)
         ;
     close(process->ended);
     process->ended = -1;

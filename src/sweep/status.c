@@ -51,7 +51,8 @@ static void note_failure(const char *id, const cJSON *record, ws_text *out)
     ws_text_appendf(out, "%s %s\n", id, reason ? reason : "no reason recorded");
 }
 
-static ws_err look_at_trial(const char *directory, const char *id, ws_sweep_status *out, double *seconds)
+static ws_err look_at_trial(const char *directory, const ws_pulse *observer, const char *id, ws_sweep_status *out,
+                            double *seconds)
 {
     ws_trial_state state;
     cJSON *record = NULL;
@@ -64,7 +65,7 @@ static ws_err look_at_trial(const char *directory, const char *id, ws_sweep_stat
     } else if (state == WS_TRIAL_FAILED) {
         note_failure(id, record, &out->failures);
         out->failed++;
-    } else if (state == WS_TRIAL_STARTED && ws_trial_is_running(directory, id)) {
+    } else if (state == WS_TRIAL_STARTED && ws_trial_is_running(observer, directory, id)) {
         out->running++;
     } else {
         out->left++;
@@ -79,7 +80,9 @@ ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
     char *path = ws_path_join(directory, "sweep.json");
     WS_CHECK(path, MEMORY, "no memory for a path");
     ws_json *manifest = NULL;
+    ws_pulse observer;
     ws_err error = WS_OK;
+    ws_pulse_observe(&observer, WS_SWEEP_LEASE);
     if (!ws_file_exists(path)) {
         error = WS_ERROR(IO, "%s: no such file: this is no sweep folder", path);
         WS_HINT("a sweep folder is made by: wiresweep sweep SWEEP.json -o %s", directory);
@@ -92,7 +95,7 @@ ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
     {
         const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(trial, "id"));
         WS_CHECK_GOTO(done, id, FORMAT, "%s: a trial without an id", path);
-        WS_TRY_GOTO(done, look_at_trial(directory, id, out, &seconds));
+        WS_TRY_GOTO(done, look_at_trial(directory, &observer, id, out, &seconds));
     }
     size_t open = out->running + out->left;
     if (out->done)

@@ -1,238 +1,204 @@
-/* The supervisor: hands the missing trials to its workers, watches them, writes down how they ended. One process, no
- * threads; every fact it acts on is in the folder, so that it may be killed at any moment. */
-#include "sweep/internal.h"
+/* The supervisor's loop: claims missing trials for its workers, watches them, and has the way they ended written down. One
+ * process, no threads; every fact it acts on is in the folder, so that it may be killed at any moment, and others may be at
+ * work there. */
+#include "sweep/supervise.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
+#include <sys/file.h>
 #include <unistd.h>
-#include "cluster/cluster.h"
 #include "storage/storage.h"
 
-enum {
-    EXIT_INTERRUPTED = 75,
-    RESTARTS = 10, /* of a trial that keeps asking to be resumed without anybody having asked it to stop */
-    POLL_MILLISECONDS = 200
-};
-static const double busy_wait_seconds = 0.25; /* before a trial that another process still runs is looked at again */
+enum { POLL_MILLISECONDS = 200 };
+static const double busy_wait_seconds = 0.25; /* before a trial that another process has is looked at again */
+static const double elsewhere_seconds = 5;    /* that another node is given to try what failed on this one */
+static const double short_seconds = 1;        /* of trials that are claimed ahead, so that no worker waits */
 
-typedef struct worker {
-    ws_process process;
-    ws_journal journal;
-    size_t trial;
-    int lock;
-    char started[32];
-} worker;
-
-typedef struct pending { /* one planned trial that has no record yet */
-    size_t trial;
-    double not_before;
-    bool announced; /* that another process still runs it */
-} pending;
-
-typedef struct supervisor {
-    const ws_sweep *sweep;
-    const ws_sweep_options *options;
-    ws_sweep_counts *counts;
-    worker *workers;
-    struct pollfd *polls;
-    pending *queue; /* ring of sweep->count places */
-    size_t head, queued;
-    int *restarts; /* by trial */
-    int active;
-    bool stopping;
-    ws_progress *progress;
-} supervisor;
-
-static const char *trial_id(const supervisor *s, size_t trial)
+void ws_supervise_enqueue(ws_supervisor *s, size_t trial, double delay)
 {
-    return s->sweep->trials[trial].facts.id;
+    double not_before = delay > 0 ? ws_clock_seconds() + delay : 0;
+    s->queue[(s->head + s->queued++) % s->sweep->count] = (ws_pending){trial, not_before};
 }
 
-static void enqueue(supervisor *s, pending item)
+static ws_pending dequeue(ws_supervisor *s)
 {
-    s->queue[(s->head + s->queued++) % s->sweep->count] = item;
-}
-
-static pending dequeue(supervisor *s)
-{
-    pending item = s->queue[s->head];
+    ws_pending item = s->queue[s->head];
     s->head = (s->head + 1) % s->sweep->count;
     s->queued--;
     return item;
 }
 
-static void show_progress(supervisor *s)
+static void show_progress(ws_supervisor *s)
 {
     char detail[96];
     snprintf(detail, sizeof detail, "%d running, %zu failed", s->active, s->counts->failed);
     ws_progress_update(s->progress, (double)(s->counts->done + s->counts->failed), detail);
 }
 
-/* ---------------------------------------------------------------- starting */
+/* ---------------------------------------------------------------- before a trial starts */
 
-/* A damaged record is kept beside under another name; the trial runs again. */
-static ws_err drop_broken_record(const supervisor *s, const char *id)
+/* Written again for each try: the stores may have moved. Not flushed: it can always be made again. */
+static ws_err write_config(const ws_trial *trial, const char *run)
 {
-    char *from = ws_trial_file(s->options->directory, id, "record.json"),
-         *to = ws_trial_file(s->options->directory, id, "record.json.broken");
-    ws_err error = from && to ? ws_file_rename(from, to) : WS_ERROR(MEMORY, "no memory for a path");
-    free(from);
-    free(to);
-    return error;
-}
-
-static ws_err write_config(const ws_trial *trial, const char *trial_directory)
-{
-    char *path = ws_path_join(trial_directory, "config.json");
-    WS_CHECK(path, MEMORY, "no memory for a path");
-    ws_text text = {0};
-    ws_text_appendf(&text, "%s\n", trial->config);
-    ws_err error = ws_text_check(&text);
-    if (error == WS_OK)
-        error = ws_file_write(path, text.data, text.length);
-    ws_text_destroy(&text);
+    char *path = ws_path_join(run, "config.json");
+    int file = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+    size_t length = strlen(trial->config);
+    ws_err error = WS_OK;
+    if (file < 0 || write(file, trial->config, length) != (ssize_t)length || write(file, "\n", 1) != 1)
+        error = WS_ERROR(IO, "%s: cannot be written: %s", path ? path : run, strerror(errno));
+    if (file >= 0)
+        close(file);
     free(path);
     return error;
 }
 
-static ws_err launch(supervisor *s, worker *w, const char *trial_directory, bool resume)
+/* The log, locked: as long as a process of the trial has it, others see that it runs. */
+static ws_err open_log(const char *run, int *out)
 {
-    WS_TRY(write_config(&s->sweep->trials[w->trial], trial_directory)); /* again: the stores may have moved */
-    ws_time_text(w->started);
-    WS_TRY(ws_process_start(&w->process, s->options, trial_directory, resume, w->lock));
-    s->active++;
-    cJSON *details = cJSON_CreateObject();
-    cJSON_AddNumberToObject(details, "pid", (double)w->process.pid);
-    cJSON_AddBoolToObject(details, "resumed", resume);
-    return ws_journal_write(&w->journal, "started", trial_id(s, w->trial), details);
-}
-
-/* Starts one pending trial on worker w, unless it turns out to be done, failed, or still run by another process. */
-static ws_err start_trial(supervisor *s, worker *w, pending item)
-{
-    const char *id = trial_id(s, item.trial);
-    char *trial_directory = ws_trial_directory(s->options->directory, id);
-    ws_trial_state state = WS_TRIAL_NEW;
+    char *path = ws_path_join(run, "log.txt");
+    WS_CHECK(path, MEMORY, "no memory for a path");
     ws_err error = WS_OK;
-    w->trial = item.trial;
-    WS_CHECK_GOTO(done, trial_directory, MEMORY, "no memory for a path");
-    WS_TRY_GOTO(done, ws_directory_create(trial_directory));
-    WS_TRY_GOTO(done, ws_trial_lock(s->options->directory, id, &w->lock));
-    if (w->lock < 0) {
-        if (!item.announced)
-            ws_warn("trial %s is still run by a process that an earlier sweep left; waiting for it to end", id);
-        item.announced = true;
-        item.not_before = ws_clock_seconds() + busy_wait_seconds;
-        enqueue(s, item);
-        goto done;
-    }
-    WS_TRY_GOTO(done, ws_trial_look(s->options->directory, id, &state, NULL, NULL));
-    if (state == WS_TRIAL_DONE || state == WS_TRIAL_FAILED) {
-        s->counts->done += state == WS_TRIAL_DONE;
-        s->counts->failed += state == WS_TRIAL_FAILED;
-        goto done;
-    }
-    if (state == WS_TRIAL_BROKEN) {
-        WS_TRY_GOTO(done, drop_broken_record(s, id));
-        state = WS_TRIAL_STARTED;
-    }
-    error = launch(s, w, trial_directory, state == WS_TRIAL_STARTED);
-done:
-    if (w->process.pid == 0 && w->lock >= 0) {
-        close(w->lock);
-        w->lock = -1;
-    }
-    free(trial_directory);
+    *out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (*out < 0)
+        error = WS_ERROR(IO, "%s: cannot be opened: %s", path, strerror(errno));
+    else if (flock(*out, LOCK_EX | LOCK_NB) != 0 && errno != EWOULDBLOCK)
+        error = WS_ERROR(IO, "%s: cannot be locked: %s", path, strerror(errno));
+    free(path);
     return error;
 }
 
-static ws_err fill_workers(supervisor *s)
+/* A trial that failed here is left to another node, where one is at work. */
+static ws_err leave_to_others(const ws_supervisor *s, const ws_task *task, bool *out)
 {
-    double now = ws_clock_seconds();
-    for (int k = 0; k < s->options->workers; k++)
-        for (size_t tries = s->queued; s->workers[k].process.pid == 0 && tries > 0; tries--) {
-            pending item = dequeue(s);
-            if (item.not_before > now)
-                enqueue(s, item);
-            else
-                WS_TRY(start_trial(s, &s->workers[k], item));
-        }
+    const char *directory = s->options->directory;
+    cJSON *tries = NULL;
+    *out = false;
+    if (task->claim.failures == 0)
+        return WS_OK;
+    ws_err error = ws_failure_tries(directory, ws_task_id(s, task), &tries);
+    if (error == WS_OK && ws_node_in_tries(tries, ws_node_name()))
+        error = ws_node_has_others(&s->pulse, directory, tries, out);
+    cJSON_Delete(tries);
+    return error;
+}
+
+/* The run folder of a claimed trial. *ready: it is to be started; else it is settled already. */
+static ws_err make_ready(ws_supervisor *s, ws_worker *worker, ws_task *task, bool *ready)
+{
+    const char *id = ws_task_id(s, task);
+    ws_trial_state state;
+    WS_TRY(ws_claim_folder(&task->claim, s->options->directory, id));
+    WS_TRY(ws_run_look(task->claim.run, id, &state, NULL, NULL));
+    if (state == WS_TRIAL_DONE || state == WS_TRIAL_FAILED)
+        return ws_outcome_of_record(s, worker, task);
+    task->resume = state != WS_TRIAL_NEW || task->claim.previous;
+    WS_TRY(open_log(task->claim.run, &task->log));
+    WS_TRY(write_config(&s->sweep->trials[task->trial], task->claim.run));
+    *ready = true;
     return WS_OK;
 }
 
-/* ---------------------------------------------------------------- ending */
-
-static ws_err note_done(supervisor *s, worker *w)
+/* Counts what is published; *open: it is not, or is damaged and out of the way. */
+static ws_err count_published(ws_supervisor *s, const char *id, bool *open)
 {
-    s->counts->done++;
-    cJSON *details = cJSON_CreateObject();
-    cJSON_AddNumberToObject(details, "seconds", ws_clock_seconds() - w->process.started);
-    return ws_journal_write(&w->journal, "finished", trial_id(s, w->trial), details);
+    ws_trial_state state;
+    WS_TRY(ws_trial_look(s->options->directory, id, &state, NULL, NULL));
+    *open = state != WS_TRIAL_DONE && state != WS_TRIAL_FAILED;
+    s->counts->done += state == WS_TRIAL_DONE;
+    s->counts->failed += state == WS_TRIAL_FAILED;
+    return state == WS_TRIAL_BROKEN ? ws_trial_set_aside(s->options->directory, id, "broken") : WS_OK;
 }
 
-static ws_err note_failed(supervisor *s, worker *w, int status, const char *complaint)
+/* Claims one pending trial, unless it turns out to be published, or in the hands of another one. */
+static ws_err prepare(ws_supervisor *s, ws_worker *worker, ws_pending item, ws_task *task, bool *ready)
 {
-    const char *id = trial_id(s, w->trial);
-    ws_failure failure = {.status = status,
-                          .over_limit = w->process.over_limit,
-                          .limit = s->options->time_limit,
-                          .seconds = ws_clock_seconds() - w->process.started,
-                          .started = w->started,
-                          .complaint = complaint};
-    ws_text reason = {0};
-    ws_err error = ws_failure_record(s->options->directory, id, &failure, &reason);
-    if (error == WS_OK) {
-        s->counts->failed++;
-        ws_warn("trial %s (%s) failed: %s", id, s->sweep->trials[w->trial].description, ws_text_string(&reason));
-        cJSON *details = cJSON_CreateObject();
-        cJSON_AddStringToObject(details, "reason", ws_text_string(&reason));
-        error = ws_journal_write(&w->journal, "failed", id, details);
+    const char *directory = s->options->directory;
+    bool open = true, elsewhere = false;
+    *task = (ws_task){.trial = item.trial, .log = -1};
+    *ready = false;
+    const char *id = ws_task_id(s, task);
+    WS_TRY(count_published(s, id, &open));
+    if (!open)
+        return WS_OK;
+    WS_TRY(ws_claim_take(&task->claim, &s->pulse, directory, id));
+    if (task->claim.result == WS_CLAIM_BUSY) {
+        ws_supervise_enqueue(s, item.trial, busy_wait_seconds);
+        return WS_OK;
     }
-    ws_text_destroy(&reason);
-    return error;
+    WS_TRY(count_published(s, id, &open)); /* between the first look and the claim */
+    if (!open)
+        return ws_claim_clear(&task->claim, directory, id);
+    WS_TRY(leave_to_others(s, task, &elsewhere));
+    if (elsewhere) {
+        ws_supervise_enqueue(s, item.trial, elsewhere_seconds);
+        return ws_claim_release(&task->claim, directory, id);
+    }
+    return make_ready(s, worker, task, ready);
 }
 
-/* It was asked to stop, or stopped by itself with status 75: it goes on from its checkpoint, now or in the next run. */
-static ws_err note_interrupted(supervisor *s, worker *w)
+/* The next trial that can be started; *found false: none just now. */
+static ws_err find_task(ws_supervisor *s, ws_worker *worker, ws_task *task, bool *found)
 {
-    if (!s->stopping)
-        enqueue(s, (pending){.trial = w->trial});
-    else
-        s->counts->interrupted++;
-    return ws_journal_write(&w->journal, "interrupted", trial_id(s, w->trial), NULL);
+    double now = ws_clock_seconds();
+    *found = false;
+    for (size_t tries = s->queued; tries > 0 && !*found; tries--) {
+        ws_pending item = dequeue(s);
+        if (item.not_before > now)
+            s->queue[(s->head + s->queued++) % s->sweep->count] = item;
+        else
+            WS_TRY(prepare(s, worker, item, task, found));
+    }
+    return WS_OK;
 }
 
-static ws_err finish_trial(supervisor *s, worker *w, int status)
+/* ---------------------------------------------------------------- running */
+
+static ws_err launch(ws_supervisor *s, ws_worker *worker, ws_task *task)
 {
-    const char *id = trial_id(s, w->trial);
-    ws_text complaint = {0};
-    ws_trial_state state = WS_TRIAL_NEW;
-    s->active--;
-    ws_err error = ws_trial_look(s->options->directory, id, &state, NULL, &complaint);
-    bool asked = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_INTERRUPTED;
-    if (error == WS_OK && state == WS_TRIAL_BROKEN)
-        error = drop_broken_record(s, id);
-    if (error != WS_OK)
-        ; /* the folder cannot be read or written: passed on below */
-    else if (state == WS_TRIAL_DONE)
-        error = note_done(s, w);
-    else if (state == WS_TRIAL_STARTED && !w->process.over_limit &&
-             (s->stopping || (asked && s->restarts[w->trial]++ < RESTARTS)))
-        error = note_interrupted(s, w);
-    else
-        error = note_failed(s, w, status, complaint.length ? ws_text_string(&complaint) : NULL);
-    ws_text_destroy(&complaint);
-    close(w->lock);
-    w->lock = -1;
-    return error;
+    worker->task = *task;
+    *task = (ws_task){.log = -1};
+    ws_time_text(worker->task.started);
+    ws_process_place place = {.run = worker->task.claim.run,
+                              .resume = worker->task.resume,
+                              .log = worker->task.log,
+                              .slot = (int)(worker - s->workers)};
+    WS_TRY(ws_process_start(&worker->process, s->options, &place));
+    close(worker->task.log); /* from now on only the trial has it locked */
+    worker->task.log = -1;
+    s->active++;
+    cJSON *details = cJSON_CreateObject();
+    cJSON_AddStringToObject(details, "node", ws_node_name());
+    cJSON_AddNumberToObject(details, "pid", (double)worker->process.pid);
+    cJSON_AddBoolToObject(details, "resumed", worker->task.resume);
+    return ws_journal_write(&worker->journal, "started", ws_task_id(s, &worker->task), details);
 }
 
-/* ---------------------------------------------------------------- the loop */
+static ws_err fill_workers(ws_supervisor *s)
+{
+    bool pause = false;
+    WS_TRY(ws_node_check(&s->health, &s->pulse, s->options->directory, &pause));
+    if (pause)
+        return WS_OK;
+    for (int k = 0; k < s->options->workers; k++) {
+        ws_worker *worker = &s->workers[k];
+        bool found = s->next.log >= 0;
+        if (worker->process.pid)
+            continue;
+        if (!found)
+            WS_TRY(find_task(s, worker, &s->next, &found));
+        if (!found)
+            break;
+        WS_TRY(launch(s, worker, &s->next));
+    }
+    bool found;
+    if (s->next.log < 0 && s->queued && s->last_seconds > 0 && s->last_seconds < short_seconds)
+        WS_TRY(find_task(s, &s->workers[0], &s->next, &found));
+    return WS_OK;
+}
 
-static void wait_for_something(supervisor *s)
+static void wait_for_something(ws_supervisor *s)
 {
     nfds_t count = 0;
     for (int k = 0; k < s->options->workers; k++)
@@ -241,7 +207,7 @@ static void wait_for_something(supervisor *s)
     poll(s->polls, count, POLL_MILLISECONDS);
 }
 
-static void pass_stop_on(supervisor *s)
+static void pass_stop_on(ws_supervisor *s)
 {
     s->stopping = true;
     if (s->active)
@@ -250,174 +216,74 @@ static void pass_stop_on(supervisor *s)
         ws_process_stop(&s->workers[k].process, s->options);
 }
 
-static ws_err supervise(supervisor *s)
+static ws_err watch(ws_supervisor *s, ws_worker *worker)
+{
+    int status;
+    if (!worker->process.pid)
+        return WS_OK;
+    if (!ws_process_poll(&worker->process, &status)) {
+        ws_process_limit(&worker->process, s->options->time_limit);
+        return WS_OK;
+    }
+    ws_task ended = worker->task;
+    ws_process process = worker->process;
+    worker->task = (ws_task){.log = -1};
+    worker->process.pid = 0;
+    s->active--;
+    ws_err error = WS_OK; /* the next one first, so that its worker does not wait for what is to be written down */
+    if (s->next.log >= 0 && !s->stopping)
+        error = launch(s, worker, &s->next);
+    ws_err outcome = ws_outcome(s, worker, &ended, &process, status);
+    WS_TRY(error);
+    return outcome;
+}
+
+static ws_err flush_journals(ws_supervisor *s)
+{
+    for (int k = 0; k < s->options->workers; k++)
+        WS_TRY(ws_journal_flush(&s->workers[k].journal));
+    return WS_OK;
+}
+
+ws_err ws_supervise(ws_supervisor *s)
 {
     for (;;) {
+        WS_TRY(ws_pulse_beat(&s->pulse));
         if (!s->stopping && ws_stop_requested())
             pass_stop_on(s);
         if (!s->stopping)
             WS_TRY(fill_workers(s));
+        WS_TRY(flush_journals(s));
         show_progress(s);
-        if (s->active == 0 && (s->stopping || s->queued == 0))
+        if (s->active == 0 && (s->stopping || (s->queued == 0 && s->next.log < 0)))
             return WS_OK;
         wait_for_something(s);
-        for (int k = 0; k < s->options->workers; k++) {
-            worker *w = &s->workers[k];
-            int status;
-            if (!w->process.pid)
-                continue;
-            if (ws_process_poll(&w->process, &status))
-                WS_TRY(finish_trial(s, w, status));
-            else
-                ws_process_limit(&w->process, s->options->time_limit);
-        }
+        for (int k = 0; k < s->options->workers; k++)
+            WS_TRY(watch(s, &s->workers[k]));
     }
 }
 
-/* ---------------------------------------------------------------- before and after */
-
-/* Sorts the trials into done, failed and still to do; with retry_failed, failed ones are set aside and to do again. */
-static ws_err take_stock(supervisor *s)
+static void drop_task(ws_supervisor *s, ws_task *task)
 {
-    for (size_t i = 0; i < s->sweep->count; i++) {
-        const char *id = trial_id(s, i);
-        ws_trial_state state;
-        WS_TRY(ws_trial_look(s->options->directory, id, &state, NULL, NULL));
-        if (state == WS_TRIAL_FAILED && s->options->retry_failed) {
-            WS_TRY(ws_trial_set_aside(s->options->directory, id));
-            WS_TRY(ws_journal_write(&s->workers[0].journal, "retried", id, NULL));
-            state = WS_TRIAL_NEW;
-        }
-        if (state == WS_TRIAL_DONE)
-            s->counts->done++;
-        else if (state == WS_TRIAL_FAILED)
-            s->counts->failed++;
-        else
-            enqueue(s, (pending){.trial = i});
-    }
-    return WS_OK;
+    if (task->log >= 0)
+        close(task->log);
+    task->log = -1;
+    if (task->claim.generation && ws_claim_release(&task->claim, s->options->directory, ws_task_id(s, task)) != WS_OK)
+        ws_warn("trial %s: its lease could not be given back; it expires by itself", ws_task_id(s, task));
 }
 
-static ws_err prepare_folder(const ws_sweep_options *options)
-{
-    char *run = ws_path_join(options->directory, "checkpoints");
-    WS_CHECK(run, MEMORY, "no memory for a path");
-    const bool of_run = ws_directory_exists(run);
-    free(run);
-    WS_CHECK(!of_run, ARGUMENT, "%s: is the folder of a run of wiresweep train; choose another one with -o",
-             options->directory);
-    static const char *const folders[] = {"trials", "journal", "tables"};
-    for (size_t i = 0; i < 3; i++) {
-        char *path = ws_path_join(options->directory, folders[i]);
-        WS_CHECK(path, MEMORY, "no memory for a path");
-        ws_err error = ws_directory_create(path);
-        free(path);
-        WS_TRY(error);
-    }
-    return WS_OK;
-}
-
-static ws_err lock_folder(const char *directory, int *out)
-{
-    char *path = ws_path_join(directory, "lock");
-    WS_CHECK(path, MEMORY, "no memory for a path");
-    ws_err error = ws_lock_file(path, out);
-    if (error == WS_OK && *out < 0) {
-        char owner[128] = "";
-        FILE *file = fopen(path, "r");
-        size_t got = file ? fread(owner, 1, sizeof owner - 1, file) : 0;
-        owner[got] = '\0';
-        owner[strcspn(owner, "\n")] = '\0';
-        if (file)
-            fclose(file);
-        error = WS_ERROR(IO, "%s: another sweep is at work in this folder (%s)", directory, owner);
-        WS_HINT("wiresweep status %s shows how far it is; wait for it, or stop it with SIGTERM", directory);
-    } else if (error == WS_OK) {
-        char host[256] = "localhost";
-        gethostname(host, sizeof host - 1);
-        if (ftruncate(*out, 0) == 0)
-            dprintf(*out, "process %ld on %s\n", (long)getpid(), host);
-    }
-    free(path);
-    return error;
-}
-
-static ws_err open_workers(supervisor *s)
-{
-    int count = s->options->workers;
-    WS_TRY(WS_NEW_ARRAY(s->workers, (size_t)count));
-    for (int k = 0; k < count; k++) {
-        s->workers[k].lock = s->workers[k].journal.file = -1;
-        s->workers[k].process.ended = -1;
-    }
-    for (int k = 0; k < count; k++)
-        WS_TRY(ws_journal_open(&s->workers[k].journal, s->options->directory, k));
-    WS_TRY(WS_NEW_ARRAY(s->polls, (size_t)count));
-    WS_TRY(WS_NEW_ARRAY(s->queue, s->sweep->count));
-    return WS_NEW_ARRAY(s->restarts, s->sweep->count);
-}
-
-/* Where the supervisor itself cannot go on (a full disk, say), its trials are let to their checkpoints. */
-static void close_workers(supervisor *s)
+/* Where the supervisor itself cannot go on (a full disk, say), its trials are let to their checkpoints. Keeps the error. */
+void ws_supervise_end(ws_supervisor *s)
 {
     for (int k = 0; s->workers && k < s->options->workers; k++)
         ws_process_stop(&s->workers[k].process, s->options);
     for (int k = 0; s->workers && k < s->options->workers; k++) {
-        worker *w = &s->workers[k];
+        ws_worker *worker = &s->workers[k];
         int status;
-        while (w->process.pid && !ws_process_poll(&w->process, &status))
+        while (worker->process.pid && !ws_process_poll(&worker->process, &status))
             wait_for_something(s);
-        if (w->lock >= 0)
-            close(w->lock);
-        ws_journal_close(&w->journal);
+        drop_task(s, &worker->task);
+        ws_journal_close(&worker->journal);
     }
-    free(s->workers);
-    free(s->polls);
-    free(s->queue);
-    free(s->restarts);
-}
-
-static ws_err check_options(const ws_sweep_options *options)
-{
-    WS_CHECK(options->workers >= 1, ARGUMENT, "%d workers: at least one is needed", options->workers);
-    WS_CHECK(options->ranks_per_trial >= 1, ARGUMENT, "%d ranks a trial: at least one is needed",
-             options->ranks_per_trial);
-    WS_CHECK(access(options->program, X_OK) == 0, IO, "%s: cannot be executed: %s", options->program, strerror(errno));
-    return WS_OK;
-}
-
-ws_err ws_sweep_run(const ws_sweep *sweep, const ws_sweep_options *options, ws_sweep_counts *counts)
-{
-    *counts = (ws_sweep_counts){.planned = sweep->count};
-    WS_TRY(check_options(options));
-    WS_TRY(prepare_folder(options));
-    int lock = -1;
-    WS_TRY(lock_folder(options->directory, &lock));
-    supervisor s = {.sweep = sweep, .options = options, .counts = counts};
-    ws_comm self = ws_comm_self();
-    ws_err error = WS_OK;
-    WS_TRY_GOTO(done, ws_manifest_freeze(sweep, options->directory));
-    WS_TRY_GOTO(done, open_workers(&s));
-    WS_TRY_GOTO(done, take_stock(&s));
-    WS_TRY_GOTO(done, ws_progress_start(&s.progress, &self, "sweep", "trials", (double)sweep->count));
-    ws_progress_continue(s.progress, (double)(counts->done + counts->failed));
-    WS_TRY_GOTO(done, supervise(&s));
-done:
-    ws_progress_finish(&s.progress);
-    close_workers(&s);
-    close(lock);
-    counts->left = counts->planned - counts->done - counts->failed;
-    if (error != WS_OK)
-        return error;
-    if (s.stopping && counts->left) {
-        error = WS_ERROR(INTERRUPTED, "the sweep was asked to stop: %zu of %zu trials are left", counts->left,
-                         counts->planned);
-        WS_HINT("the same command goes on from here");
-        return error;
-    }
-    if (counts->failed == 0)
-        return WS_OK;
-    error = WS_ERROR(PARTIAL, "%zu of %zu trials failed", counts->failed, counts->planned);
-    WS_HINT("the table says why; where that is mended, the same command with --retry-failed runs them again");
-    return error;
+    drop_task(s, &s->next);
 }

@@ -11,14 +11,19 @@
  *
  * FOLDER
  *   sweep.json                 specification and manifest of the trials, frozen before the first one starts
- *   lock                       held (flock) by the one supervisor at work
- *   journal/HOST.WORKER.jsonl  one fsynced line an event: started, finished, failed, interrupted, retried
- *   trials/ID/config.json      what the trial is started with; being there means: started once
- *   trials/ID/lock             held (flock) by the supervisor, inherited by the trial: held = somebody still runs it
- *   trials/ID/log.txt          all that the trial printed
- *   trials/ID/record.json      the truth: written once, whole; by the trial when done, by the sweep when it failed
- *   trials/ID.failed-K/        what a failed trial left, once it is tried again
+ *   lock                       held (flock) while the manifest is written
+ *   supervisors/NAME           of each one at work: who it is; its time of change is its sign of life (pulse.c)
+ *   journal/NODE.WORKER.jsonl  one line an event: started, finished, failed, interrupted, retried, confirmed, contradicted
+ *   work/ID/                   of a trial that is not finished: lease-G, who has it (lease.c); ended-G, who had it; G/, the run
+ *                              folder of that generation; failed-G, why that try failed
+ *   trials/ID/                 a finished or failed trial, whole: one rename makes it. record.json, config.json, log.txt,
+ *                              model.h5, ...
+ *   trials/ID.failed-K/        a failed trial that was tried again; .broken-K: one whose record was damaged
+ *   trials/ID.second-K/        a second result that differs from the first: the trial is not deterministic
+ *   quarantine/NODE            that machine fails trials that finish on others; no supervisor works there while it is there
+ *   checks/                    a sweep folder of its own: trials run a second time by --spot-check
  *   tables/                    written by the report room
+ * Any number of supervisors, on any number of machines, work in one folder at the same time; each may be killed at any moment.
  */
 #ifndef WS_SWEEP_H
 #define WS_SWEEP_H
@@ -64,6 +69,9 @@ typedef struct ws_sweep {
 WS_MUST ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identify, void *context);
 void ws_sweep_destroy(ws_sweep **sweep);
 
+enum { WS_SWEEP_LEASE = 60 };
+/* What starts trials of several ranks; auto: srun in an allocation of Slurm. */
+typedef enum ws_sweep_launcher { WS_LAUNCH_AUTO, WS_LAUNCH_MPIRUN, WS_LAUNCH_SRUN } ws_sweep_launcher;
 typedef struct ws_sweep_options {
     const char *directory; /* SWEEP_DIR */
     const char *program;   /* run as PROGRAM train CONFIG -o DIR [--resume] */
@@ -71,20 +79,42 @@ typedef struct ws_sweep_options {
     int ranks_per_trial;   /* above 1: through mpirun */
     double time_limit;     /* seconds a trial may take; 0: none */
     bool retry_failed;
+    int retries;         /* further tries of a trial that failed, but not for certain */
+    double lease;        /* seconds without a sign of life after which a supervisor counts as lost; 0: WS_SWEEP_LEASE */
+    double memory_limit; /* bytes that a process of a trial may allocate; 0: no limit */
+    int cores_per_trial; /* bound to as many cores of its own; 0: not bound */
+    int devices_per_trial; /* GPUs by CUDA_VISIBLE_DEVICES; 0: left as it is */
+    int trials_per_device; /* that share these GPUs; at least 1 where devices_per_trial is set */
+    ws_sweep_launcher launcher;
 } ws_sweep_options;
 
 typedef struct ws_sweep_counts {
     size_t planned, done, failed, interrupted, left; /* left: not yet started or interrupted */
+    size_t contradicted;                             /* finished twice, with different results */
 } ws_sweep_counts;
 
 /* Freezes the manifest, runs what is missing, records what fails. Returns WS_OK, WS_E_PARTIAL (some trials failed),
  * WS_E_INTERRUPTED (a stop was asked for; every child has been let to its checkpoint), or what kept the sweep itself
- * from going on: WS_E_CONFIG where the folder holds another sweep, WS_E_IO where another supervisor is at work in it.
- */
+ * from going on: WS_E_CONFIG where the folder holds another sweep. Others may be at work in it at the same time; it returns when
+ * every trial is finished, by whomever. */
 WS_MUST ws_err ws_sweep_run(const ws_sweep *sweep, const ws_sweep_options *options, ws_sweep_counts *counts);
 
 /* One line a trial: id, state in `directory` ("done", "failed", "started", "new"), description. */
 WS_MUST ws_err ws_sweep_list(const ws_sweep *sweep, const char *directory, bool json, ws_text *out);
+
+/* How many trials at once the cores that this process may use have room for. */
+int ws_sweep_slots(const ws_sweep_options *options);
+/* GPUs of a trial, a share of one where several have it. */
+double ws_sweep_devices(const ws_sweep_options *options);
+
+/* ---- records of the same trial ---- */
+typedef enum ws_verdict { WS_SAME_BITS, WS_WITHIN_TOLERANCE, WS_DIFFERENT } ws_verdict;
+typedef struct ws_comparison {
+    ws_verdict verdict;
+    bool other_machine; /* another instruction set or device, so that only a tolerance can be met */
+    double largest;     /* relative difference of numbers */
+    ws_text difference; /* "scores.x.auroc: 0.9 recorded, 0.8 again"; empty where there is none; destroy it */
+} ws_comparison;
 
 typedef struct ws_sweep_status {
     size_t planned, done, failed, running, left; /* left: neither done nor failed nor running */

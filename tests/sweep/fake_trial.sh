@@ -3,7 +3,8 @@
 # writes is also noted in runs.txt of the sweep folder, so that a test can see a trial that was done twice.
 config=$2
 dir=$4
-id=$(basename "$dir")
+id=$(basename "$(dirname "$dir")")  # SWEEP_DIR/work/ID/GENERATION
+sweep=$dir/../../..
 value() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$config"; }
 behaviour=$(value behaviour)
 seed=$(value seed)
@@ -23,7 +24,7 @@ record() {
 "scores":{"terminal_norm":{"auroc":$auroc,"auprc":null,"tpr_at_fpr_0.01":0.$seed}}},
 "run":{"program_hash":"0123456789abcdef0123","host":"h$$","seconds":{"train":0.$RANDOM,"score":0.1,"total":0.$RANDOM},"peak_memory_bytes":$RANDOM}}
 END
-    echo "$id" >> "$dir/../../runs.txt"
+    echo "$id" >> "$sweep/runs.txt"
     mv "$dir/record.json.part" "$dir/record.json"
 }
 
@@ -38,7 +39,26 @@ fail)
     echo "error: not a finite number: loss at step 17"
     exit 1
     ;;
-fail_once) [ -e "$dir/../../mended" ] && record "$id" || exit 9 ;;
+fail_once) [ -e "$sweep/mended" ] && record "$id" || exit 9 ;;
+fail_first) # on its first machine only
+    [ -e "$sweep/first-$id" ] && record "$id" && exit 0
+    touch "$sweep/first-$id"
+    kill -SEGV $$
+    ;;
+sick) # on the machine named sick only
+    [ "$WS_TEST_NODE" = sick ] && kill -KILL $$
+    while [ -e "$sweep/hold" ]; do sleep 0.02; done
+    record "$id"
+    ;;
+greedy)
+    printf -v more '%100000000d' 0 || exit # 100 MB
+    record "$id"
+    ;;
+cores)
+    grep Cpus_allowed_list /proc/self/status > "$dir/cores"
+    echo "$CUDA_VISIBLE_DEVICES" > "$dir/devices"
+    record "$id"
+    ;;
 silent) exit 0 ;;
 foreign) record 0000000000000000 ;;
 hang) sleep 1000 ;;
@@ -51,11 +71,23 @@ slow)
     for _ in 1 2 3 4 5 6; do sleep 0.05; done
     record "$id"
     ;;
-wait) # until the test lets it go on
+train) # makes a checkpoint, and goes on from one
+    if [ -e "$dir/checkpoints/step_1.h5" ]; then
+        touch "$dir/resumed"
+    else
+        mkdir -p "$dir/checkpoints"
+        touch "$dir/checkpoints/step_1.h5.partial"
+        mv "$dir/checkpoints/step_1.h5.partial" "$dir/checkpoints/step_1.h5"
+    fi
+    until [ -e "$sweep/go" ]; do sleep 0.02; done
+    record "$id"
+    ;;
+wait | wait_unsteady) # until the test lets it go on
     trap 'touch "$dir/checkpoint"; exit 75' TERM
     [ "$5" = --resume ] && [ -e "$dir/checkpoint" ] && touch "$dir/resumed"
     touch "$dir/ready"
-    until [ -e "$dir/../../go" ]; do sleep 0.02; done
+    until [ -e "$sweep/go" ]; do sleep 0.02; done
+    [ "$behaviour" = wait_unsteady ] && seed=$$
     record "$id"
     ;;
 requeue) # asks once to be started again

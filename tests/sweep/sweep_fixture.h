@@ -2,6 +2,8 @@
 #ifndef SWEEP_FIXTURE_H
 #define SWEEP_FIXTURE_H
 
+#include <dirent.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,37 +97,135 @@ static inline ws_sweep *read_sweep(const char *path)
     return sweep;
 }
 
-static inline ws_err run_sweep(const fixture *f, const char *specification, const char *folder, int workers,
-                               double limit, bool retry, ws_sweep_counts *counts)
+static inline ws_sweep_options options_of(const fixture *f, const char *folder, int workers)
+{
+    return (ws_sweep_options){.directory = folder, .program = f->program, .workers = workers, .ranks_per_trial = 1};
+}
+
+static inline ws_err run_with(const ws_sweep_options *options, const char *specification, ws_sweep_counts *counts)
 {
     ws_sweep *sweep = read_sweep(specification);
-    ws_sweep_options options = {.directory = folder,
-                                .program = f->program,
-                                .workers = workers,
-                                .ranks_per_trial = 1,
-                                .time_limit = limit,
-                                .retry_failed = retry};
-    ws_err error = ws_sweep_run(sweep, &options, counts);
+    ws_err error = ws_sweep_run(sweep, options, counts);
     ws_sweep_destroy(&sweep);
     return error;
 }
 
-/* The same in a process of its own, which can be killed or stopped; it exits with the error. */
-static inline pid_t start_sweep(const fixture *f, const char *specification, const char *folder, int workers)
+static inline ws_err run_sweep(const fixture *f, const char *specification, const char *folder, int workers,
+                               double limit, bool retry, ws_sweep_counts *counts)
+{
+    ws_sweep_options options = options_of(f, folder, workers);
+    options.time_limit = limit;
+    options.retry_failed = retry;
+    return run_with(&options, specification, counts);
+}
+
+/* The same in a process of its own, which can be killed or stopped; it exits with the error. node: the machine that it takes
+ * itself to be on, NULL for this one. */
+static inline pid_t start_with(const ws_sweep_options *options, const char *specification, const char *node)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
         ws_stop_install();
         ws_sweep_counts counts;
-        _exit((int)run_sweep(f, specification, folder, workers, 0, false, &counts));
+        if (node) {
+            setenv("SLURMD_NODENAME", node, 1);
+            setenv("WS_TEST_NODE", node, 1);
+        }
+        _exit((int)run_with(options, specification, &counts));
     }
     return pid;
+}
+
+static inline pid_t start_sweep(const fixture *f, const char *specification, const char *folder, int workers)
+{
+    ws_sweep_options options = options_of(f, folder, workers);
+    return start_with(&options, specification, NULL);
+}
+
+static inline int wait_for(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* `seeds` seeds of each behaviour ("a,b"); the path of the specification, in one of a few buffers. */
+static inline const char *specification_of(const fixture *f, const char *name, const char *behaviours, int seeds)
+{
+    ws_text text = {0};
+    ws_text_append(&text,
+                   "{\"base\":{\"task\":\"anomaly\",\"protocol\":\"random\",\"model\":{\"kind\":\"cfm\"}},\"list\":[");
+    char *copy = strdup(behaviours), *rest = NULL;
+    int count = 0;
+    for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest))
+        ws_text_appendf(&text, "%s{\"behaviour\":\"%s\"}", count++ ? "," : "", word);
+    ws_text_append(&text, "],\"grid\":{\"train.seed\":[");
+    for (int s = 0; s < seeds; s++)
+        ws_text_appendf(&text, "%s%d", s ? "," : "", s);
+    ws_text_append(&text, "]}}");
+    const char *path = in(f, name);
+    write_text(path, text.data);
+    ws_text_destroy(&text);
+    free(copy);
+    return path;
+}
+
+/* Run folders, of trials under way and finished ones, that have a file of this name. */
+static inline int count_files(const char *folder, const ws_sweep *sweep, const char *name)
+{
+    static const char *const places[] = {"work/%s/*", "trials/%s"};
+    int count = 0;
+    for (size_t i = 0; i < sweep->count; i++)
+        for (size_t k = 0; k < 2; k++) {
+            char place[128], pattern[700];
+            glob_t found;
+            snprintf(place, sizeof place, places[k], sweep->trials[i].facts.id);
+            snprintf(pattern, sizeof pattern, "%s/%s/%s", folder, place, name);
+            if (glob(pattern, 0, NULL, &found) == 0)
+                count += (int)found.gl_pathc;
+            globfree(&found);
+        }
+    return count;
+}
+
+/* The tables of two sweep folders, made from their records, are the same bytes. */
+static inline void assert_tables_equal(const char *a, const char *b)
+{
+    static const char *const names[] = {"table.md", "table.csv", "trials.csv"};
+    const char *const folders[2] = {a, b};
+    for (size_t i = 0; i < 3; i++) {
+        char *texts[2];
+        for (int side = 0; side < 2; side++) {
+            char path[600];
+            ws_report *report = NULL;
+            assert_int_equal(ws_report_load(&report, folders[side]), WS_OK);
+            assert_int_equal(ws_report_write_tables(report), WS_OK);
+            ws_report_destroy(&report);
+            snprintf(path, sizeof path, "%s/tables/%s", folders[side], names[i]);
+            texts[side] = read_text(path);
+        }
+        assert_string_equal(texts[0], texts[1]);
+        assert_true(strlen(texts[0]) > 100);
+        free(texts[0]);
+        free(texts[1]);
+    }
 }
 
 static inline void pause_ms(long milliseconds)
 {
     nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000}, NULL);
+}
+
+static inline int count_entries(const char *path)
+{
+    int count = 0;
+    DIR *list = opendir(path);
+    assert_non_null(list);
+    for (struct dirent *entry; (entry = readdir(list));)
+        count += entry->d_name[0] != '.';
+    closedir(list);
+    return count;
 }
 
 /* How often the trial wrote a record, over all runs. */
