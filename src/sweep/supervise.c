@@ -13,7 +13,7 @@
 
 enum { POLL_MILLISECONDS = 200 };
 static const double busy_wait_seconds = 0.25; /* before a trial that another process has is looked at again */
-static const double elsewhere_seconds = 5;    /* that another node is given to try what failed on this one */
+static const double elsewhere_seconds = 1;    /* that another node is given to try what failed on this one */
 static const double short_seconds = 1;        /* of trials that are claimed ahead, so that no worker waits */
 
 void ws_supervise_enqueue(ws_supervisor *s, size_t trial, double delay)
