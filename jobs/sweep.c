@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "jobs/job.h"
 #include "report/report.h"
@@ -11,7 +12,7 @@
 typedef struct options {
     ws_job_common common;
     const char *output;
-    int64_t workers, ranks_per_trial, retries, cores_per_trial, devices_per_trial, trials_per_device;
+    int64_t workers, ranks_per_trial, retries, cores_per_trial, devices_per_trial, trials_per_device, spot_check;
     double time_limit, memory_limit, lease;
     int launcher;
     bool dry_run, retry_failed;
@@ -33,6 +34,7 @@ static const ws_option fields[] = {
                   "further tries of a trial that was killed, hung or crashed, on another machine where there is one"),
     WS_OPTION_DOUBLE(options, lease, 60, 1, 86400,
                      "seconds without a sign of life after which the trials of another machine are taken over"),
+    WS_OPTION_INT(options, spot_check, 0, 0, 1e6, "at the end, run one in so many trials again, and compare; 0: none"),
     WS_OPTION_BOOL(options, dry_run, false, "print the trials, start nothing"),
     WS_OPTION_BOOL(options, retry_failed, false, "run failed trials again"),
     WS_OPTION_END};
@@ -95,6 +97,25 @@ static ws_err print_tables(const options *given, const ws_sweep_counts *counts)
     return error;
 }
 
+/* Some trials a second time, in a sweep folder inside this one. */
+static ws_err check_spots(const ws_sweep_options *how, int64_t every)
+{
+    char *scratch = ws_format("%s/checks/every-%lld", how->directory, (long long)every);
+    WS_CHECK(scratch, MEMORY, "no memory for a path");
+    ws_verify verify = {.directory = how->directory, .every = every, .scratch = scratch, .how = *how};
+    ws_verify_counts counts;
+    ws_text text = {0};
+    verify.how.retry_failed = false;
+    ws_err error = ws_sweep_verify(&verify, false, &counts, &text);
+    if (error == WS_OK)
+        ws_info("spot check: %zu trials give the same bits again", counts.trials);
+    else
+        ws_warn("spot check:\n%s", ws_text_string(&text));
+    ws_text_destroy(&text);
+    free(scratch);
+    return error;
+}
+
 static ws_err run_trials(const ws_sweep *sweep, const options *given)
 {
     /* a path that still names this program when mpirun starts it */
@@ -117,9 +138,19 @@ static ws_err run_trials(const ws_sweep *sweep, const options *given)
         how.workers = ws_sweep_slots(&how);
     ws_sweep_counts counts;
     ws_err error = ws_sweep_run(sweep, &how, &counts);
-    free(program);
     if (error == WS_OK || error == WS_E_PARTIAL)
         WS_TRY(print_tables(given, &counts));
+    if ((error == WS_OK || error == WS_E_PARTIAL) && given->spot_check) {
+        char *message = strdup(ws_error_message()), *hint = strdup(ws_error_hint());
+        ws_err checked = check_spots(&how, given->spot_check);
+        if (checked != WS_OK)
+            error = checked;
+        else if (error != WS_OK && message && hint)
+            error = ws_error_set(error, message, hint, "");
+        free(message);
+        free(hint);
+    }
+    free(program);
     return error;
 }
 
@@ -145,13 +176,17 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 
 static ws_err more_help(ws_text *out)
 {
-    ws_text_append(out,
-                   "\nSWEEP.json:\n"
-                   "  { \"base\": \"train.json\",                  a configuration of `wiresweep train`, or its file\n"
-                   "    \"list\": [ { KEY: VALUE, ... }, ... ],    alternatives; each sets (dotted) keys of base\n"
-                   "    \"grid\": { KEY: [VALUE, ...], ... },      every combination, for every alternative\n"
-                   "    \"linked\": [ { KEY: [...], ... }, ... ],  lists that move together\n"
-                   "    \"baselines\": true }                      also the lines every model has to beat\n");
+    ws_text_append(
+        out, "\nSWEEP.json:\n"
+             "  { \"base\": \"train.json\",                  a configuration of `wiresweep train`, or its file\n"
+             "    \"list\": [ { KEY: VALUE, ... }, ... ],    alternatives; each sets (dotted) keys of base\n"
+             "    \"grid\": { KEY: [VALUE, ...], ... },      every combination, for every alternative\n"
+             "    \"linked\": [ { KEY: [...], ... }, ... ],  lists that move together\n"
+             "    \"random\": { \"count\": N, \"seed\": N, \"keys\": { KEY: { \"uniform\": [LOW, HIGH] }, ... } },\n"
+             "                                             drawn points; also log_uniform, integer, choice\n"
+             "    \"seeds\": N,                             train.seed 0 to N - 1, or a list of them\n"
+             "    \"exclude\": [ { KEY: VALUE, ... }, ... ], combinations to leave out\n"
+             "    \"baselines\": true }                      also the lines every model has to beat\n");
     return ws_text_check(out);
 }
 

@@ -11,6 +11,8 @@
 void ws_specification_check(const ws_json *document, const cJSON *root, ws_problems *problems);
 
 /* ---- draw.c: random draws and exclusions ---- */
+/* 64 random bits, a pure function of the arguments. */
+uint64_t ws_draw_bits(uint64_t seed, const char *key, size_t index);
 /* The value of draw `index` of a key, from its distribution { "uniform": [a, b] } and the like; owned by the caller, NULL:
  * out of memory. A pure function of its arguments. */
 cJSON *ws_draw_value(uint64_t seed, const char *key, const cJSON *distribution, size_t index);

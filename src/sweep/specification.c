@@ -30,6 +30,9 @@ typedef struct reader {
     complaint *complaints;
     size_t complaint_count, complaint_capacity;
     set64 texts, ids;
+    cJSON *drawn, *seeds; /* { KEY: [VALUE, ...], ... } of "random" and "seeds" */
+    const cJSON *exclude; /* borrowed */
+    size_t *excluded;     /* by exclusion: combinations left out */
 } reader;
 
 static ws_err set_insert(set64 *set, uint64_t item, bool *fresh)
@@ -215,7 +218,7 @@ static ws_err keep_trial(reader *r, ws_trial *trial)
     return WS_OK;
 }
 
-static void trial_destroy(ws_trial *trial)
+void ws_trial_destroy(ws_trial *trial)
 {
     cJSON_Delete(trial->facts.config);
     free(trial->config);
@@ -268,7 +271,7 @@ static ws_err add_trial(reader *r, cJSON *config, const char *description, bool 
     if (error == WS_OK && fresh)
         error = resolve_trial(r, config, &text, &trial);
     ws_text_destroy(&text);
-    trial_destroy(&trial);
+    ws_trial_destroy(&trial);
     return error;
 }
 
@@ -280,24 +283,85 @@ static ws_err apply(const reader *r, cJSON *config, const char *key, const cJSON
     return describe(key, value, description);
 }
 
-/* The grid's keys are axes of one key each, linked groups axes of several keys that move together. */
+/* The grid's keys are axes of one key each; linked groups, and random draws, axes of several keys that move together; the seeds
+ * are the last one. */
 typedef struct axis {
     const cJSON *first_key; /* the first of `keys` siblings, each a list of `length` values */
     int keys, length, choice;
 } axis;
 
-static ws_err collect_axes(const cJSON *root, axis **out, int *count)
+/* The draws as lists, which a linked group could be; in the reader's `drawn`. */
+static ws_err draw_values(reader *r, const cJSON *random)
+{
+    const int count = (int)cJSON_GetObjectItemCaseSensitive(random, "count")->valuedouble;
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(random, "seed");
+    const uint64_t number = seed ? (uint64_t)seed->valuedouble : 0;
+    for (const cJSON *key = cJSON_GetObjectItemCaseSensitive(random, "keys")->child; key; key = key->next) {
+        cJSON *values = cJSON_AddArrayToObject(r->drawn, key->string);
+        for (int k = 0; k < count; k++)
+            WS_CHECK(values && cJSON_AddItemToArray(values, ws_draw_value(number, key->string, key, (size_t)k)), MEMORY,
+                     "no memory for random draws");
+    }
+    return WS_OK;
+}
+
+static ws_err list_seeds(reader *r, const cJSON *seeds)
+{
+    cJSON *values = cJSON_IsArray(seeds) ? cJSON_Duplicate(seeds, true) : cJSON_CreateArray();
+    for (int k = 0; cJSON_IsNumber(seeds) && k < seeds->valuedouble; k++)
+        cJSON_AddItemToArray(values, cJSON_CreateNumber(k));
+    WS_CHECK(values && cJSON_AddItemToObject(r->seeds, "train.seed", values), MEMORY, "no memory for seeds");
+    return WS_OK;
+}
+
+static ws_err collect_axes(reader *r, const cJSON *root, axis **out, int *count)
 {
     const cJSON *grid = cJSON_GetObjectItemCaseSensitive(root, "grid"),
-                *linked = cJSON_GetObjectItemCaseSensitive(root, "linked");
+                *linked = cJSON_GetObjectItemCaseSensitive(root, "linked"),
+                *random = cJSON_GetObjectItemCaseSensitive(root, "random"),
+                *seeds = cJSON_GetObjectItemCaseSensitive(root, "seeds");
     int grid_axes = cJSON_GetArraySize(grid), linked_axes = cJSON_GetArraySize(linked);
     *count = 0;
-    WS_TRY(ws_alloc(out, (size_t)(grid_axes + linked_axes), sizeof **out));
+    r->drawn = cJSON_CreateObject();
+    r->seeds = cJSON_CreateObject();
+    WS_CHECK(r->drawn && r->seeds, MEMORY, "no memory for axes");
+    if (random)
+        WS_TRY(draw_values(r, random));
+    if (seeds)
+        WS_TRY(list_seeds(r, seeds));
+    WS_TRY(ws_alloc(out, (size_t)(grid_axes + linked_axes + 2), sizeof **out));
     for (const cJSON *key = grid ? grid->child : NULL; key; key = key->next)
         (*out)[(*count)++] = (axis){key, 1, cJSON_GetArraySize(key), 0};
     for (const cJSON *group = linked ? linked->child : NULL; group; group = group->next)
         (*out)[(*count)++] = (axis){group->child, cJSON_GetArraySize(group), cJSON_GetArraySize(group->child), 0};
+    if (random)
+        (*out)[(*count)++] =
+            (axis){r->drawn->child, cJSON_GetArraySize(r->drawn), cJSON_GetArraySize(r->drawn->child), 0};
+    if (seeds)
+        (*out)[(*count)++] = (axis){r->seeds->child, 1, cJSON_GetArraySize(r->seeds->child), 0};
     return WS_OK;
+}
+
+/* Whether an exclusion leaves the configuration out. */
+static bool is_excluded(reader *r, const cJSON *config)
+{
+    int index = 0;
+    for (const cJSON *item = r->exclude ? r->exclude->child : NULL; item; item = item->next, index++)
+        if (ws_exclusion_matches(item, config)) {
+            r->excluded[index]++;
+            r->sweep->excluded++;
+            return true;
+        }
+    return false;
+}
+
+/* An exclusion that leaves nothing out is a slip of the pen. */
+static void check_exclusions(reader *r)
+{
+    int index = 0;
+    for (const cJSON *item = r->exclude ? r->exclude->child : NULL; item; item = item->next, index++)
+        if (r->excluded[index] == 0)
+            ws_problems_add(&r->problems, r->document, item, "exclude: no trial is like this one");
 }
 
 static ws_err build_point(reader *r, const cJSON *alternative, const axis *axes, int count)
@@ -313,7 +377,8 @@ static ws_err build_point(reader *r, const cJSON *alternative, const axis *axes,
         for (int k = 0; k < axes[a].keys; k++, key = key->next)
             WS_TRY_GOTO(done, apply(r, config, key->string, cJSON_GetArrayItem(key, axes[a].choice), &description));
     }
-    WS_TRY_GOTO(done, add_trial(r, config, ws_text_string(&description), false));
+    if (!is_excluded(r, config))
+        WS_TRY_GOTO(done, add_trial(r, config, ws_text_string(&description), false));
 done:
     cJSON_Delete(config);
     ws_text_destroy(&description);
@@ -340,12 +405,16 @@ static ws_err expand(reader *r, const cJSON *root)
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "list");
     axis *axes = NULL;
     int count = 0;
-    ws_err error = collect_axes(root, &axes, &count);
+    r->exclude = cJSON_GetObjectItemCaseSensitive(root, "exclude");
+    WS_TRY(WS_NEW_ARRAY(r->excluded, (size_t)cJSON_GetArraySize(r->exclude)));
+    ws_err error = collect_axes(r, root, &axes, &count);
     if (!list && error == WS_OK)
         error = expand_alternative(r, NULL, axes, count);
     for (const cJSON *item = list ? list->child : NULL; item && error == WS_OK; item = item->next)
         error = expand_alternative(r, item, axes, count);
     free(axes);
+    if (error == WS_OK)
+        check_exclusions(r);
     return error;
 }
 
@@ -493,6 +562,9 @@ ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identif
     free(r.directory);
     free(r.texts.items);
     free(r.ids.items);
+    free(r.excluded);
+    cJSON_Delete(r.drawn);
+    cJSON_Delete(r.seeds);
     if (error == WS_OK)
         *out = sweep;
     else
@@ -505,7 +577,7 @@ void ws_sweep_destroy(ws_sweep **sweep)
     if (!*sweep)
         return;
     for (size_t i = 0; i < (*sweep)->count; i++)
-        trial_destroy(&(*sweep)->trials[i]);
+        ws_trial_destroy(&(*sweep)->trials[i]);
     free((*sweep)->trials);
     free((*sweep)->name);
     cJSON_Delete((*sweep)->specification);

@@ -8,7 +8,8 @@ typedef struct checker {
 
 static void check_keys(const checker *c, const cJSON *root)
 {
-    static const char *const keys[] = {"name", "base", "list", "grid", "linked", "baselines"};
+    static const char *const keys[] = {"name",   "base",  "list",    "grid",     "linked",
+                                       "random", "seeds", "exclude", "baselines"};
     size_t count = sizeof keys / sizeof keys[0];
     for (const cJSON *value = root->child; value; value = value->next) {
         size_t i = 0;
@@ -84,6 +85,53 @@ static void check_list(const checker *c, const cJSON *list, const cJSON *grid, c
     }
 }
 
+/* { "count": N, "seed": N, "keys": { KEY: DISTRIBUTION, ... } } */
+static void check_random(const checker *c, const cJSON *random, const cJSON *grid)
+{
+    if (!random)
+        return;
+    const cJSON *count = cJSON_GetObjectItemCaseSensitive(random, "count"),
+                *seed = cJSON_GetObjectItemCaseSensitive(random, "seed"),
+                *keys = cJSON_GetObjectItemCaseSensitive(random, "keys");
+    if (!cJSON_IsObject(random) || !cJSON_IsObject(keys) || !keys->child || cJSON_GetArraySize(random) != 2 + !!seed ||
+        !cJSON_IsNumber(count) || count->valuedouble < 1 || count->valuedouble > 1e6 ||
+        (seed && !cJSON_IsNumber(seed))) {
+        ws_problems_add(c->problems, c->document, random,
+                        "random: expected { \"count\": N, \"seed\": N, \"keys\": { KEY: DISTRIBUTION, ... } }");
+        return;
+    }
+    for (const cJSON *key = keys->child; key; key = key->next) {
+        const char *complaint = ws_draw_complaint(key);
+        if (complaint)
+            ws_problems_add(c->problems, c->document, key, "random.keys.%s: %s", key->string, complaint);
+    }
+    if (grid)
+        check_overlap(c, grid, "grid", keys, "random");
+}
+
+/* A number of seeds, from 0, or a list of them. */
+static void check_seeds(const checker *c, const cJSON *seeds, const cJSON *grid)
+{
+    if (!seeds)
+        return;
+    bool sound = (cJSON_IsNumber(seeds) && seeds->valuedouble >= 1 && seeds->valuedouble <= 1e6) ||
+                 (cJSON_IsArray(seeds) && seeds->child);
+    if (!sound)
+        ws_problems_add(c->problems, c->document, seeds, "seeds: expected a number of them, or a list");
+    if (cJSON_GetObjectItemCaseSensitive(grid, "train.seed") || cJSON_GetObjectItemCaseSensitive(grid, "train"))
+        ws_problems_add(c->problems, c->document, seeds, "train.seed is set by \"seeds\" and by \"grid\": keep one");
+}
+
+static void check_exclude(const checker *c, const cJSON *exclude)
+{
+    bool sound = !exclude || cJSON_IsArray(exclude);
+    for (const cJSON *item = cJSON_IsArray(exclude) ? exclude->child : NULL; item; item = item->next)
+        sound = sound && cJSON_IsObject(item) && item->child;
+    if (!sound)
+        ws_problems_add(c->problems, c->document, exclude,
+                        "exclude: expected [ { KEY: VALUE or [VALUE, ...], ... }, ... ]");
+}
+
 void ws_specification_check(const ws_json *document, const cJSON *root, ws_problems *problems)
 {
     const checker *c = &(checker){document, problems};
@@ -104,4 +152,7 @@ void ws_specification_check(const ws_json *document, const cJSON *root, ws_probl
         check_axis(c, key, "grid");
     check_linked(c, linked, grid);
     check_list(c, cJSON_GetObjectItemCaseSensitive(root, "list"), grid, linked);
+    check_random(c, cJSON_GetObjectItemCaseSensitive(root, "random"), grid);
+    check_seeds(c, cJSON_GetObjectItemCaseSensitive(root, "seeds"), grid);
+    check_exclude(c, cJSON_GetObjectItemCaseSensitive(root, "exclude"));
 }

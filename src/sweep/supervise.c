@@ -175,6 +175,25 @@ static ws_err launch(ws_supervisor *s, ws_worker *worker, ws_task *task)
     return ws_journal_write(&worker->journal, "started", ws_task_id(s, &worker->task), details);
 }
 
+/* Where trials are short, the next one is claimed before a worker is free for it; where they turn out to be long, it is given
+ * back, since another supervisor may have a worker that is free. */
+static ws_err claim_ahead(ws_supervisor *s)
+{
+    bool found;
+    const double now = ws_clock_seconds();
+    if (s->next.log >= 0 && now - s->next_since > short_seconds) {
+        s->last_seconds = now - s->next_since;
+        ws_supervise_enqueue(s, s->next.trial, 0);
+        close(s->next.log);
+        s->next.log = -1;
+        return ws_claim_release(&s->next.claim, s->options->directory, ws_task_id(s, &s->next));
+    }
+    s->next_since = s->next.log >= 0 ? s->next_since : now;
+    if (s->next.log < 0 && s->queued && s->last_seconds > 0 && s->last_seconds < short_seconds)
+        return find_task(s, &s->workers[0], &s->next, &found);
+    return WS_OK;
+}
+
 static ws_err fill_workers(ws_supervisor *s)
 {
     bool pause = false;
@@ -192,10 +211,7 @@ static ws_err fill_workers(ws_supervisor *s)
             break;
         WS_TRY(launch(s, worker, &s->next));
     }
-    bool found;
-    if (s->next.log < 0 && s->queued && s->last_seconds > 0 && s->last_seconds < short_seconds)
-        WS_TRY(find_task(s, &s->workers[0], &s->next, &found));
-    return WS_OK;
+    return claim_ahead(s);
 }
 
 static void wait_for_something(ws_supervisor *s)

@@ -6,6 +6,10 @@
  *     "list": [ { KEY: VALUE, ... }, ... ] alternatives; each sets keys of base ("train.steps", or "model" as a whole)
  *     "grid": { "train.seed": [0, 1, 2] }, every combination of these, for every alternative
  *     "linked": [ { KEY: [...], KEY: [...] } ],  lists of equal length that move together, as one axis more
+ *     "random": { "count": N, "seed": N, "keys": { KEY: { "uniform": [LOW, HIGH] }, ... } },  drawn points, as one axis
+ *                                          more; also log_uniform, integer, and choice: [VALUE, ...]
+ *     "seeds": N,                          train.seed 0 to N - 1, or a list of them
+ *     "exclude": [ { KEY: VALUE or [VALUE, ...], ... }, ... ],  combinations to leave out
  *     "baselines": true }                  adds `majority` and `best_single_feature` once for each set of rows
  * A trial is base, then one alternative, then one point of the grid. A deterministic model runs once, not once a seed.
  *
@@ -60,7 +64,8 @@ typedef struct ws_sweep {
     cJSON *specification; /* as given, base filled in; owned */
     ws_trial *trials;     /* distinct ids, in the order of the specification, baselines last */
     size_t count, capacity;
-    size_t merged; /* combinations left out because they are the same trial (seeds of deterministic models) */
+    size_t merged;   /* combinations left out because they are the same trial (seeds of deterministic models) */
+    size_t excluded; /* combinations that "exclude" left out */
     ws_arena *arena;
 } ws_sweep;
 
@@ -68,6 +73,7 @@ typedef struct ws_sweep {
  */
 WS_MUST ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identify, void *context);
 void ws_sweep_destroy(ws_sweep **sweep);
+void ws_trial_destroy(ws_trial *trial); /* what it owns */
 
 enum { WS_SWEEP_LEASE = 60 };
 /* What starts trials of several ranks; auto: srun in an allocation of Slurm. */
@@ -115,6 +121,27 @@ typedef struct ws_comparison {
     double largest;     /* relative difference of numbers */
     ws_text difference; /* "scores.x.auroc: 0.9 recorded, 0.8 again"; empty where there is none; destroy it */
 } ws_comparison;
+
+/* ---- running trials again (verify.c) ---- */
+typedef struct ws_verify {
+    const char *directory; /* SWEEP_DIR */
+    const char *cell;      /* "model.kind=flow_cfm,train.seed=2": only these; NULL: all */
+    int64_t every;         /* one in so many, always the same ones; 1: all */
+    int64_t random;        /* so many of them, drawn by `seed`; 0: all */
+    uint64_t seed;
+    double tolerance;  /* relative, on another instruction set or device, where bits cannot be the same */
+    const char *store; /* NULL: the one that each trial was started with */
+    const char *
+        scratch; /* sweep folder of what is run again, kept and gone on with; NULL: one that is removed at the end, unless
+                              something differs */
+    ws_sweep_options how; /* but for the directory */
+} ws_verify;
+typedef struct ws_verify_counts {
+    size_t trials, same, within, different, not_run;
+} ws_verify_counts;
+/* Appends a line for each trial to out. WS_E_FORMAT where one differs, WS_E_PARTIAL where one could
+ * not be run, or what keeps all of them from running. */
+WS_MUST ws_err ws_sweep_verify(const ws_verify *options, bool json, ws_verify_counts *counts, ws_text *out);
 
 typedef struct ws_sweep_status {
     size_t planned, done, failed, running, left; /* left: neither done nor failed nor running */

@@ -135,6 +135,60 @@ static void paths_are_relative_to_the_file_that_names_them(void **state)
     ws_sweep_destroy(&sweep);
 }
 
+static double value_of(const ws_trial *trial, const char *key)
+{
+    return ws_json_find(trial->facts.config, key)->valuedouble;
+}
+
+static void random_draws_are_one_axis_and_keep_their_values(void **state)
+{
+    (void)state;
+#define DRAWS(count, more)                                                                                             \
+    "{\"base\":\"configs/base.json\",\"seeds\":[4,5],\"random\":{\"count\":" count ",\"seed\":9,\"keys\":{"            \
+    "\"model.sigma\":{\"uniform\":[0.1,0.6]},\"train.learning_rate\":{\"log_uniform\":[1e-5,1e-1]}," more              \
+    "\"train.batch\":{\"integer\":[16,18]},\"task\":{\"choice\":[\"anomaly\",\"classify\"]}}}}"
+    ws_sweep *few = sweep_of(DRAWS("20", "")), *many = sweep_of(DRAWS("200", "\"model.width\":{\"integer\":[1,9]},"));
+    assert_int_equal(few->count, 40); /* 20 draws, 2 seeds of each */
+    assert_int_equal(many->count, 400);
+    int low_rates = 0, batches[3] = {0};
+    for (size_t i = 0; i < many->count; i += 2) {
+        const ws_trial *trial = &many->trials[i];
+        double sigma = value_of(trial, "model.sigma"), rate = value_of(trial, "train.learning_rate");
+        assert_true(sigma >= 0.1 && sigma <= 0.6 && rate >= 1e-5 && rate <= 1e-1);
+        low_rates += rate < 1e-3;
+        batches[(int)value_of(trial, "train.batch") - 16]++;
+        assert_int_equal(value_of(trial, "train.seed"), 4);
+        assert_int_equal(value_of(trial + 1, "train.seed"), 5);
+        assert_true(value_of(trial + 1, "model.sigma") == sigma);
+        if (i < few->count) { /* neither more draws nor another key change the first ones */
+            assert_true(value_of(&few->trials[i], "model.sigma") == sigma);
+            assert_true(value_of(&few->trials[i], "train.learning_rate") == rate);
+        }
+    }
+    assert_in_range(low_rates, 70, 130); /* half of the decades are below 1e-3 */
+    for (int k = 0; k < 3; k++)
+        assert_in_range(batches[k], 40, 95);
+    ws_sweep_destroy(&few);
+    ws_sweep_destroy(&many);
+}
+
+static void exclusions_leave_combinations_out(void **state)
+{
+    (void)state;
+    ws_sweep *sweep = sweep_of("{\"base\":\"configs/base.json\",\"seeds\":3,"
+                               "\"grid\":{\"model.sigma\":[0.1,0.3,0.6],\"task\":[\"anomaly\",\"classify\"]},"
+                               "\"exclude\":[{\"task\":\"classify\",\"model.sigma\":[0.1,0.6]},{\"train.seed\":2}]}");
+    assert_int_equal(sweep->count, 4 * 2);
+    assert_int_equal(sweep->excluded, 18 - 8);
+    for (size_t i = 0; i < sweep->count; i++) {
+        const cJSON *config = sweep->trials[i].facts.config;
+        bool classify = strcmp(cJSON_GetStringValue(ws_json_find(config, "task")), "classify") == 0;
+        assert_true(value_of(&sweep->trials[i], "train.seed") < 2);
+        assert_true(!classify || value_of(&sweep->trials[i], "model.sigma") == 0.3);
+    }
+    ws_sweep_destroy(&sweep);
+}
+
 /* The message must hold `expected`, nothing is made, the exit status is 2. */
 static void refused(const char *text, const char *expected)
 {
@@ -163,6 +217,16 @@ static void wrong_specifications_are_refused_at_once(void **state)
     refused("{\"base\":{},\"linked\":[{}]}", "each group is");
     refused("{\"base\":{},\"list\":[3]}", "each alternative is an object");
     refused("{\"base\":{},\"baselines\":1}", "expected true or false");
+    refused("{\"base\":{},\"random\":{\"count\":2}}", "random: expected {");
+    refused("{\"base\":{},\"random\":{\"count\":2,\"keys\":{\"a\":{\"uniform\":[2,1]}}}}",
+            "random.keys.a: expected [LOW");
+    refused("{\"base\":{},\"random\":{\"count\":2,\"keys\":{\"a\":{\"log_uniform\":[0,1]}}}}", "LOW must be above 0");
+    refused("{\"base\":{},\"random\":{\"count\":2,\"keys\":{\"a\":{\"normal\":[0,1]}}}}", "random.keys.a: expected {");
+    refused("{\"base\":{},\"seeds\":0}", "seeds: expected");
+    refused("{\"base\":{},\"seeds\":2,\"grid\":{\"train.seed\":[1]}}",
+            "train.seed is set by \"seeds\" and by \"grid\"");
+    refused("{\"base\":{},\"exclude\":[3]}", "exclude: expected");
+    refused("{\"base\":{},\"seeds\":2,\"exclude\":[{\"train.seed\":7}]}", "exclude: no trial is like this one");
     refused("[]", "expected a sweep");
     refused("{\"base\":{},\"grid\":{\"model.kind\":[\"cfm\"],\"model.kind\":[\"det\"]}}", "model.kind");
     /* all at once */
@@ -185,6 +249,8 @@ int main(void)
         cmocka_unit_test(alternatives_replace_whole_objects),
         cmocka_unit_test(baselines_come_once_for_each_set_of_rows),
         cmocka_unit_test(paths_are_relative_to_the_file_that_names_them),
+        cmocka_unit_test(random_draws_are_one_axis_and_keep_their_values),
+        cmocka_unit_test(exclusions_leave_combinations_out),
         cmocka_unit_test(wrong_specifications_are_refused_at_once),
         cmocka_unit_test(what_is_wrong_in_many_trials_is_said_once),
     };

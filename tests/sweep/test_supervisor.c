@@ -144,8 +144,9 @@ static void supervisors_in_one_folder_share_the_work(void **state)
     while (count_files(folder, sweep, "ready") < 2)
         pause_ms(5);
     ws_sweep_status status;
-    assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
-    assert_int_equal(status.running, 2);
+    do /* a short trial before may have had another one claimed ahead, which is given back */
+        assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
+    while (status.running != 2);
     write_text(in(&f, "shared/go"), "");
     ws_sweep_counts counts;
     assert_int_equal(run_sweep(&f, path, folder, 2, 0, false, &counts), WS_OK); /* a third one comes late */

@@ -1,0 +1,62 @@
+#!/bin/bash
+# verify: a finished sweep run again gives the same bits, on two ranks too; a record that was tampered with is named, whatever was
+# changed in it; sweep --spot-check does the same by itself.
+# ctest: labels=cli timeout=120
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+ends_with() { # ends_with STATUS COMMAND...
+    local expected=$1 status=0
+    shift
+    "$@" >stdout 2>stderr || status=$?
+    [ $status = "$expected" ] || { cat stdout stderr >&2; fail "status $status, not $expected: $*"; }
+}
+
+"$WIRESWEEP_TOOLS/make_capture" --flows 200 --seed 1 -o synthetic.pcap --labels labels.csv >/dev/null
+"$WIRESWEEP" extract -q --dataset synthetic --labels labels.csv -o synthetic.h5 synthetic.pcap
+cat >sweep.json <<'END'
+{ "base": { "store": "synthetic.h5", "task": "anomaly", "protocol": "random", "label": "family", "normal": ["benign"],
+    "model": { "kind": "flow_cfm", "width": 16, "blocks": 1, "solver_steps": 2, "ot_group": 32 },
+    "train": { "steps": 8, "batch": 32, "gradient_shards": 4, "warmup": 1 }, "evaluate": { "bootstrap": 20 } },
+  "seeds": 2, "baselines": true }
+END
+ends_with 0 "$WIRESWEEP" sweep sweep.json --workers 2 --spot-check 2 -o done
+grep -q "spot check: [1-9][0-9]* trials give the same bits again" stderr || fail "no spot check: $(cat stderr)"
+
+ends_with 0 "$WIRESWEEP" verify --workers 2 done
+[ "$(grep -c "same bits" stdout)" = 4 ] || fail "four trials were expected: $(cat stdout)"
+ends_with 0 "$WIRESWEEP" verify --ranks 2 --cell model.kind=flow_cfm,train.seed=1 done
+[ "$(grep -c "same bits" stdout)" = 1 ] || fail "one trial was expected: $(cat stdout)"
+ends_with 0 "$WIRESWEEP" verify --random 1 --json done
+grep -q '"verdict": "same bits"' stdout || fail "no verdict: $(cat stdout)"
+ends_with 2 "$WIRESWEEP" verify --cell model.kind done
+ls -d done/verify.* 2>/dev/null && fail "what was run again is left there"
+
+network=$(basename "$(dirname "$(grep -l '"flow_cfm"' done/trials/*/record.json | head -n 1)")")
+record=done/trials/$network/record.json
+cp "$record" kept.json
+tampered() { # tampered SED_COMMAND WHAT: verify names the trial and what is wrong with it
+    sed "$1" kept.json >"$record"
+    cmp -s kept.json "$record" && fail "nothing was changed by $1"
+    ends_with 1 "$WIRESWEEP" verify --cell "id=$network" done
+    grep -q "^$network different.*$2" stdout || fail "$2 is not named: $(cat stdout)"
+    rm -rf done/verify.*
+}
+tampered 's/"auroc": [0-9][0-9.e-]*/"auroc": 0.99999/' "auroc: 0.99999 recorded"
+tampered 's/"parameter_hash": "[0-9a-f]/"parameter_hash": "x/' "parameter_hash"
+tampered 's/"steps": 8,/"steps": 9,/' "another config"
+tampered 's/"split_hash": "[0-9a-f]/"split_hash": "x/' "another split_hash"
+tampered "s/\"id\": \"$network\"/\"id\": \"0123456789abcdef\"/" "that of trial 0123456789abcdef"
+
+# where the store has moved
+cp kept.json "$record"
+mv synthetic.h5 elsewhere.h5
+ends_with 3 "$WIRESWEEP" verify --cell "id=$network" done
+rm -rf done/verify.*
+ends_with 0 "$WIRESWEEP" verify --cell "id=$network" --store elsewhere.h5 done
+echo passed
