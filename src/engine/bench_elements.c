@@ -37,6 +37,12 @@ static void activate_backward(void *data)
     ws_place_cpu().kernels->activate_backward(data, NULL);
 }
 
+static void activate_both(void *data)
+{
+    activate_forward(data);
+    activate_backward(data);
+}
+
 static void depthwise_forward(void *data)
 {
     ws_place_cpu().kernels->conv1d_depthwise_forward(data, NULL);
@@ -77,7 +83,7 @@ static void bench_forward(ws_bench_report *r, const char *name, const char *shap
     ws_activate_arguments a = {.count = t->count, .activation = WS_NONE, .x = t->x, .y = t->y};
     ws_timed ceiling = {.work = copy, .data = &a};
     double elements = (double)t->count / 1e9;
-    ws_measured m = {work, data, elements, "Gelements/s", &ceiling, elements, "a copy"};
+    ws_measured m = {work, data, elements, "Gelements/s", &ceiling, elements, "a copy", 0};
     ws_bench_measure(r, name, shape, &m);
 }
 
@@ -87,7 +93,7 @@ static void bench_backward(ws_bench_report *r, const char *name, const char *sha
     ws_add_arguments a = {.count = t->count, .a = t->x, .b = t->dy, .y = t->dx};
     ws_timed ceiling = {.work = add, .data = &a};
     double elements = (double)t->count / 1e9;
-    ws_measured m = {work, data, elements, "Gelements/s", &ceiling, elements, "a sum of two"};
+    ws_measured m = {work, data, elements, "Gelements/s", &ceiling, elements, "a sum of two", 0};
     ws_bench_measure(r, name, shape, &m);
 }
 
@@ -112,6 +118,12 @@ static void bench_rows(ws_bench_report *r, ws_real *memory, int64_t B, int64_t D
         f.dx = t.dx;
         bench_forward(r, forward[k - 1], shape, activate_forward, &f, &t);
         bench_backward(r, backward[k - 1], shape, activate_backward, &f, &t);
+        if (k != WS_SILU && k != WS_GELU)
+            continue;
+        char name[96];
+        snprintf(name, sizeof name, "%s and backward %s", forward[k - 1], shape);
+        ws_bench_line_with_target(r, name, 1e9 * ws_time_of(activate_both, &f, NULL) / (double)(B * D), "ns/element", 0,
+                                  NULL, 1.5);
     }
 }
 

@@ -38,8 +38,8 @@ static void bench_attention(ws_bench_report *r, ws_real *memory, int64_t B, int6
     double products = 4.0 * (double)(count * T);
     char shape[64];
     snprintf(shape, sizeof shape, "%dx%dx%d, %d heads", (int)B, (int)T, (int)D, (int)H);
-    ws_bench_flops(r, "attention forward", shape, attention_forward, &a, products);
-    ws_bench_flops(r, "attention backward", shape, attention_backward, &a, 2.5 * products);
+    ws_bench_flops(r, "attention forward", shape, attention_forward, &a, products, 0);
+    ws_bench_flops(r, "attention backward", shape, attention_backward, &a, 2.5 * products, 0);
 }
 
 static void bench_modulated_norm(ws_bench_report *r, ws_real *memory, int64_t B, int64_t T, int64_t D)

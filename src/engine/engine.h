@@ -278,7 +278,7 @@ double ws_multiply_bf16_work(int64_t rounds);
 WS_MUST ws_err ws_bench_step(ws_bench_report *report, const char *name, const ws_plan *plan, ws_executor *executor,
                              double *seconds);
 
-/* `wiresweep bench engine`: appends a table, or a JSON array of {name, value, unit, ceiling, of, ratio}. About 10 s. */
+/* `wiresweep bench engine`: appends a table, or a JSON array of {name, value, unit, ceiling, of, ratio, target, met}. About 20 s. */
 WS_MUST ws_err ws_bench_engine(ws_text *out, bool json);
 
 /* For those who call the BLAS themselves, in the thread that does, before its first call: WS_E_MEMORY where OpenBLAS would ask for

@@ -50,13 +50,14 @@ void ws_bench_measure(ws_bench_report *report, const char *name, const char *sha
     double seconds = ws_time_of(m->work, m->data, m->ceiling ? m->ceiling : &ws_peak);
     double ceiling = m->ceiling ? m->ceiling_amount / m->ceiling->seconds : ws_peak_rate();
     snprintf(line, sizeof line, "%s %s", name, shape);
-    ws_bench_line(report, line, m->amount / seconds, m->unit, ceiling, m->of);
+    ws_bench_line_with_target(report, line, m->amount / seconds, m->unit, ceiling, m->of, m->target);
 }
 
 void ws_bench_flops(ws_bench_report *report, const char *name, const char *shape, void (*work)(void *data), void *data,
-                    double flops)
+                    double flops, double target)
 {
     ws_measured m = {.work = work, .data = data, .amount = flops / 1e9, .unit = "GFLOP/s", .of = "multiply-add peak"};
+    m.target = target;
     ws_bench_measure(report, name, shape, &m);
 }
 

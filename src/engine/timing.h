@@ -26,12 +26,13 @@ typedef struct ws_measured {
     ws_timed *ceiling;
     double ceiling_amount;
     const char *of;
+    double target; /* share of the ceiling; 0: none is set */
 } ws_measured;
 /* A line "NAME SHAPE". */
 void ws_bench_measure(ws_bench_report *report, const char *name, const char *shape, const ws_measured *measured);
 /* The same of floating-point operations against the multiply-add peak. */
 void ws_bench_flops(ws_bench_report *report, const char *name, const char *shape, void (*work)(void *data), void *data,
-                    double flops);
+                    double flops, double target);
 
 /* The next `count` reals of a buffer, beginning at a multiple of 64 bytes. */
 ws_real *ws_bench_take(ws_real **memory, int64_t count);

@@ -76,7 +76,9 @@ static ws_err time_once_all(const step *s, bool fixed, double *best)
     return WS_OK;
 }
 
-static ws_err bench_step_all(const step *s, const char *model, int batch, ws_bench_report *report)
+/* Two ranks are to make 1.8 times as many steps, where their multiply-adds show that there are cores for it: cores_scale, of which
+ * 1 is as many times one rank's as there are ranks. */
+static ws_err bench_step_all(const step *s, const char *model, int batch, double cores_scale, ws_bench_report *report)
 {
     char name[96];
     double alone = 0, fixed = 0, any = 0;
@@ -88,9 +90,14 @@ static ws_err bench_step_all(const step *s, const char *model, int batch, ws_ben
         WS_TRY(time_once_all(s, false, &any));
     }
     snprintf(name, sizeof name, "%s step, %d rows, %d ranks", model, batch, s->comm->size);
-    ws_bench_line(report, name, 1 / fixed, "steps/s", s->comm->size / alone, "one rank's, times the ranks");
+    const bool judged = s->comm->size == 2 && cores_scale >= 0.95;
+    ws_bench_line_with_target(report, name, 1 / fixed, "steps/s", s->comm->size / alone,
+                              s->comm->size != 2 || judged
+                                  ? "one rank's, times the ranks"
+                                  : "one rank's, times the ranks, whose multiply-adds are below 95 % of that",
+                              judged ? 0.9 : 0);
     snprintf(name, sizeof name, "%s step, sums by the fixed tree", model);
-    ws_bench_line(report, name, 1 / fixed, "steps/s", 1 / any, "sums in any order");
+    ws_bench_line_with_target(report, name, 1 / fixed, "steps/s", 1 / any, "sums in any order", 0.97);
     return WS_OK;
 }
 
@@ -136,7 +143,8 @@ static ws_err prepare(const ws_bench_rows *rows, const ws_model *model, ws_plan 
     return make_room(s);
 }
 
-static ws_err bench_model_all(const ws_comm *comm, const ws_model *model, int batch, ws_bench_report *report)
+static ws_err bench_model_all(const ws_comm *comm, const ws_model *model, int batch, double cores_scale,
+                              ws_bench_report *report)
 {
     ws_bench_rows rows;
     ws_plan *plan = NULL;
@@ -149,7 +157,7 @@ static ws_err bench_model_all(const ws_comm *comm, const ws_model *model, int ba
         error = prepare(&rows, model, plan, &executor, &s);
     error = ws_agree_all(comm, error);
     if (error == WS_OK)
-        error = bench_step_all(&s, model->name, batch, report);
+        error = bench_step_all(&s, model->name, batch, cores_scale, report);
     release(&s);
     ws_executor_destroy(&executor);
     ws_plan_destroy(&plan);
@@ -167,7 +175,7 @@ static double multiply_add_rate(void)
     return done / (now - begin);
 }
 
-static ws_err bench_multiply_adds_all(const ws_comm *comm, ws_bench_report *report)
+static ws_err bench_multiply_adds_all(const ws_comm *comm, ws_bench_report *report, double *cores_scale)
 {
     char name[64];
     double alone = 0;
@@ -185,6 +193,7 @@ static ws_err bench_multiply_adds_all(const ws_comm *comm, ws_bench_report *repo
         WS_TRY(ws_sum_u64_all(comm, &together, 1));
         most = together > most ? together : most;
     }
+    *cores_scale = (double)most / (comm->size * alone);
     snprintf(name, sizeof name, "multiply-adds, %d ranks", comm->size);
     ws_bench_line(report, name, (double)most / 1e9, "GFLOP/s", comm->size * alone / 1e9, "one rank's, times the ranks");
     return WS_OK;
@@ -194,10 +203,11 @@ ws_err ws_bench_ranks_all(const ws_comm *comm, ws_bench_report *report)
 {
     WS_CHECK(comm->size <= SHARDS, ARGUMENT, "bench models cuts a batch into %d shards; %d ranks are too many", SHARDS,
              comm->size);
-    WS_TRY(bench_multiply_adds_all(comm, report));
+    double cores_scale = 0;
+    WS_TRY(bench_multiply_adds_all(comm, report, &cores_scale));
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         for (size_t k = 0; ws_models[k]; k++)
             if (strcmp(ws_models[k]->name, steps[i].model) == 0)
-                WS_TRY(bench_model_all(comm, ws_models[k], steps[i].batch, report));
+                WS_TRY(bench_model_all(comm, ws_models[k], steps[i].batch, cores_scale, report));
     return WS_OK;
 }

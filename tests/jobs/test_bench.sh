@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ctest: labels=jobs,bench,slow timeout=120
-# Every benchmark prints values with the ceilings they are ratios of; ratios are plausible, not judged.
+# Every benchmark prints values with the ceilings they are ratios of, and says whether targets are met; ratios are plausible, not
+# judged.
 set -euo pipefail
 fail() { echo "FAIL: $*"; exit 1; }
 
@@ -9,7 +10,10 @@ check() {
         length > 0 and any(.[]; has("ratio"))
         and all(.[]; .value > 0 and .unit != "")
         and all(.[] | select(has("ratio")); .of != "" and .ratio > 0 and .ratio < 10
-                                            and distance(.ratio; .value / .ceiling) < 0.001 + 0.001 * .ratio)' \
+                                            and distance(.ratio; .value / .ceiling) < 0.001 + 0.001 * .ratio)
+        and all(.[] | select(has("target")); .met == (if has("ratio") then .value >= .target * .ceiling
+                                                      else .value <= .target end)
+                                             or distance(.ratio // .value; .target) < 0.001)' \
         >/dev/null || fail "$1"
 }
 "$WIRESWEEP" bench engine --json | check engine
