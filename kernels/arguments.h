@@ -151,6 +151,14 @@ typedef struct ws_adamw_arguments {
     ws_real *first_moment, *second_moment;
 } ws_adamw_arguments;
 
+/* One step of gradient descent likewise: p -= step_size * gradient + decay * p, step_size = rate * scale. */
+typedef struct ws_sgd_arguments {
+    size_t count;
+    ws_real step_size, decay;
+    ws_real *parameters;
+    const ws_real *gradients;
+} ws_sgd_arguments;
+
 /* average += share * (scale * value - average), share = 1 - decay */
 typedef struct ws_ema_arguments {
     size_t count;
@@ -175,7 +183,7 @@ typedef struct ws_square_sums_arguments {
 } ws_square_sums_arguments;
 
 /* The kernels outside the operators. */
-#define WS_PLAIN_KERNELS(K) K(adamw) K(ema) K(accumulate) K(square_sums)
+#define WS_PLAIN_KERNELS(K) K(adamw) K(sgd) K(ema) K(accumulate) K(square_sums)
 
 /* Kernel ws_<name>_forward_<level>, ws_<name>_backward_<level> and ws_<plain>_<level>; level is portable, avx2, avx512
  * or cuda. `queue` is what the device's open() gave: NULL on the CPU, stream and library handles on CUDA. */

@@ -11,6 +11,15 @@ WS_PLAIN_KERNEL(adamw)
                          o.epsilon, o.decay);
 }
 
+WS_PLAIN_KERNEL(sgd)
+{
+    ws_real step_size = a->step_size, decay = a->decay;
+    ws_real *restrict p = a->parameters;
+    const ws_real *restrict g = a->gradients;
+    for (size_t i = 0; i < a->count; i++)
+        p[i] -= step_size * g[i] + decay * p[i];
+}
+
 WS_PLAIN_KERNEL(ema)
 {
     ws_real share = a->share, scale = a->scale;

@@ -14,6 +14,18 @@ extern "C" void ws_adamw_cuda(const ws_adamw_arguments *a, void *queue_)
     WS_LAUNCH(queue, adamw, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
 }
 
+static __global__ void sgd(ws_sgd_arguments a)
+{
+    for (WS_EACH(i, (int64_t)a.count))
+        a.parameters[i] -= a.step_size * a.gradients[i] + a.decay * a.parameters[i];
+}
+
+extern "C" void ws_sgd_cuda(const ws_sgd_arguments *a, void *queue_)
+{
+    ws_cuda_queue *queue = ws_cuda_enter(queue_);
+    WS_LAUNCH(queue, sgd, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
+}
+
 static __global__ void ema(ws_ema_arguments a)
 {
     for (WS_EACH(i, (int64_t)a.count))

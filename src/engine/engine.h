@@ -206,13 +206,15 @@ void ws_executor_backward(ws_executor *executor, const ws_real *parameters, ws_r
  * to each marked input, found with ws_executor_input_gradient. Host memory. */
 void ws_executor_pull_back(ws_executor *executor, const ws_real *parameters, const ws_real *cotangent);
 
-/* ---- optimiser: AdamW (Loshchilov & Hutter 2019), one fused pass over the flat buffer ---- */
+/* ---- optimisers: AdamW (Loshchilov & Hutter 2019), or plain gradient descent; one fused pass over the flat buffer ---- */
 typedef struct ws_adamw {
     double beta1, beta2, epsilon, weight_decay;
 } ws_adamw;
 /* step counts from 1. scale multiplies the gradient first (clipping). */
 void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning_rate, double scale, uint64_t step,
                    ws_real *parameters, const ws_real *gradients, ws_real *first_moment, ws_real *second_moment);
+void ws_sgd_step(const ws_plan *plan, double weight_decay, double learning_rate, double scale, ws_real *parameters,
+                 const ws_real *gradients);
 /* Every statistic goes a tenth of the way to `scale` times its place in the gradients. scale: 1 / shards after a sum over them. */
 void ws_statistics_step(const ws_plan *plan, double scale, ws_real *parameters, const ws_real *gradients);
 /* Global 2-norm: partial sums over fixed 4096-element blocks in double, then a binary tree. */
@@ -253,6 +255,8 @@ WS_MUST ws_err ws_executor_wait(ws_executor *executor);
 void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,
                       double scale, uint64_t step, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
                       ws_real *second_moment);
+void ws_sgd_step_at(const ws_place *place, const ws_plan *plan, double weight_decay, double learning_rate, double scale,
+                    ws_real *parameters, const ws_real *gradients);
 void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,
                            const ws_real *gradients);
 WS_MUST ws_err ws_gradient_norm_at(const ws_place *place, const ws_real *gradients, size_t extent, double *out);

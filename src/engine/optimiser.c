@@ -1,4 +1,4 @@
-/* AdamW, exponential moving average, gradient norm and the learning rate's schedule, over the flat parameter buffer. */
+/* AdamW, gradient descent, exponential moving average, gradient norm and the learning rate's schedule, over the flat parameter buffer. */
 #include <math.h>
 #include "engine/plan.h"
 
@@ -35,6 +35,29 @@ void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning
     ws_place place = ws_place_cpu();
     ws_adamw_step_at(&place, plan, options, learning_rate, scale, step, parameters, gradients, first_moment,
                      second_moment);
+}
+
+void ws_sgd_step_at(const ws_place *place, const ws_plan *plan, double weight_decay, double learning_rate, double scale,
+                    ws_real *parameters, const ws_real *gradients)
+{
+    ws_sgd_arguments a = {.step_size = (ws_real)(learning_rate * scale)};
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const ws_range *range = &plan->steps[i];
+        if (range->statistic)
+            continue;
+        a.count = range->count;
+        a.decay = (ws_real)(range->decay ? learning_rate * weight_decay : 0);
+        a.parameters = parameters + range->offset;
+        a.gradients = gradients + range->offset;
+        place->kernels->sgd(&a, place->queue);
+    }
+}
+
+void ws_sgd_step(const ws_plan *plan, double weight_decay, double learning_rate, double scale, ws_real *parameters,
+                 const ws_real *gradients)
+{
+    ws_place place = ws_place_cpu();
+    ws_sgd_step_at(&place, plan, weight_decay, learning_rate, scale, parameters, gradients);
 }
 
 void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,

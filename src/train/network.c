@@ -197,6 +197,18 @@ static ws_err pass_over(loop *l, double loss, double norm)
     return WS_OK;
 }
 
+static void move_parameters(const loop *l, double rate, double scale)
+{
+    const ws_train_options *o = l->training->options;
+    ws_network_state *s = l->state;
+    const ws_adamw adamw = {o->beta1, o->beta2, o->epsilon, o->weight_decay};
+    if (o->optimiser == WS_OPTIMISER_SGD)
+        ws_sgd_step(s->plan, o->weight_decay, rate, scale, s->parameters, l->gradient);
+    else
+        ws_adamw_step(s->plan, &adamw, rate, scale, s->step - s->skipped + 1, s->parameters, l->gradient,
+                      s->first_moment, s->second_moment);
+}
+
 static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
 {
     const ws_train_options *o = l->training->options;
@@ -218,11 +230,9 @@ static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
     if (!isfinite(loss) || !isfinite(*norm) || !sound) {
         WS_TRY(pass_over(l, loss, *norm));
     } else {
-        ws_adamw adamw = {o->beta1, o->beta2, o->epsilon, o->weight_decay};
         double scale = o->clip > 0 && *norm > o->clip ? o->clip / *norm : 1;
         l->skipped_in_a_row = 0;
-        ws_adamw_step(s->plan, &adamw, *rate, scale / l->shards, s->step - s->skipped + 1, s->parameters, l->gradient,
-                      s->first_moment, s->second_moment);
+        move_parameters(l, *rate, scale / l->shards);
         ws_statistics_step(s->plan, 1.0 / l->shards, s->parameters, l->gradient);
         /* early averages forget the starting point faster */
         double early = (1 + (double)s->step) / (10 + (double)s->step);

@@ -45,12 +45,13 @@ typedef struct ws_train_options { /* "train" */
     int64_t warmup;
     double weight_decay, beta1, beta2, epsilon, clip, ema;
     int64_t validate_every;
-    int select, on_nonfinite, isa;
+    int optimiser, select, on_nonfinite, isa;
     int64_t patience;
     int64_t threads, checkpoint_every, keep, log_every; /* these do not change the result, nor does */
     bool prepare_ahead;
 } ws_train_options;
 extern const char *const ws_precision_names[WS_PRECISION_COUNT]; /* of ws_train_options.precision */
+enum { WS_OPTIMISER_ADAMW, WS_OPTIMISER_SGD };
 enum { WS_SELECT_FINAL, WS_SELECT_BEST };
 enum { WS_NONFINITE_STOP, WS_NONFINITE_SKIP };
 enum { WS_TRAIN_ISA_AUTO }; /* others: ws_isa + 1 */

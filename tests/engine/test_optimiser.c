@@ -1,4 +1,4 @@
-/* AdamW, moving average, gradient norm and schedule against plain formulas in double. */
+/* AdamW, gradient descent, moving average, gradient norm and schedule against plain formulas in double. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -69,6 +69,32 @@ static void test_adamw_is_the_published_formula(void **state)
     adamw_at(isa);
 }
 
+static void test_sgd_walks_down_the_gradient(void **state)
+{
+    (void)state;
+    FOR_EACH_LEVEL(isa)
+    {
+        ws_plan *plan = two_layers();
+        ws_place place = place_of(isa);
+        const ws_parameter *table;
+        size_t count = ws_plan_parameters(plan, &table), extent = ws_plan_parameter_extent(plan);
+        ws_real *p = guarded_normal(extent, 1), *g = guarded_normal(extent, 2);
+        double *want = calloc(extent, sizeof *want);
+        assert_non_null(want);
+        for (size_t i = 0; i < extent; i++)
+            want[i] = (double)p[i] - 0.5 * 0.125 * (double)g[i];
+        for (size_t i = 0; i < count; i++)
+            for (size_t k = table[i].offset; table[i].decay && k < table[i].offset + table[i].count; k++)
+                want[k] -= 0.5 * 0.1 * (double)p[k];
+        ws_sgd_step_at(&place, plan, 0.1, 0.5, 0.125, p, g);
+        for (size_t i = 0; i < count; i++) /* what lies between them, decay may have touched */
+            assert_near(table[i].name, p + table[i].offset, want + table[i].offset, table[i].count, 2e-7);
+        release(p, extent), release(g, extent);
+        free(want);
+        ws_plan_destroy(&plan);
+    }
+}
+
 static void test_moving_average_and_accumulation(void **state)
 {
     (void)state;
@@ -133,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adamw_is_the_published_formula),
+        cmocka_unit_test(test_sgd_walks_down_the_gradient),
         cmocka_unit_test(test_moving_average_and_accumulation),
         cmocka_unit_test(test_gradient_norm),
         cmocka_unit_test(test_schedule),
