@@ -93,6 +93,7 @@ typedef struct ws_scoring {
     float *out;                /* [rows][width], width as ws_model_width */
     uint8_t
         *unsolved; /* [rows][width] zeros; 1 for a score of which a solver could not keep to its tolerance; or NULL */
+    bool calibrating; /* out is for `calibrate`: [rows][calibration_width] */
 } ws_scoring;
 
 typedef struct ws_network {
@@ -114,8 +115,9 @@ typedef struct ws_network {
     /* After training, for what scores need besides the parameters (where normal rows lie, say); both NULL: nothing. Which
      * scores (bits as in `wanted`) calibrate is to see of rows like the training rows, 0: not to be called; and what it makes
      * of them, scores[rows][width], every rank alike. The normal validation rows are taken, or where there are none the
-     * training rows. */
+     * training rows. calibration_width: so many values of a row instead of its scores; NULL: the scores. */
     uint64_t (*calibration)(const ws_model_context *context);
+    int (*calibration_width)(const ws_model_context *context);
     ws_err (*calibrate)(const ws_model_context *context, const float *scores, uint64_t rows, ws_arrays *learned);
 } ws_network;
 

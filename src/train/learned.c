@@ -57,6 +57,7 @@ ws_err ws_learned_calibrate_all(const ws_comm *comm, ws_learned *learned, const 
         return WS_OK;
     ws_learned seen = *learned;
     seen.context = &context;
+    seen.calibrating = true;
     WS_TRY(ws_score_all(comm, &seen, normal, "score normal rows", &scores, NULL));
     ws_err error = network->calibrate(learned->context, scores, normal->rows, &learned->arrays);
     free(scores);

@@ -51,7 +51,8 @@ static ws_err score_rows(const scoring *s, const ws_samples *block, int thread, 
 {
     const ws_learned *learned = s->learned;
     if (learned->plan) {
-        ws_scoring job = {s->executors[thread], learned->parameters, &learned->arrays, block, out, unsolved};
+        ws_scoring job = {s->executors[thread], learned->parameters, &learned->arrays, block, out, unsolved,
+                          learned->calibrating};
         memset(unsolved, 0, WS_SCORE_ROWS * (size_t)s->width * sizeof *unsolved);
         return learned->model->network->score(learned->context, &job);
     }
@@ -155,11 +156,18 @@ static ws_err sum_unsolved_all(const ws_comm *comm, const scoring *s, int thread
     return WS_OK;
 }
 
+static int width_of(const ws_learned *learned)
+{
+    const ws_network *network = learned->model->network;
+    return learned->calibrating && network->calibration_width ? network->calibration_width(learned->context)
+                                                              : ws_model_width(learned->model, learned->context);
+}
+
 ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples, const char *title,
                     float **out, uint64_t **unsolved)
 {
     int threads = learned->context->threads;
-    scoring s = {.learned = learned, .samples = samples, .width = ws_model_width(learned->model, learned->context)};
+    scoring s = {.learned = learned, .samples = samples, .width = width_of(learned)};
     uint64_t blocks = (samples->rows + WS_SCORE_ROWS - 1) / WS_SCORE_ROWS, own_rows;
     size_t bytes = 0;
     bool stop = false;

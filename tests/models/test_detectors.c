@@ -213,6 +213,8 @@ static void networks_have_the_parameters_of_their_descriptions(void **state)
     assert_int_equal(parameters_of("spline_flow", 6), 6 * 35213);
 }
 
+static const char *const made_names[] = {"c0", "c1", "c2", "c3"};
+
 /* Trains with all ranks, and alone; gives scores of `asked` after checking that both learned the same bits. */
 static float *train_and_score(const char *name, const char *json, int64_t steps, const made_samples *training,
                               const made_samples *asked, int *width)
@@ -237,6 +239,7 @@ static float *train_and_score(const char *name, const char *json, int64_t steps,
                               .log_every = 1};
     ws_model_context context = make_context(arena, model, WS_TASK_ANOMALY, training->samples.columns, 2, &options);
     set_option(arena, model, options, json);
+    context.column_names = made_names;
     for (int i = 0; i < 2; i++) {
         ws_network_training run = {.comm = comms[i],
                                    .options = &train,
@@ -249,6 +252,7 @@ static float *train_and_score(const char *name, const char *json, int64_t steps,
     assert_memory_equal(networks[0].average, networks[1].average, networks[0].extent * sizeof(ws_real));
     OK(ws_learned_create(model, &context, &learned));
     OK(ws_learned_take(&learned, &networks[0]));
+    OK(ws_learned_calibrate_all(&world, &learned, &training->samples));
     OK(ws_score_all(&world, &learned, &asked->samples, "test", &out, NULL));
     *width = ws_model_width(model, &context);
     ws_learned_destroy(&learned);
@@ -364,6 +368,60 @@ static void spline_flow_gives_a_density(void **state)
     free_samples(&training), free_samples(&grid);
 }
 
+/* Rows that leave the clusters in columns 0 and 1 only, in 2 and 3 only, in both: an ensemble of a flow each finds the last ones, and
+ * among the others it does not tell those of one kind from normal ones as well as a flow of their columns does. */
+static void an_ensemble_of_spline_flows_agrees(void **state)
+{
+    (void)state;
+    enum { ASKED = 400 };
+    made_samples training = make_samples(600, 4, 2, 0.3F, 13), asked = make_samples(ASKED, 4, 2, 0.3F, 14);
+    int width, normal = 0, least = 0;
+    float highest = 0;
+    for (int i = 1; i < ASKED; i += 2) /* far from all clusters, inside the box */
+        for (int c = 0; c < 4; c++)
+            if ((c < 2 && i % 8 != 3) || (c >= 2 && i % 8 != 5))
+                asked.values[4 * i + c] = -4.5F;
+    asked.values[0] = 6; /* outside in one flow; in both */
+    for (int c = 0; c < 4; c++)
+        asked.values[4 + c] = c == 1 || c == 2 ? 6 : 0;
+    float *out = train_and_score("spline_flow", "{\"flows\": [\"c0,c1\", \"c3, c2\"], \"bins\": 8, \"width\": 32}", 150,
+                                 &training, &asked, &width);
+    assert_true(isfinite(out[0]) && out[1] == 0);
+    assert_true(isinf(out[width]) && out[width + 1] == 1);
+    for (int i = 0; i < ASKED; i++) {
+        assert_true(out[i * width] >= 0);
+        if (i % 2 == 0 || i % 8 == 3 || i % 8 == 5) {
+            highest = fmaxf(highest, out[i * width]);
+            normal++;
+            least += out[i * width] < logf(20); /* at least a twentieth of the normal rows is less likely to one flow */
+        }
+    }
+    for (int i = 7; i < ASKED; i += 8)
+        assert_true(out[i * width] > highest);
+    assert_true(least > normal * 9 / 10);
+    free(out);
+    free_samples(&training), free_samples(&asked);
+}
+
+static void spline_flow_says_which_columns_it_does_not_know(void **state)
+{
+    (void)state;
+    const ws_model *model = ws_model_find("spline_flow");
+    static const char *const flows[] = {"[\"c0,c1\", \"c1,c9\"]", "[\"c0,c1\", \"c2\"]", "[\"c0,c1\", \"\"]"};
+    static const char *const words[] = {"\"c9\"", "needs two", "needs two"};
+    for (int i = 0; i < 3; i++) {
+        char json[64];
+        void *options;
+        ws_network_state network;
+        ws_model_context context = make_context(arena, model, WS_TASK_ANOMALY, 4, 2, &options);
+        context.column_names = made_names;
+        snprintf(json, sizeof json, "{\"flows\": %s}", flows[i]);
+        set_option(arena, model, options, json);
+        assert_int_equal(ws_network_state_create(&network, model, &context), WS_E_CONFIG);
+        assert_non_null(strstr(ws_error_message(), words[i]));
+    }
+}
+
 static void spline_flow_needs_two_columns(void **state)
 {
     (void)state;
@@ -384,6 +442,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(tccm_misses_the_origin_from_elsewhere, setup, teardown),
     cmocka_unit_test_setup_teardown(spline_flow_knows_dense_places, setup, teardown),
     cmocka_unit_test_setup_teardown(spline_flow_gives_a_density, setup, teardown),
+    cmocka_unit_test_setup_teardown(an_ensemble_of_spline_flows_agrees, setup, teardown),
+    cmocka_unit_test_setup_teardown(spline_flow_says_which_columns_it_does_not_know, setup, teardown),
     cmocka_unit_test_setup_teardown(spline_flow_needs_two_columns, setup, teardown),
 };
 
