@@ -7,7 +7,8 @@
 /* y[b,i,h] = sum over j of p[b,h,i,j] v[b,j,h], p being the softmax of q k / sqrt(D/H) over the keys j that row i sees
  * (Vaswani et al. 2017); zeros where it sees none. q, k and v of head h are the columns h*D/H.. of each third of qkv. With
  * rope_base, q and k are rotated first by their position (Su et al. 2021; first and second half of a head are the two
- * coordinates). With dropout, entries of p are set to 0 and the others scaled. */
+ * coordinates). With dropout, entries of p are set to 0 and the others scaled. Its products stay in
+ * single precision where those of dense layers take factors rounded to bfloat16. */
 typedef struct ws_attention_arguments {
     int64_t B, T, D, H;
     bool causal, accumulate_dqkv;
