@@ -126,8 +126,15 @@ static ws_real *run_plain(const ws_place *place, int kernel)
                               place->queue);
     else if (kernel == 1)
         ws_ema_step_at(place, 0.99, memory[0], memory[1], LENGTH);
-    else
+    else if (kernel == 2)
         ws_accumulate_at(place, memory[0], memory[1], LENGTH);
+    else
+        place->kernels->sgd(&(ws_sgd_arguments){.count = LENGTH,
+                                                .step_size = (ws_real)0.01,
+                                                .decay = (ws_real)0.001,
+                                                .parameters = memory[0],
+                                                .gradients = memory[1]},
+                            place->queue);
     for (int i = 0; i < 4; i++) {
         OK(ws_place_download(place, host[i], memory[i], LENGTH));
         ws_place_release(place, &memory[i]);
@@ -140,7 +147,7 @@ static ws_real *run_plain(const ws_place *place, int kernel)
 static void optimiser_steps_agree_with_the_cpu(void **state)
 {
     (void)state;
-    for (int kernel = 0; kernel < 3; kernel++) {
+    for (int kernel = 0; kernel < 4; kernel++) {
         ws_real *host = run_plain(&cpu, kernel), *device = run_plain(&cuda, kernel);
         assert_close("optimiser", device, host, LENGTH);
         free(host);
