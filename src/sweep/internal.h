@@ -65,9 +65,10 @@ void ws_pulse_observe(ws_pulse *out, double lease);
 WS_MUST ws_err ws_pulse_beat(ws_pulse *pulse); /* touches the file where it is time to */
 void ws_pulse_stop(ws_pulse *pulse);
 ws_holder ws_pulse_look(const ws_pulse *self, const char *path);
-/* Tells the node of every other supervisor that is alive, until `note` returns false; removes the files of dead ones. */
+/* Tells every other supervisor that is alive, { "node", "pid", "workers", ... }, until `note` returns false; a supervisor removes the
+ * files of dead ones. */
 WS_MUST ws_err ws_pulse_others(const ws_pulse *self, const char *directory,
-                               bool (*note)(void *context, const char *node), void *context);
+                               bool (*note)(void *context, const cJSON *supervisor), void *context);
 const char *ws_node_name(void); /* SLURMD_NODENAME, or the host's name */
 
 /* ---- lease.c: claims ---- */
@@ -86,6 +87,8 @@ WS_MUST ws_err ws_claim_folder(ws_claim *claim, const char *directory, const cha
 WS_MUST ws_err ws_claim_release(ws_claim *claim, const char *directory, const char *id); /* it goes on another time */
 WS_MUST ws_err ws_claim_clear(ws_claim *claim, const char *directory, const char *id);   /* after publishing */
 void ws_claim_forget(ws_claim *claim);                                                   /* frees the memory */
+/* Clears up after supervisors that were killed when they had just published a trial. */
+WS_MUST ws_err ws_claims_tidy(const ws_pulse *self, const char *directory);
 bool ws_trial_is_running(const ws_pulse *observer, const char *directory, const char *id);
 
 /* ---- compare.c, publish.c ---- */
@@ -151,6 +154,9 @@ WS_MUST ws_err ws_failure_note(const char *directory, const char *id, int genera
 WS_MUST ws_err ws_failure_tries(const char *directory, const char *id, cJSON **out);
 /* Writes record.json with status "failed" into a run folder. tries may be NULL. */
 WS_MUST ws_err ws_failure_record(const char *run, const char *id, const ws_failure *failure, const cJSON *tries);
+
+/* ---- tally.c: what the journals tell ---- */
+WS_MUST ws_err ws_tally(const char *directory, const ws_pulse *observer, ws_sweep_status *status);
 
 /* ---- node.c: is it the trial, or the machine? ---- */
 enum { WS_MOST_SUSPECTS = 16 };

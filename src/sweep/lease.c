@@ -223,6 +223,48 @@ ws_err ws_claim_clear(ws_claim *claim, const char *directory, const char *id)
     return error;
 }
 
+/* What a supervisor left that was killed between publishing a trial and clearing up after it. */
+static ws_err tidy_one(const ws_pulse *self, const char *directory, const char *id)
+{
+    char *work = ws_format("%s/work/%s", directory, id), *published = ws_trial_directory(directory, id);
+    contents place = {0};
+    ws_holder last = WS_HOLDER_GONE;
+    ws_err error = work && published ? WS_OK : WS_ERROR(MEMORY, "no memory for a path");
+    if (error == WS_OK && ws_directory_exists(published)) {
+        error = look_into(work, &place);
+        int generation = place.lease > place.run ? place.lease : place.run;
+        if (error == WS_OK && generation)
+            error = look_at_generation(self, work, generation, &last);
+        if (error == WS_OK && (last == WS_HOLDER_GONE || (last == WS_HOLDER_LOST && !place.run)))
+            error = ws_directory_remove(work);
+    }
+    free(work);
+    free(published);
+    return error;
+}
+
+static bool pass_over(void *context, const cJSON *supervisor)
+{
+    (void)context;
+    (void)supervisor;
+    return true;
+}
+
+ws_err ws_claims_tidy(const ws_pulse *self, const char *directory)
+{
+    WS_TRY(ws_pulse_others(self, directory, pass_over, NULL)); /* which removes the files of dead ones */
+    char *path = ws_path_join(directory, "work");
+    DIR *list = path ? opendir(path) : NULL;
+    ws_err error = path ? WS_OK : WS_ERROR(MEMORY, "no memory for a path");
+    for (struct dirent *entry; list && error == WS_OK && (entry = readdir(list));)
+        if (entry->d_name[0] != '.')
+            error = tidy_one(self, directory, entry->d_name);
+    if (list)
+        closedir(list);
+    free(path);
+    return error;
+}
+
 bool ws_trial_is_running(const ws_pulse *observer, const char *directory, const char *id)
 {
     char *work = ws_format("%s/work/%s", directory, id);

@@ -40,10 +40,11 @@ typedef struct search {
     bool found;
 } search;
 
-static bool is_other(void *context, const char *node)
+static bool is_other(void *context, const cJSON *supervisor)
 {
     search *s = context;
-    s->found = strcmp(node, ws_node_name()) != 0 && !ws_node_in_tries(s->tries, node);
+    const char *node = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(supervisor, "node"));
+    s->found = node && strcmp(node, ws_node_name()) != 0 && !ws_node_in_tries(s->tries, node);
     return !s->found;
 }
 
@@ -55,9 +56,9 @@ ws_err ws_node_has_others(const ws_pulse *pulse, const char *directory, const cJ
     return WS_OK;
 }
 
-static bool is_anyone(void *context, const char *node)
+static bool is_anyone(void *context, const cJSON *supervisor)
 {
-    (void)node;
+    (void)supervisor;
     *(bool *)context = true;
     return false;
 }

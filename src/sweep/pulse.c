@@ -114,26 +114,29 @@ void ws_pulse_stop(ws_pulse *pulse)
 
 /* ---------------------------------------------------------------- others */
 
-/* Reads the member of a supervisor's file; false where there is none. */
-static bool read_member(int file, const char *key, char *out, size_t size)
+/* What a supervisor's file says; NULL where that cannot be read. */
+static cJSON *read_file(int file)
 {
     char text[2048];
     ssize_t got = pread(file, text, sizeof text - 1, 0);
-    cJSON *root = got > 0 ? cJSON_ParseWithLength(text, (size_t)got) : NULL;
-    const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, key));
-    if (value)
-        snprintf(out, size, "%s", value);
+    return got > 0 ? cJSON_ParseWithLength(text, (size_t)got) : NULL;
+}
+
+static bool is_of_boot(int file, const char *boot)
+{
+    cJSON *root = read_file(file);
+    const char *its = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "boot"));
+    bool same = its && strcmp(its, boot) == 0;
     cJSON_Delete(root);
-    return value != NULL;
+    return same;
 }
 
 static ws_holder judge_file(int file, const char *boot, double now, double lease)
 {
     struct stat info;
-    char its[64];
     if (fstat(file, &info) != 0)
         return WS_HOLDER_ALIVE;
-    if (read_member(file, "boot", its, sizeof its) && strcmp(its, boot) == 0 && flock(file, LOCK_SH | LOCK_NB) == 0)
+    if (is_of_boot(file, boot) && flock(file, LOCK_SH | LOCK_NB) == 0)
         return WS_HOLDER_GONE; /* closing the file gives the lock back */
     return now - seconds_of(info.st_mtim) > lease ? WS_HOLDER_LOST : WS_HOLDER_ALIVE;
 }
@@ -162,27 +165,38 @@ void ws_pulse_observe(ws_pulse *out, double lease)
     read_boot(out->boot);
 }
 
-ws_err ws_pulse_others(const ws_pulse *self, const char *directory, bool (*note)(void *context, const char *node),
-                       void *context)
+/* One file of supervisors/. False: `note` wants no more. */
+static bool look_at_other(const ws_pulse *self, const char *path, bool (*note)(void *context, const cJSON *supervisor),
+                          void *context)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return true;
+    bool more = true;
+    ws_holder holder = ws_pulse_look(self, path);
+    cJSON *supervisor = holder == WS_HOLDER_ALIVE ? read_file(file) : NULL;
+    if (supervisor)
+        more = note(context, supervisor);
+    else if (holder == WS_HOLDER_GONE && self->file >= 0)
+        unlink(path); /* of a dead process; its leases keep their own names */
+    cJSON_Delete(supervisor);
+    close(file);
+    return more;
+}
+
+ws_err ws_pulse_others(const ws_pulse *self, const char *directory,
+                       bool (*note)(void *context, const cJSON *supervisor), void *context)
 {
     char *path = ws_path_join(directory, "supervisors");
     WS_CHECK(path, MEMORY, "no memory for a path");
     DIR *list = opendir(path);
     bool more = list != NULL;
     for (struct dirent *entry; more && (entry = readdir(list));) {
-        size_t length = strlen(entry->d_name);
-        if (entry->d_name[0] == '.' || (length > 8 && strcmp(entry->d_name + length - 8, ".partial") == 0))
-            continue;
-        char *file = ws_path_join(path, entry->d_name), node[256];
-        int descriptor = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
-        bool own = self->path && file && strcmp(file, self->path) == 0;
-        ws_holder holder = own || descriptor < 0 ? WS_HOLDER_GONE : ws_pulse_look(self, file);
-        if (holder == WS_HOLDER_ALIVE && read_member(descriptor, "node", node, sizeof node))
-            more = note(context, node);
-        else if (!own && descriptor >= 0 && holder == WS_HOLDER_GONE && self->file >= 0)
-            unlink(file); /* of a dead process; its leases keep their own names */
-        if (descriptor >= 0)
-            close(descriptor);
+        const char *dot = strrchr(entry->d_name, '.');
+        char *file = ws_path_join(path, entry->d_name);
+        if (file && dot && entry->d_name[0] != '.' && strcmp(dot, ".partial") != 0 &&
+            !(self->path && strcmp(file, self->path) == 0))
+            more = look_at_other(self, file, note, context);
         free(file);
     }
     if (list)

@@ -171,6 +171,7 @@ ws_err ws_sweep_run(const ws_sweep *sweep, const ws_sweep_options *options, ws_s
     WS_TRY_GOTO(done, ws_progress_start(&s.progress, &self, "sweep", "trials", (double)sweep->count));
     ws_progress_continue(s.progress, (double)(counts->done + counts->failed));
     WS_TRY_GOTO(done, ws_supervise(&s));
+    WS_TRY_GOTO(done, ws_claims_tidy(&s.pulse, options->directory));
 done:
     ws_progress_finish(&s.progress);
     error = close_keeping_error(&s, error);

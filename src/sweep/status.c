@@ -44,11 +44,17 @@ static double seconds_of(const cJSON *record)
     return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(seconds, "total"));
 }
 
-static void note_failure(const char *id, const cJSON *record, ws_text *out)
+static void note_failure(const char *id, const cJSON *record, ws_sweep_status *out)
 {
     const cJSON *failure = cJSON_GetObjectItemCaseSensitive(record, "failure");
     const char *reason = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(failure, "reason"));
-    ws_text_appendf(out, "%s %s\n", id, reason ? reason : "no reason recorded");
+    reason = reason ? reason : "no reason recorded";
+    ws_text_appendf(&out->failures, "%s %s\n", id, reason);
+    cJSON *number = cJSON_GetObjectItemCaseSensitive(out->reasons, reason);
+    if (number)
+        cJSON_SetNumberValue(number, number->valuedouble + 1);
+    else
+        cJSON_AddNumberToObject(out->reasons, reason, 1);
 }
 
 static ws_err look_at_trial(const char *directory, const ws_pulse *observer, const char *id, ws_sweep_status *out,
@@ -63,7 +69,7 @@ static ws_err look_at_trial(const char *directory, const ws_pulse *observer, con
         *seconds += isnan(took) ? 0 : took;
         out->done++;
     } else if (state == WS_TRIAL_FAILED) {
-        note_failure(id, record, &out->failures);
+        note_failure(id, record, out);
         out->failed++;
     } else if (state == WS_TRIAL_STARTED && ws_trial_is_running(observer, directory, id)) {
         out->running++;
@@ -76,7 +82,7 @@ static ws_err look_at_trial(const char *directory, const ws_pulse *observer, con
 
 ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
 {
-    *out = (ws_sweep_status){.seconds_each = NAN, .seconds_left = NAN};
+    *out = (ws_sweep_status){.seconds_each = NAN, .seconds_left = NAN, .per_hour = NAN};
     char *path = ws_path_join(directory, "sweep.json");
     WS_CHECK(path, MEMORY, "no memory for a path");
     ws_json *manifest = NULL;
@@ -88,6 +94,8 @@ ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
         WS_HINT("a sweep folder is made by: wiresweep sweep SWEEP.json -o %s", directory);
         goto done;
     }
+    out->reasons = cJSON_CreateObject();
+    WS_CHECK_GOTO(done, out->reasons, MEMORY, "no memory for the status of a sweep");
     WS_TRY_GOTO(done, ws_json_read_file(&manifest, path));
     const cJSON *trials = cJSON_GetObjectItemCaseSensitive(ws_json_root(manifest), "trials"), *trial;
     double seconds = 0;
@@ -104,6 +112,7 @@ ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
         out->seconds_left = 0;
     else if (out->done && out->running)
         out->seconds_left = out->seconds_each * (double)open / (double)out->running;
+    WS_TRY_GOTO(done, ws_tally(directory, &observer, out));
     WS_TRY_GOTO(done, ws_text_check(&out->failures));
 done:
     ws_json_destroy(&manifest);
@@ -111,22 +120,96 @@ done:
     return error;
 }
 
-static void describe_for_people(const ws_sweep_status *status, ws_text *out)
+void ws_sweep_status_destroy(ws_sweep_status *status)
+{
+    cJSON_Delete(status->supervisors);
+    cJSON_Delete(status->reasons);
+    cJSON_Delete(status->nodes);
+    ws_text_destroy(&status->failures);
+    *status = (ws_sweep_status){0};
+}
+
+/* ---------------------------------------------------------------- for people */
+
+static void describe_speed(const ws_sweep_status *status, ws_text *out)
 {
     char text[32];
-    ws_text_appendf(out, "%zu planned: %zu done, %zu failed, %zu running, %zu left\n", status->planned, status->done,
-                    status->failed, status->running, status->left);
     if (!isnan(status->seconds_each)) {
         ws_format_seconds(status->seconds_each, text);
-        ws_text_appendf(out, "a trial takes %s\n", text);
+        ws_text_appendf(out, "a trial takes %s", text);
+        if (!isnan(status->per_hour) && status->running + status->left > 0)
+            ws_text_appendf(out, "; %.3g finish an hour", status->per_hour);
+        ws_text_append(out, "\n");
     }
     if (!isnan(status->seconds_left) && status->seconds_left > 0) {
         ws_format_seconds(status->seconds_left, text);
         ws_text_appendf(out, "about %s to finish, with %zu at once\n", text, status->running);
     }
+    if (status->cpu_hours > 0) {
+        ws_format_seconds(status->cpu_hours * 3600, text);
+        ws_text_appendf(out, "%s of cores used", text);
+        ws_format_seconds(status->wasted_hours * 3600, text);
+        if (status->wasted_hours > 0)
+            ws_text_appendf(out, ", %s of it by tries that failed", text);
+        ws_text_append(out, "\n");
+    }
+    if (status->gpu_hours > 0) {
+        ws_format_seconds(status->gpu_hours * 3600, text);
+        ws_text_appendf(out, "%s of GPUs used\n", text);
+    }
+}
+
+static double number_of(const cJSON *object, const char *key)
+{
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(number) ? number->valuedouble : 0;
+}
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    return text ? text : "";
+}
+
+static void describe_nodes(const ws_sweep_status *status, ws_text *out)
+{
+    const cJSON *each;
+    cJSON_ArrayForEach(each, status->supervisors)
+    {
+        const char *job = text_of(each, "job");
+        ws_text_appendf(out, "at work: %s, process %.0f, %.0f worker%s, since %s%s%s\n", text_of(each, "node"),
+                        number_of(each, "pid"), number_of(each, "workers"), number_of(each, "workers") == 1 ? "" : "s",
+                        text_of(each, "started"), job[0] ? ", job " : "", job);
+    }
+    cJSON_ArrayForEach(each, status->nodes)
+    {
+        double failed = number_of(each, "failed");
+        if (failed > 0 || number_of(each, "quarantined") > 0)
+            ws_text_appendf(out, "on %s: %.0f finished, %.0f tries failed%s\n", each->string,
+                            number_of(each, "finished"), failed,
+                            number_of(each, "quarantined") > 0 ? ", quarantined" : "");
+    }
+}
+
+static void describe_for_people(const ws_sweep_status *status, ws_text *out)
+{
+    const cJSON *reason;
+    ws_text_appendf(out, "%zu planned: %zu done, %zu failed, %zu running, %zu left\n", status->planned, status->done,
+                    status->failed, status->running, status->left);
+    describe_speed(status, out);
+    describe_nodes(status, out);
+    if (status->contradicted)
+        ws_text_appendf(out, "%zu finished twice with different results: trials/ID.second-K/difference.txt\n",
+                        status->contradicted);
+    if (status->failed)
+        ws_text_append(out, "why trials failed:\n");
+    cJSON_ArrayForEach(reason, status->reasons)
+        ws_text_appendf(out, "%6.0f  %s\n", reason->valuedouble, reason->string);
     if (status->failures.length)
         ws_text_appendf(out, "failed:\n%s", ws_text_string(&status->failures));
 }
+
+/* ---------------------------------------------------------------- for machines */
 
 static bool add_seconds(cJSON *object, const char *key, double seconds)
 {
@@ -159,7 +242,19 @@ static ws_err describe_for_machines(ws_sweep_status *status, ws_text *out)
                 cJSON_AddNumberToObject(root, "running", (double)status->running) &&
                 cJSON_AddNumberToObject(root, "left", (double)status->left) &&
                 add_seconds(root, "seconds_each", status->seconds_each) &&
-                add_seconds(root, "seconds_left", status->seconds_left) && add_failures(root, status->failures.data);
+                add_seconds(root, "seconds_left", status->seconds_left) &&
+                add_seconds(root, "per_hour", status->per_hour) &&
+                cJSON_AddNumberToObject(root, "contradicted", (double)status->contradicted) &&
+                cJSON_AddNumberToObject(root, "cpu_hours", status->cpu_hours) &&
+                cJSON_AddNumberToObject(root, "gpu_hours", status->gpu_hours) &&
+                cJSON_AddNumberToObject(root, "failed_cpu_hours", status->wasted_hours) &&
+                add_failures(root, status->failures.data);
+    cJSON **const parts[] = {&status->supervisors, &status->reasons, &status->nodes};
+    static const char *const names[] = {"supervisors", "reasons", "nodes"};
+    for (size_t i = 0; i < 3 && made; i++) {
+        made = cJSON_AddItemToObject(root, names[i], *parts[i]);
+        *parts[i] = NULL;
+    }
     ws_err error = made ? ws_json_pretty(root, out) : WS_ERROR(MEMORY, "no memory for the status of the sweep");
     cJSON_Delete(root);
     ws_text_append(out, "\n");
@@ -174,7 +269,7 @@ ws_err ws_sweep_status_describe(const char *directory, bool json, ws_text *out)
         error = describe_for_machines(&status, out);
     else if (error == WS_OK)
         describe_for_people(&status, out);
-    ws_text_destroy(&status.failures);
+    ws_sweep_status_destroy(&status);
     WS_TRY(error);
     return ws_text_check(out);
 }

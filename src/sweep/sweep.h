@@ -145,10 +145,17 @@ WS_MUST ws_err ws_sweep_verify(const ws_verify *options, bool json, ws_verify_co
 
 typedef struct ws_sweep_status {
     size_t planned, done, failed, running, left; /* left: neither done nor failed nor running */
+    size_t contradicted;                         /* finished twice, with different results */
     double seconds_each;                         /* mean over the finished ones; NaN where none is */
     double seconds_left; /* for what is running and left, with as many at once as run now; NaN where unknown */
-    ws_text failures;    /* lines "ID reason"; destroy it */
+    double per_hour; /* trials finished in the last hour, or since the first one where that is less; NaN where none */
+    double cpu_hours, gpu_hours; /* of all tries, as far as the journals tell */
+    double wasted_hours;         /* of them on cores, what failed */
+    cJSON *supervisors;          /* of those at work: [ { "node", "pid", "workers", "started", "job" } ] */
+    cJSON *reasons, *nodes;      /* { REASON: failures }, { NODE: { "finished", "failed", "quarantined" } } */
+    ws_text failures;            /* lines "ID reason" */
 } ws_sweep_status;
+void ws_sweep_status_destroy(ws_sweep_status *status);
 WS_MUST ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out);
 /* The same as lines for people or as JSON. */
 WS_MUST ws_err ws_sweep_status_describe(const char *directory, bool json, ws_text *out);

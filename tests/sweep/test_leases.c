@@ -159,6 +159,13 @@ static void a_machine_that_fails_what_others_finish_is_quarantined(void **state)
     assert_int_equal(wait_for(sick), WS_E_IO);
     assert_int_equal(wait_for(well), WS_OK);
     assert_true(ws_file_exists(in(&f, "sick/quarantine/sick")));
+    ws_sweep_status status;
+    assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
+    assert_int_equal(ws_json_find(status.nodes, "well.finished")->valueint, 8);
+    assert_true(ws_json_find(status.nodes, "sick.failed")->valueint >= 2);
+    assert_int_equal(ws_json_find(status.nodes, "sick.quarantined")->valueint, 1);
+    assert_true(status.cpu_hours > 0 && status.wasted_hours > 0 && status.per_hour > 0);
+    ws_sweep_status_destroy(&status);
     pid_t again = start_with(&options, path, "sick");
     assert_int_equal(wait_for(again), WS_E_IO);
     ws_sweep_destroy(&sweep);

@@ -61,7 +61,7 @@ static void every_kind_of_failure_is_recorded_and_the_rest_goes_on(void **state)
     assert_int_equal(status.done, 3);
     assert_int_equal(status.failed, 4);
     assert_non_null(strstr(ws_text_string(&status.failures), "loss at step 17"));
-    ws_text_destroy(&status.failures);
+    ws_sweep_status_destroy(&status);
     ws_sweep_destroy(&sweep);
 }
 
@@ -84,7 +84,7 @@ static void hanging_trials_are_ended_at_their_limit(void **state)
     assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
     assert_int_equal(status.running, 0);
     assert_int_equal(status.failed, 2);
-    ws_text_destroy(&status.failures);
+    ws_sweep_status_destroy(&status);
     ws_sweep_destroy(&sweep);
 }
 
@@ -133,6 +133,15 @@ static void another_sweep_in_the_folder_is_refused_and_additions_are_noted(void 
     ws_json_destroy(&manifest);
 }
 
+static size_t running_in(const char *folder)
+{
+    ws_sweep_status status;
+    assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
+    size_t running = status.running;
+    ws_sweep_status_destroy(&status);
+    return running;
+}
+
 static void supervisors_in_one_folder_share_the_work(void **state)
 {
     (void)state;
@@ -143,10 +152,9 @@ static void supervisors_in_one_folder_share_the_work(void **state)
     pid_t first = start_sweep(&f, path, folder, 1), second = start_sweep(&f, path, folder, 1);
     while (count_files(folder, sweep, "ready") < 2)
         pause_ms(5);
-    ws_sweep_status status;
-    do /* a short trial before may have had another one claimed ahead, which is given back */
-        assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
-    while (status.running != 2);
+    /* a short trial before may have had another one claimed ahead, which is given back */
+    while (running_in(folder) != 2)
+        pause_ms(5);
     write_text(in(&f, "shared/go"), "");
     ws_sweep_counts counts;
     assert_int_equal(run_sweep(&f, path, folder, 2, 0, false, &counts), WS_OK); /* a third one comes late */
@@ -158,8 +166,7 @@ static void supervisors_in_one_folder_share_the_work(void **state)
         assert_int_equal(WEXITSTATUS(ended[k]), WS_OK);
     for (size_t i = 0; i < sweep->count; i++)
         assert_int_equal(times_recorded(folder, sweep->trials[i].facts.id), 1);
-    assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
-    assert_int_equal(status.running, 0);
+    assert_int_equal(running_in(folder), 0);
     assert_int_equal(count_entries(in(&f, "shared/work")) + count_entries(in(&f, "shared/supervisors")), 0);
     ws_sweep_destroy(&sweep);
 }
@@ -174,16 +181,16 @@ static void a_stop_lets_trials_to_their_checkpoints(void **state)
     pid_t supervisor = start_sweep(&f, path, folder, 2);
     while (count_files(folder, sweep, "ready") < 2)
         pause_ms(5);
-    ws_sweep_status status;
-    assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
-    assert_int_equal(status.running, 2);
+    assert_int_equal(running_in(folder), 2);
     kill(supervisor, SIGTERM);
     int ended;
     assert_int_equal(waitpid(supervisor, &ended, 0), supervisor);
     assert_int_equal(WEXITSTATUS(ended), WS_E_INTERRUPTED);
+    ws_sweep_status status;
     assert_int_equal(ws_sweep_status_read(folder, &status), WS_OK);
     assert_int_equal(status.failed + status.running + status.done, 0);
     assert_int_equal(status.left, 4);
+    ws_sweep_status_destroy(&status);
     assert_int_equal(count_files(folder, sweep, "checkpoint"), 2);
     write_text(in(&f, "stopped/go"), "");
     ws_sweep_counts counts;
