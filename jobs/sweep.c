@@ -177,16 +177,20 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 static ws_err more_help(ws_text *out)
 {
     ws_text_append(
-        out, "\nSWEEP.json:\n"
-             "  { \"base\": \"train.json\",                  a configuration of `wiresweep train`, or its file\n"
-             "    \"list\": [ { KEY: VALUE, ... }, ... ],    alternatives; each sets (dotted) keys of base\n"
-             "    \"grid\": { KEY: [VALUE, ...], ... },      every combination, for every alternative\n"
-             "    \"linked\": [ { KEY: [...], ... }, ... ],  lists that move together\n"
-             "    \"random\": { \"count\": N, \"seed\": N, \"keys\": { KEY: { \"uniform\": [LOW, HIGH] }, ... } },\n"
-             "                                             drawn points; also log_uniform, integer, choice\n"
-             "    \"seeds\": N,                             train.seed 0 to N - 1, or a list of them\n"
-             "    \"exclude\": [ { KEY: VALUE, ... }, ... ], combinations to leave out\n"
-             "    \"baselines\": true }                      also the lines every model has to beat\n");
+        out,
+        "\nSWEEP.json:\n"
+        "  { \"base\": \"train.json\",                  a configuration of `wiresweep train`, or its file\n"
+        "    \"list\": [ { KEY: VALUE, ... }, ... ],    alternatives; each sets (dotted) keys of base\n"
+        "    \"grid\": { KEY: [VALUE, ...], ... },      every combination, for every alternative\n"
+        "    \"linked\": [ { KEY: [...], ... }, ... ],  lists that move together\n"
+        "    \"random\": { \"count\": N, \"seed\": N, \"keys\": { KEY: { \"uniform\": [LOW, HIGH] }, ... } },\n"
+        "                                             drawn points; also log_uniform, integer, choice\n"
+        "    \"seeds\": N,                             train.seed 0 to N - 1, or a list of them\n"
+        "    \"exclude\": [ { KEY: VALUE, ... }, ... ], combinations to leave out\n"
+        "    \"baselines\": true,                      also the lines every model has to beat\n"
+        "    \"comparison\": {                         what tables test all lines against; frozen with the trials\n"
+        "      \"reference\": { \"model.kind\": \"logistic\" },  keys of one configuration, and \"score\"\n"
+        "      \"metric\": \"auroc\", \"test\": \"paired_t\", \"correction\": \"holm\" } }\n");
     return ws_text_check(out);
 }
 

@@ -6,24 +6,50 @@
 typedef struct options {
     ws_job_common common;
     const char *output;
-    ws_string_list format;
+    ws_string_list format, tables;
 } options;
 
 static const ws_option fields[] = {
     WS_JOB_COMMON_OPTIONS(options),
     WS_OPTION_STRING(options, output, NULL, "-o: a file instead of standard output (-)"),
-    WS_OPTION_LIST(options, format, "md", "md (for people), csv (long form, full precision)"), WS_OPTION_END};
+    WS_OPTION_LIST(
+        options, format, "md",
+        "md (for people), csv (long form, full precision), tex (booktabs), html (one page that needs nothing "
+        "else)"),
+    WS_OPTION_LIST(options, tables, "comparison,thresholds,classes,shares",
+                   "md, tex and html: beside the main tables comparison (every line against the sweep's reference), "
+                   "thresholds, classes, shares (of each class, with intervals), or none"),
+    WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(options), fields, "table"};
 
-static ws_err add_table(const ws_report *report, const char *format, ws_text *out)
+static ws_err read_tables(const ws_string_list *names, unsigned *out)
 {
-    static const char *const names[] = {"md", "csv"};
-    if (strcmp(format, "md") == 0)
-        return ws_report_markdown(report, out);
+    static const char *const known[] = {"comparison", "thresholds", "classes", "shares", "none"};
+    static const unsigned bits[] = {WS_TABLES_COMPARISON, WS_TABLES_THRESHOLDS, WS_TABLES_CLASSES,
+                                    WS_TABLES_CLASS_SHARES, 0};
+    *out = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        size_t k = 0;
+        while (k < 5 && strcmp(names->items[i], known[k]) != 0)
+            k++;
+        const char *closest = k < 5 ? NULL : ws_closest_name(names->items[i], known, 5);
+        WS_CHECK(k < 5, ARGUMENT, "--tables %s: there are comparison, thresholds, classes, shares and none%s%s%s",
+                 names->items[i], closest ? ". Did you mean " : "", closest ? closest : "", closest ? "?" : "");
+        *out |= bits[k];
+    }
+    return WS_OK;
+}
+
+static ws_err add_table(const ws_report *report, const char *format, unsigned tables, ws_text *out)
+{
+    static const char *const names[] = {"md", "tex", "html", "csv"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(format, names[i]) == 0)
+            return ws_report_write(report, tables, (ws_report_format)i, out);
     if (strcmp(format, "csv") == 0)
         return ws_report_csv(report, out);
-    const char *closest = ws_closest_name(format, names, 2);
-    WS_FAIL(ARGUMENT, "--format %s: there are md and csv%s%s%s", format, closest ? ". Did you mean " : "",
+    const char *closest = ws_closest_name(format, names, 4);
+    WS_FAIL(ARGUMENT, "--format %s: there are md, csv, tex and html%s%s%s", format, closest ? ". Did you mean " : "",
             closest ? closest : "", closest ? "?" : "");
 }
 
@@ -35,11 +61,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(positional->count == 1, ARGUMENT, "table takes one sweep folder, and was given %zu", positional->count);
     ws_report *report = NULL;
     ws_text text = {0};
+    unsigned tables;
+    WS_TRY(read_tables(&given->tables, &tables));
     WS_TRY(ws_job_check_output(given->output));
     WS_TRY(ws_report_load(&report, positional->items[0]));
     ws_err error = given->common.json ? ws_report_json(report, &text) : WS_OK;
     for (size_t i = 0; i < given->format.count && error == WS_OK && !given->common.json; i++)
-        error = add_table(report, given->format.items[i], &text);
+        error = add_table(report, given->format.items[i], tables, &text);
     if (error == WS_OK)
         error = ws_job_write_output(given->output, &text);
     ws_text_destroy(&text);

@@ -167,15 +167,22 @@ ws_err ws_report_cost_csv(const ws_report *report, ws_text *out)
 
 /* ---------------------------------------------------------------- the folder tables/ */
 
+static ws_err whole_markdown(const ws_report *report, ws_text *out)
+{
+    return ws_report_write(report, WS_TABLES_ALL, WS_REPORT_MARKDOWN, out);
+}
+
 ws_err ws_report_write_tables(const ws_report *report)
 {
     static const struct {
         const char *name;
         ws_err (*write)(const ws_report *report, ws_text *out);
-    } tables[] = {{"table.md", ws_report_markdown},
+    } tables[] = {{"table.md", whole_markdown},
                   {"table.csv", ws_report_csv},
                   {"trials.csv", ws_report_trials_csv},
                   {"classes.csv", ws_report_classes_csv},
+                  {"thresholds.csv", ws_report_thresholds_csv},
+                  {"comparison.csv", ws_report_comparison_csv},
                   {"cost.csv", ws_report_cost_csv}};
     char *folder = ws_path_join(report->directory, "tables");
     WS_CHECK(folder, MEMORY, "no memory for a path");

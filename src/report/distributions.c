@@ -143,11 +143,16 @@ double ws_student_quantile(double probability, double degrees)
     return bisect(student, degrees, 0, probability, 0, double_until(student, degrees, 0, probability));
 }
 
-/* For t >= 0: the sum over Poisson weights of half of `shift` squared; a negative t by its mirror image. */
+/* For t >= 0: the sum over Poisson weights of half of `shift` squared; a negative t by its mirror image. Weights of a large shift
+ * would underflow: there, and only there, the normal approximation of AS 243. */
 double ws_student_shifted_probability(double t, double degrees, double shift)
 {
     if (t < 0)
         return 1 - ws_student_shifted_probability(-t, degrees, -shift);
+    if (fabs(shift) > 37.62) {
+        double part = 1 / (4 * degrees);
+        return ws_normal_probability((t * (1 - part) - shift) / sqrt(1 + 2 * part * t * t));
+    }
     const double x = t * t / (t * t + degrees), half = 0.5 * shift * shift;
     double sum = 0;
     for (int j = 0; j < 100000 && t > 0; j++) {

@@ -3,6 +3,7 @@
 #define WS_REPORT_INTERNAL_H
 
 #include "evaluate/evaluate.h"
+#include "report/document.h"
 #include "report/report.h"
 
 typedef enum ws_report_state { WS_REPORT_MISSING, WS_REPORT_DONE, WS_REPORT_FAILED } ws_report_state;
@@ -49,10 +50,61 @@ double ws_report_value(const ws_report_trial *trial, const char *score, const ch
 /* An end (0: low, 1: high) of the value's interval over resamples of the test rows; NaN where there is none. */
 double ws_report_interval(const ws_report_trial *trial, const char *score, const char *metric, int side);
 ws_err ws_report_cell_statistics(const ws_report_cell *cell, const char *score, const char *metric, ws_statistics *out);
-/* markdown.c: a text inside a table; "| model options | score"; "mean ± deviation". */
+/* What tables are for people is built as a document (document.h), section by section. write_markdown.c: a text inside a table. */
 void ws_report_markdown_text(ws_text *out, const char *text);
-void ws_report_markdown_head(ws_text *out, const ws_report_cell *cell, const char *score);
-void ws_report_markdown_value(ws_text *out, const ws_report_cell *cell, const ws_statistics *s);
+
+/* grid.c: the values of a section's table: a line for each cell and score, a column for each value, one value for each trial. */
+typedef struct ws_report_line {
+    const ws_report_cell *cell;
+    const char *score; /* NULL: the cell has none, as no trial of it is done */
+} ws_report_line;
+typedef struct ws_report_grid {
+    ws_report_line *lines;
+    size_t line_count, line_capacity, columns;
+    double **values; /* [line * columns + column][trial of the line's cell] */
+    bool *bold;      /* the same */
+} ws_report_grid;
+WS_MUST ws_err ws_report_grid_create(const ws_report *report, size_t begin, size_t end, size_t columns,
+                                     ws_report_grid *out);
+void ws_report_grid_destroy(ws_report_grid *grid);
+double *ws_report_grid_values(const ws_report_grid *grid, size_t line, size_t column);
+/* Bold: the best mean, and what the paired test with Holm's correction does not tell from it. Nothing below two lines. */
+WS_MUST ws_err ws_report_grid_mark_best(ws_report_grid *grid, size_t column, bool higher_is_better);
+/* "model options", "score". */
+void ws_report_add_head(ws_table *table, const ws_report_line *line);
+/* "mean ± deviation", the values of all trials behind it; decimals after the point, or significant digits where negative. */
+void ws_report_add_value(ws_table *table, const ws_report_cell *cell, const double *values, bool bold, int decimals);
+/* Two lines compared: by seed where they share any, with `paired` undefined otherwise. No p where either is deterministic on the
+ * rows at hand (no spread), or where one value of a deterministic method stands against several seeds. */
+typedef struct ws_report_pairing {
+    ws_paired paired;
+    ws_welch welch;
+    ws_unpaired unpaired;
+    bool testable;
+} ws_report_pairing;
+WS_MUST ws_err ws_report_pair(const ws_report_cell *a, const double *values_a, const ws_report_cell *b,
+                              const double *values_b, ws_report_pairing *out);
+
+/* compare.c: every line against the reference that the sweep has frozen, one family of tests a section. */
+typedef struct ws_report_comparison {
+    ws_report_grid grid; /* one column: the metric of the tests */
+    const ws_metric *metric;
+    const char *test, *correction; /* "paired_t", "sign_flip", "wilcoxon"; "holm", "benjamini_hochberg" */
+    size_t reference;              /* line; SIZE_MAX: none, and `complaint` says why */
+    bool frozen;                   /* named by the sweep; otherwise the best single feature */
+    char complaint[256];
+    ws_report_pairing *pairing; /* [line] */
+    double *p, *corrected;      /* of the chosen test; NaN where none is made */
+} ws_report_comparison;
+WS_MUST ws_err ws_report_compare(const ws_report *report, size_t begin, size_t end, ws_report_comparison *out);
+void ws_report_comparison_destroy(ws_report_comparison *comparison);
+WS_MUST ws_err ws_report_comparison_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
+
+/* thresholds.c, classes.c, notes.c, alarms.c: further tables and lines of a section; nothing where there is nothing to show. */
+WS_MUST ws_err ws_report_thresholds_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
+WS_MUST ws_err ws_report_classes_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
+WS_MUST ws_err ws_report_class_shares_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
+WS_MUST ws_err ws_report_alarms(const ws_report *report, size_t begin, size_t end, ws_text *out);
 /* extent.c: the rows of a section's parts, and how long its models were trained. */
 WS_MUST ws_err ws_report_extent_markdown(const ws_report *report, size_t begin, size_t end, ws_text *out);
 /* csv.c: fields, each with its comma in front unless it begins a line; what the lines of all tables begin with. */
@@ -62,8 +114,6 @@ void ws_report_csv_number(ws_text *out, double value);
 void ws_report_csv_cell(ws_text *out, const ws_report_cell *cell);
 /* notes.c: failed trials, values that are not defined, solutions beyond their tolerance; nothing where there are none. */
 void ws_report_notes_markdown(const ws_report *report, size_t begin, size_t end, ws_text *out);
-/* classes.c: the table of a section by class of anomalies; nothing where there are not several. */
-WS_MUST ws_err ws_report_classes_markdown(const ws_report *report, size_t begin, size_t end, ws_text *out);
 /* choose.c: adds lines for sigma as chosen on normal validation rows, where the records say what decides. */
 WS_MUST ws_err ws_report_add_chosen(ws_report *report);
 /* Fills the `options` of all cells; cells are sorted by section. */

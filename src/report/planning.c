@@ -42,12 +42,15 @@ double ws_power_paired(double effect, size_t n)
            ws_student_shifted_probability(-limit, degrees, shift);
 }
 
-/* Power grows with n, so the smallest n is found by halving. */
+/* Power grows with n, so n is doubled until it is enough, and the smallest found by halving. */
 size_t ws_seeds_needed(double effect, double power)
 {
-    size_t low = 1, high = MOST_SEEDS;
-    if (!(ws_power_paired(effect, high) >= power))
-        return 0;
+    size_t low = 1, high = 2;
+    for (; !(ws_power_paired(effect, high) >= power); high = 2 * high < MOST_SEEDS ? 2 * high : MOST_SEEDS) {
+        if (high == MOST_SEEDS)
+            return 0;
+        low = high;
+    }
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (ws_power_paired(effect, middle) >= power)

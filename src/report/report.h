@@ -17,7 +17,19 @@ typedef struct ws_report ws_report;
 WS_MUST ws_err ws_report_load(ws_report **out, const char *sweep_directory);
 void ws_report_destroy(ws_report **report);
 
-WS_MUST ws_err ws_report_markdown(const ws_report *report, ws_text *out);   /* for people */
+/* For people: the main table of every section, and of the others those that are asked for. */
+typedef enum ws_report_format { WS_REPORT_MARKDOWN, WS_REPORT_LATEX, WS_REPORT_HTML } ws_report_format;
+enum {
+    WS_TABLES_COMPARISON =
+        1, /* every line against the reference frozen by the sweep: differences, tests, seeds needed */
+    WS_TABLES_THRESHOLDS = 2, /* what thresholds chosen on normal validation rows give on test rows */
+    WS_TABLES_CLASSES = 4,    /* each class of anomalies against all normal test rows */
+    WS_TABLES_CLASS_SHARES =
+        8, /* share of each class that is found, with its test rows and an interval for their number */
+    WS_TABLES_ALL = 15
+};
+WS_MUST ws_err ws_report_write(const ws_report *report, unsigned tables, ws_report_format format, ws_text *out);
+WS_MUST ws_err ws_report_markdown(const ws_report *report, ws_text *out);   /* main tables and classes */
 WS_MUST ws_err ws_report_csv(const ws_report *report, ws_text *out);        /* a line for each cell, score, metric */
 WS_MUST ws_err ws_report_json(const ws_report *report, ws_text *out);       /* the same as an array of objects */
 WS_MUST ws_err ws_report_trials_csv(const ws_report *report, ws_text *out); /* a line for each trial, score, metric */
@@ -25,7 +37,12 @@ WS_MUST ws_err ws_report_trials_csv(const ws_report *report, ws_text *out); /* a
 WS_MUST ws_err ws_report_classes_csv(const ws_report *report, ws_text *out);
 WS_MUST ws_err ws_report_cost_csv(const ws_report *report, ws_text *out); /* a line for each trial: seconds, memory */
 
-/* table.md, table.csv, trials.csv, classes.csv and cost.csv in SWEEP_DIR/tables, each replaced as a whole. */
+/* A line for each cell and score but the reference: difference, intervals, tests, corrected p, seeds needed. */
+WS_MUST ws_err ws_report_comparison_csv(const ws_report *report, ws_text *out);
+/* A line for each cell, score and threshold. */
+WS_MUST ws_err ws_report_thresholds_csv(const ws_report *report, ws_text *out);
+
+/* table.md and the CSV files above in SWEEP_DIR/tables, each replaced as a whole. */
 WS_MUST ws_err ws_report_write_tables(const ws_report *report);
 
 #endif

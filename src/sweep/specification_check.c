@@ -8,8 +8,8 @@ typedef struct checker {
 
 static void check_keys(const checker *c, const cJSON *root)
 {
-    static const char *const keys[] = {"name",   "base",  "list",    "grid",     "linked",
-                                       "random", "seeds", "exclude", "baselines"};
+    static const char *const keys[] = {"name",   "base",  "list",    "grid",      "linked",
+                                       "random", "seeds", "exclude", "baselines", "comparison"};
     size_t count = sizeof keys / sizeof keys[0];
     for (const cJSON *value = root->child; value; value = value->next) {
         size_t i = 0;

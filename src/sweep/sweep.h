@@ -10,7 +10,8 @@
  *                                          more; also log_uniform, integer, and choice: [VALUE, ...]
  *     "seeds": N,                          train.seed 0 to N - 1, or a list of them
  *     "exclude": [ { KEY: VALUE or [VALUE, ...], ... }, ... ],  combinations to leave out
- *     "baselines": true }                  adds `majority` and `best_single_feature` once for each set of rows
+ *     "baselines": true,                   adds `majority` and `best_single_feature` once for each set of rows
+ *     "comparison": { "reference": ... } } what tables test every line against (src/report/compare.c); frozen with the rest
  * A trial is base, then one alternative, then one point of the grid. A deterministic model runs once, not once a seed.
  *
  * FOLDER

@@ -82,6 +82,7 @@ static void plans_of_seeds(void **state)
         assert_int_equal(ws_seeds_needed(-effects[i], 0.9), ninety[i]);
     }
     assert_int_equal(ws_seeds_needed(0.01, 0.8), 0);
+    assert_int_equal(ws_seeds_needed(1e6, 0.8), 2);
     /* the bound is met with 80 % of samples: sqrt((n - 1) / chi square of 4 degrees at 0.2), 1.6488 */
     assert_float_equal(ws_deviation_bound(1, 5), sqrt(4 / 1.648776618), 1e-8);
 }

@@ -1,35 +1,12 @@
-/* The table for people: one section for each set of rows and question, one line for each cell and score. */
+/* The tables for people as a document: one section for each set of rows and question, one line for each cell and score, and under
+ * each table what a reader must know of it. */
 #include "report/internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { DECIMALS = 4, METRICS = 64 };
-
-/* A text inside a table: no bars, no line ends. */
-void ws_report_markdown_text(ws_text *out, const char *text)
-{
-    for (; *text; text++)
-        ws_text_appendf(out, *text == '|' ? "\\%c" : "%c", *text == '\n' || *text == '\r' ? ' ' : *text);
-}
-
-/* A deterministic method has one trial a split, so its spread is that over splits, and n/a where there is one. */
-void ws_report_markdown_value(ws_text *out, const ws_report_cell *cell, const ws_statistics *s)
-{
-    if (s->n == 0) {
-        ws_text_append(out, "n/a");
-        return;
-    }
-    ws_text_appendf(out, "%.*f", DECIMALS, s->mean);
-    if (isnan(s->deviation))
-        ws_text_append(out, " ± n/a");
-    else if (s->deviation > 0 && s->deviation < 0.5e-4)
-        ws_text_append(out, " ± <0.0001"); /* small is not zero */
-    else
-        ws_text_appendf(out, " ± %.*f", DECIMALS, s->deviation);
-    if (s->n < cell->done)
-        ws_text_appendf(out, " (n %zu)", s->n); /* not defined in the other trials */
-}
 
 static void count_text(ws_text *out, const ws_report_cell *cell)
 {
@@ -41,64 +18,62 @@ static void count_text(ws_text *out, const ws_report_cell *cell)
         ws_text_appendf(out, ", %zu not run", missing);
 }
 
-void ws_report_markdown_head(ws_text *out, const ws_report_cell *cell, const char *score)
+static void add_title(ws_document *out, const ws_report_cell *cell)
 {
-    ws_text_append(out, "| ");
-    ws_text_append(out, cell->baseline ? "_" : "");
-    ws_report_markdown_text(out, cell->model);
-    ws_text_append(out, cell->baseline ? "_" : "");
-    if (cell->options[0]) {
-        ws_text_append(out, " ");
-        ws_report_markdown_text(out, cell->options);
-    }
-    ws_text_append(out, cell->synthetic ? " (synthetic)" : "");
-    ws_text_append(out, " | ");
-    ws_report_markdown_text(out, score ? score : "—");
+    ws_text title = {0};
+    ws_text_appendf(&title, "%s%s: %s, %s split", cell->dataset,
+                    cell->synthetic ? " (synthetic data, made by the project's generator)" : "", cell->task,
+                    cell->protocol);
+    if (cell->label[0])
+        ws_text_appendf(&title, ", label %s", cell->label);
+    ws_document_heading(out, 2, ws_text_string(&title));
+    out->out_of_memory = out->out_of_memory || title.out_of_memory;
+    ws_text_destroy(&title);
 }
 
-static ws_err write_row(ws_text *out, const ws_report_cell *cell, const char *score, const ws_metric **metrics,
-                        size_t metric_count)
+static ws_err add_values(const ws_metric **metrics, size_t metric_count, ws_report_grid *grid, ws_table *table)
 {
-    ws_report_markdown_head(out, cell, score);
-    ws_text_append(out, " | ");
-    count_text(out, cell);
     for (size_t m = 0; m < metric_count; m++) {
-        ws_text_append(out, " | ");
-        if (!score) {
-            ws_text_append(out, "—");
-            continue;
-        }
-        ws_statistics s;
-        WS_TRY(ws_report_cell_statistics(cell, score, metrics[m]->name, &s));
-        ws_report_markdown_value(out, cell, &s);
+        for (size_t i = 0; i < grid->line_count; i++)
+            for (size_t t = 0; grid->lines[i].score && t < grid->lines[i].cell->count; t++)
+                ws_report_grid_values(grid, i, m)[t] =
+                    ws_report_value(&grid->lines[i].cell->trials[t], grid->lines[i].score, metrics[m]->name);
+        WS_TRY(ws_report_grid_mark_best(grid, m, metrics[m]->higher_is_better));
     }
-    ws_text_append(out, " |\n");
+    for (size_t i = 0; i < grid->line_count; i++) {
+        ws_text count = {0};
+        count_text(&count, grid->lines[i].cell);
+        ws_report_add_head(table, &grid->lines[i]);
+        ws_table_add(table, ws_text_string(&count));
+        ws_text_destroy(&count);
+        for (size_t m = 0; m < metric_count; m++)
+            if (grid->lines[i].score)
+                ws_report_add_value(table, grid->lines[i].cell, ws_report_grid_values(grid, i, m),
+                                    grid->bold[i * grid->columns + m], DECIMALS);
+            else
+                ws_table_add(table, "—");
+    }
     return WS_OK;
 }
 
-static void write_title(ws_text *out, const ws_report_cell *cell)
+static ws_err add_main_table(const ws_report *report, size_t begin, size_t end, ws_document *out)
 {
-    ws_text_append(out, "\n## ");
-    ws_report_markdown_text(out, cell->dataset);
-    if (cell->synthetic)
-        ws_text_append(out, " (synthetic data, made by the project's generator)");
-    ws_text_appendf(out, ": %s, %s split", cell->task, cell->protocol);
-    if (cell->label[0]) {
-        ws_text_append(out, ", label ");
-        ws_report_markdown_text(out, cell->label);
+    const ws_metric *metrics[METRICS];
+    size_t metric_count = ws_report_metrics(report, begin, end, metrics, METRICS);
+    ws_report_grid grid;
+    ws_table *table = ws_document_table(out, NULL);
+    ws_table_add_column(table, "model", false);
+    ws_table_add_column(table, "score", false);
+    ws_table_add_column(table, "n", true);
+    for (size_t m = 0; m < metric_count; m++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s %s", metrics[m]->name, metrics[m]->higher_is_better ? "↑" : "↓");
+        ws_table_add_column(table, name, true);
     }
-    ws_text_append(out, "\n\n");
-}
-
-static void write_header(ws_text *out, const ws_metric **metrics, size_t metric_count)
-{
-    ws_text_append(out, "| model | score | n");
-    for (size_t m = 0; m < metric_count; m++)
-        ws_text_appendf(out, " | %s %s", metrics[m]->name, metrics[m]->higher_is_better ? "↑" : "↓");
-    ws_text_append(out, " |\n| --- | --- | ---:");
-    for (size_t m = 0; m < metric_count; m++)
-        ws_text_append(out, " | ---:");
-    ws_text_append(out, " |\n");
+    WS_TRY(ws_report_grid_create(report, begin, end, metric_count, &grid));
+    ws_err error = add_values(metrics, metric_count, &grid, table);
+    ws_report_grid_destroy(&grid);
+    return error;
 }
 
 /* "Leakage: 3 to 5 of the test rows have an exact duplicate among the training rows, ...": over the finished trials. */
@@ -185,26 +160,27 @@ static ws_err write_hashes(ws_text *out, const ws_report *report, size_t begin, 
     return WS_OK;
 }
 
-static ws_err write_section(ws_text *out, const ws_report *report, size_t begin, size_t end)
+static ws_err add_section(const ws_report *report, size_t begin, size_t end, unsigned tables, ws_document *out)
 {
-    const ws_metric *metrics[METRICS];
-    size_t metric_count = ws_report_metrics(report, begin, end, metrics, METRICS);
-    write_title(out, &report->cells[begin]);
-    write_header(out, metrics, metric_count);
-    for (size_t c = begin; c < end; c++) {
-        const ws_report_cell *cell = &report->cells[c];
-        if (cell->scores.count == 0)
-            WS_TRY(write_row(out, cell, NULL, metrics, metric_count));
-        for (size_t k = 0; k < cell->scores.count; k++)
-            WS_TRY(write_row(out, cell, cell->scores.items[k], metrics, metric_count));
-    }
-    ws_text_append(out, "\n");
-    WS_TRY(ws_report_extent_markdown(report, begin, end, out));
-    write_audit(out, report, begin, end);
-    write_seeds(out, report, begin, end);
-    WS_TRY(write_hashes(out, report, begin, end));
-    ws_report_notes_markdown(report, begin, end, out);
-    return ws_report_classes_markdown(report, begin, end, out);
+    add_title(out, &report->cells[begin]);
+    WS_TRY(add_main_table(report, begin, end, out));
+    ws_text *text = ws_document_text(out);
+    ws_text_append(text, "\n");
+    WS_TRY(ws_report_extent_markdown(report, begin, end, text));
+    write_audit(text, report, begin, end);
+    write_seeds(text, report, begin, end);
+    WS_TRY(write_hashes(text, report, begin, end));
+    ws_report_notes_markdown(report, begin, end, text);
+    WS_TRY(ws_report_alarms(report, begin, end, text));
+    if (tables & WS_TABLES_COMPARISON)
+        WS_TRY(ws_report_comparison_table(report, begin, end, out));
+    if (tables & WS_TABLES_THRESHOLDS)
+        WS_TRY(ws_report_thresholds_table(report, begin, end, out));
+    if (tables & WS_TABLES_CLASSES)
+        WS_TRY(ws_report_classes_table(report, begin, end, out));
+    if (tables & WS_TABLES_CLASS_SHARES)
+        WS_TRY(ws_report_class_shares_table(report, begin, end, out));
+    return WS_OK;
 }
 
 /* "program `1234...`", or all of them with the number of trials of each. */
@@ -244,18 +220,37 @@ static ws_err write_footer(ws_text *out, const ws_report *report)
     return WS_OK;
 }
 
-ws_err ws_report_markdown(const ws_report *report, ws_text *out)
+static ws_err build(const ws_report *report, unsigned tables, ws_document *out)
 {
-    ws_text_append(out, "# ");
-    ws_report_markdown_text(out, report->name);
+    ws_document_heading(out, 1, report->name);
     ws_text_append(
-        out, "\n\nMean ± sample standard deviation over seeds; n: trials done of trials planned; "
-             "n/a: not defined, or no spread (deterministic method, single trial).\n"
-             "_Slanted_ lines are what a model has to beat: the most frequent answer, and the best single feature.\n");
+        ws_document_text(out),
+        "Mean ± sample standard deviation over seeds; n: trials done of trials planned; ‡: fewer than planned; "
+        "n/a: not defined, or no spread (deterministic method, single trial).\n"
+        "**Bold**: the best mean, and what a paired t test over seeds (Holm, 5 %) does not tell from it; where no test "
+        "can "
+        "be made, the best mean alone.\n"
+        "_Slanted_ lines are what a model has to beat: the most frequent answer, and the best single feature.\n");
     for (size_t begin = 0, end; begin < report->count; begin = end) {
         end = ws_report_section_end(report, begin);
-        WS_TRY(write_section(out, report, begin, end));
+        WS_TRY(add_section(report, begin, end, tables, out));
     }
-    WS_TRY(write_footer(out, report));
-    return ws_text_check(out);
+    return write_footer(ws_document_text(out), report);
+}
+
+ws_err ws_report_write(const ws_report *report, unsigned tables, ws_report_format format, ws_text *out)
+{
+    static ws_err (*const writers[])(const ws_document *document, ws_text *out) = {ws_document_markdown,
+                                                                                   ws_document_latex, ws_document_html};
+    ws_document document = {0};
+    ws_err error = build(report, tables, &document);
+    if (error == WS_OK)
+        error = writers[format](&document, out);
+    ws_document_destroy(&document);
+    return error;
+}
+
+ws_err ws_report_markdown(const ws_report *report, ws_text *out)
+{
+    return ws_report_write(report, WS_TABLES_CLASSES, WS_REPORT_MARKDOWN, out);
 }
