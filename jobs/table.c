@@ -1,4 +1,6 @@
 /* wiresweep table: the table of a sweep, from its records. */
+#include <stdlib.h>
+
 #include "jobs/job.h"
 #include "report/report.h"
 #include "storage/storage.h"
@@ -6,7 +8,7 @@
 typedef struct options {
     ws_job_common common;
     const char *output;
-    ws_string_list format, tables;
+    ws_string_list format, tables, baseline;
 } options;
 
 static const ws_option fields[] = {
@@ -16,28 +18,71 @@ static const ws_option fields[] = {
         options, format, "md",
         "md (for people), csv (long form, full precision), tex (booktabs), html (one page that needs nothing "
         "else)"),
-    WS_OPTION_LIST(options, tables, "comparison,thresholds,classes,shares",
-                   "md, tex and html: beside the main tables comparison (every line against the sweep's reference), "
-                   "thresholds, classes, shares (of each class, with intervals), or none"),
+    WS_OPTION_LIST(
+        options, tables, "comparison,thresholds,classes,shares,ablation",
+        "md, tex and html: beside the main tables comparison (every line against the sweep's reference), "
+        "thresholds, classes, shares (of each class, with intervals), ablation, cost (no two runs give the same), "
+        "or none"),
+    WS_OPTION_REPEATED(options, baseline,
+                       "published numbers beside ours: a name in configs/baselines, or a file; may be repeated"),
     WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(options), fields, "table"};
 
 static ws_err read_tables(const ws_string_list *names, unsigned *out)
 {
-    static const char *const known[] = {"comparison", "thresholds", "classes", "shares", "none"};
-    static const unsigned bits[] = {WS_TABLES_COMPARISON, WS_TABLES_THRESHOLDS, WS_TABLES_CLASSES,
-                                    WS_TABLES_CLASS_SHARES, 0};
+    static const char *const known[] = {"comparison", "thresholds", "classes", "shares", "ablation", "cost", "none"};
+    static const unsigned bits[] = {WS_TABLES_COMPARISON,
+                                    WS_TABLES_THRESHOLDS,
+                                    WS_TABLES_CLASSES,
+                                    WS_TABLES_CLASS_SHARES,
+                                    WS_TABLES_ABLATION,
+                                    WS_TABLES_COST,
+                                    0};
+    const size_t count = sizeof known / sizeof *known;
     *out = 0;
     for (size_t i = 0; i < names->count; i++) {
         size_t k = 0;
-        while (k < 5 && strcmp(names->items[i], known[k]) != 0)
+        while (k < count && strcmp(names->items[i], known[k]) != 0)
             k++;
-        const char *closest = k < 5 ? NULL : ws_closest_name(names->items[i], known, 5);
-        WS_CHECK(k < 5, ARGUMENT, "--tables %s: there are comparison, thresholds, classes, shares and none%s%s%s",
+        const char *closest = k < count ? NULL : ws_closest_name(names->items[i], known, count);
+        WS_CHECK(k < count, ARGUMENT,
+                 "--tables %s: there are comparison, thresholds, classes, shares, ablation, cost and none%s%s%s",
                  names->items[i], closest ? ". Did you mean " : "", closest ? closest : "", closest ? "?" : "");
         *out |= bits[k];
     }
     return WS_OK;
+}
+
+/* NAME of configs/baselines: below the working folder, or beside the build that this program is of. */
+static char *find_baseline(const char *name)
+{
+    char *path = ws_format("configs/baselines/%s.json", name), *program = realpath(ws_executable, NULL);
+    for (int up = 0; up < 4 && path && program && !ws_file_exists(path); up++) {
+        char *slash = strrchr(program, '/');
+        if (!slash)
+            break;
+        *slash = '\0';
+        free(path);
+        path = ws_format("%s/configs/baselines/%s.json", program, name);
+    }
+    free(program);
+    return path;
+}
+
+static ws_err add_baseline(ws_report *report, const char *name)
+{
+    bool is_file = strchr(name, '/') || (strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".json") == 0);
+    char *path = is_file ? strdup(name) : find_baseline(name);
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    ws_err error = WS_OK;
+    if (ws_file_exists(path)) {
+        error = ws_report_add_published(report, path);
+    } else {
+        error = WS_ERROR(ARGUMENT, "--baseline %s: there is no %s", name, is_file ? "such file" : "file of that name");
+        WS_HINT("names are those of configs/baselines without .json; a file is given with its path");
+    }
+    free(path);
+    return error;
 }
 
 static ws_err add_table(const ws_report *report, const char *format, unsigned tables, ws_text *out)
@@ -65,7 +110,11 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_TRY(read_tables(&given->tables, &tables));
     WS_TRY(ws_job_check_output(given->output));
     WS_TRY(ws_report_load(&report, positional->items[0]));
-    ws_err error = given->common.json ? ws_report_json(report, &text) : WS_OK;
+    ws_err error = WS_OK;
+    for (size_t i = 0; i < given->baseline.count && error == WS_OK; i++)
+        error = add_baseline(report, given->baseline.items[i]);
+    if (error == WS_OK && given->common.json)
+        error = ws_report_json(report, &text);
     for (size_t i = 0; i < given->format.count && error == WS_OK && !given->common.json; i++)
         error = add_table(report, given->format.items[i], tables, &text);
     if (error == WS_OK)

@@ -28,6 +28,11 @@ typedef struct ws_report_cell {
     ws_string_list scores; /* names, sorted */
 } ws_report_cell;
 
+typedef struct ws_report_published { /* published.c */
+    ws_json *file;
+    char hash[65];
+} ws_report_published;
+
 struct ws_report {
     char *directory;
     ws_json *manifest;
@@ -35,6 +40,8 @@ struct ws_report {
     const char *name;
     ws_report_cell *cells; /* by data set, task, label, protocol; models before baselines; by model and options */
     size_t count;
+    ws_report_published *published;
+    size_t published_count, published_capacity;
 };
 
 /* True when two cells stand in the same table: the same rows, asked the same. */
@@ -100,6 +107,11 @@ WS_MUST ws_err ws_report_compare(const ws_report *report, size_t begin, size_t e
 void ws_report_comparison_destroy(ws_report_comparison *comparison);
 WS_MUST ws_err ws_report_comparison_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
 
+/* published.c, ablation.c, targets.c; cost.c is of the whole sweep. */
+WS_MUST ws_err ws_report_published_tables(const ws_report *report, size_t begin, size_t end, ws_document *out);
+WS_MUST ws_err ws_report_ablation_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
+WS_MUST ws_err ws_report_targets_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
+WS_MUST ws_err ws_report_cost_table(const ws_report *report, ws_document *out);
 /* thresholds.c, classes.c, notes.c, alarms.c: further tables and lines of a section; nothing where there is nothing to show. */
 WS_MUST ws_err ws_report_thresholds_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
 WS_MUST ws_err ws_report_classes_table(const ws_report *report, size_t begin, size_t end, ws_document *out);

@@ -313,6 +313,9 @@ void ws_report_destroy(ws_report **report)
         free(r->cells[c].trials);
     }
     free(r->cells);
+    for (size_t i = 0; i < r->published_count; i++)
+        ws_json_destroy(&r->published[i].file);
+    free(r->published);
     ws_json_destroy(&r->manifest);
     ws_arena_destroy(&r->arena);
     free(r->directory);

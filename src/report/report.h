@@ -26,8 +26,12 @@ enum {
     WS_TABLES_CLASSES = 4,    /* each class of anomalies against all normal test rows */
     WS_TABLES_CLASS_SHARES =
         8, /* share of each class that is found, with its test rows and an interval for their number */
-    WS_TABLES_ALL = 15
+    WS_TABLES_ABLATION = 16, /* what a model's settings change, one at a time */
+    WS_TABLES_ALL = 31,
+    WS_TABLES_COST = 32 /* seconds, memory, energy: the only table that another run does not give again */
 };
+/* Published numbers, a file of configs/baselines: compared with every section of their data set by ws_report_write. */
+WS_MUST ws_err ws_report_add_published(ws_report *report, const char *path);
 WS_MUST ws_err ws_report_write(const ws_report *report, unsigned tables, ws_report_format format, ws_text *out);
 WS_MUST ws_err ws_report_markdown(const ws_report *report, ws_text *out);   /* main tables and classes */
 WS_MUST ws_err ws_report_csv(const ws_report *report, ws_text *out);        /* a line for each cell, score, metric */

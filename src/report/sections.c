@@ -180,7 +180,10 @@ static ws_err add_section(const ws_report *report, size_t begin, size_t end, uns
         WS_TRY(ws_report_classes_table(report, begin, end, out));
     if (tables & WS_TABLES_CLASS_SHARES)
         WS_TRY(ws_report_class_shares_table(report, begin, end, out));
-    return WS_OK;
+    if (tables & WS_TABLES_ABLATION)
+        WS_TRY(ws_report_ablation_table(report, begin, end, out));
+    WS_TRY(ws_report_targets_table(report, begin, end, out));
+    return ws_report_published_tables(report, begin, end, out);
 }
 
 /* "program `1234...`", or all of them with the number of trials of each. */
@@ -235,6 +238,8 @@ static ws_err build(const ws_report *report, unsigned tables, ws_document *out)
         end = ws_report_section_end(report, begin);
         WS_TRY(add_section(report, begin, end, tables, out));
     }
+    if (tables & WS_TABLES_COST)
+        WS_TRY(ws_report_cost_table(report, out));
     return write_footer(ws_document_text(out), report);
 }
 
