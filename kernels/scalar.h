@@ -30,6 +30,10 @@ WS_HD ws_real ws_log(ws_real x)
 {
     return log(x);
 }
+WS_HD ws_real ws_sigmoid(ws_real x)
+{
+    return 1 / (1 + exp(-x));
+}
 WS_HD ws_real ws_tanh(ws_real x)
 {
     return tanh(x);
@@ -97,6 +101,30 @@ WS_HD float ws_log(float x)
     return (r + y) + n * 0.693359375f;
 }
 
+/* 1 / (1 + exp(-x)): to 6e-7 of its value above -10 and 4e-6 further down, 0 below -88.37 */
+WS_HD float ws_sigmoid(float x)
+{
+    float c = x > 87.33f ? 87.33f : x;
+    c = c < -88.73f ? -88.73f : c;
+    /* In powers of two: 1.5*2^23 + 127 leaves the bits of the exponent, which of 2^128 are those of infinity. */
+    float shifted = 12583039.0f - c * 1.44269504f;
+    float n = shifted - 12583039.0f;
+    float r = -n - c * 1.44269504f;
+    float p = 1.535336188e-4f;
+    p = p * r + 1.339887440e-3f;
+    p = p * r + 9.618437357e-3f;
+    p = p * r + 5.550332471e-2f;
+    p = p * r + 2.402264791e-1f;
+    p = p * r + 6.931472028e-1f;
+    p = p * r + 1.0f;
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits <<= 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return 1.0f / (1.0f + p * power);
+}
+
 WS_HD float ws_tanh(float x)
 {
     float a = fabsf(x);
@@ -107,7 +135,7 @@ WS_HD float ws_tanh(float x)
     p = p * z + 1.33314422036e-1f;
     p = p * z - 3.33332819422e-1f;
     float near_zero = p * z * x + x;
-    float far = copysignf(1.0f - 2.0f / (ws_exp(a + a) + 1.0f), x);
+    float far = copysignf(1.0f - 2.0f * ws_sigmoid(-a - a), x);
     return a < 0.625f ? near_zero : far;
 }
 
@@ -149,24 +177,20 @@ WS_HD uint16_t ws_bf16_bits(float x)
 }
 #endif
 
-WS_HD ws_real ws_sigmoid(ws_real x)
-{
-    return (ws_real)1 / ((ws_real)1 + ws_exp(-x));
-}
-
-/* GELU in its tanh form (Hendrycks & Gimpel 2016): x/2 (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
+/* GELU in its tanh form (Hendrycks & Gimpel 2016): x/2 (1 + tanh u) = x sigmoid(2u), 2u = x (scale + cube x^2) with
+ * scale = 2 sqrt(2/pi), cube = 0.044715 scale
  */
-#define WS_GELU_SCALE ((ws_real)1.5957691216057307118) /* 2 sqrt(2/pi) */
-#define WS_GELU_CUBE ((ws_real)0.044715)
+#define WS_GELU_SCALE ((ws_real)1.5957691216057307118)
+#define WS_GELU_CUBE ((ws_real)0.071354816272600248)
 
 WS_HD ws_real ws_gelu(ws_real x)
 {
-    return x * ws_sigmoid(WS_GELU_SCALE * (x + WS_GELU_CUBE * x * x * x));
+    return x * ws_sigmoid(x * (WS_GELU_SCALE + WS_GELU_CUBE * (x * x)));
 }
 WS_HD ws_real ws_gelu_slope(ws_real x)
 {
-    ws_real s = ws_sigmoid(WS_GELU_SCALE * (x + WS_GELU_CUBE * x * x * x));
-    return s + x * s * ((ws_real)1 - s) * WS_GELU_SCALE * ((ws_real)1 + 3 * WS_GELU_CUBE * x * x);
+    ws_real square = x * x, s = ws_sigmoid(x * (WS_GELU_SCALE + WS_GELU_CUBE * square));
+    return s + x * s * ((ws_real)1 - s) * (WS_GELU_SCALE + 3 * WS_GELU_CUBE * square);
 }
 WS_HD ws_real ws_silu(ws_real x)
 {
