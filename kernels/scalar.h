@@ -211,7 +211,7 @@ WS_HD ws_real ws_softplus(ws_real x)
 }
 WS_HD ws_real ws_softplus_slope(ws_real x)
 {
-    ws_real slope = ws_sigmoid(x);
+    ws_real slope = (ws_real)1 / ((ws_real)1 + ws_exp(-x)); /* a sigmoid with all digits of small values */
     return x > 20 ? (ws_real)1 : slope;
 }
 WS_HD ws_real ws_relu(ws_real x)
