@@ -45,6 +45,8 @@ static ws_err identify(void *context, const ws_json *document, ws_arena *arena, 
                        ws_problems *problems)
 {
     ws_train_config config;
+    if (!document) /* another seed of a trial that is known */
+        return ws_trial_id_of_config(out->config, out->store_hash, out->split_hash, out->id);
     size_t before = problems->count;
     WS_TRY(ws_train_config_read(document, arena, &config, problems));
     if (problems->count > before)

@@ -404,16 +404,20 @@ const cJSON *ws_json_find(const cJSON *root, const char *dotted_key)
 
 static void write_string(const char *string, ws_text *out)
 {
-    ws_text_append(out, "\"");
-    for (const unsigned char *c = (const unsigned char *)string; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            ws_text_appendf(out, "\\%c", *c);
-        else if (*c < 0x20)
-            ws_text_appendf(out, "\\u%04x", *c);
+    ws_text_append_bytes(out, "\"", 1);
+    for (const char *c = string; *c; c++) {
+        const char *plain = c;
+        while ((unsigned char)*c >= 0x20 && *c != '"' && *c != '\\')
+            c++;
+        ws_text_append_bytes(out, plain, (size_t)(c - plain));
+        if (!*c)
+            break;
+        if ((unsigned char)*c < 0x20)
+            ws_text_appendf(out, "\\u%04x", (unsigned char)*c);
         else
-            ws_text_append_bytes(out, c, 1);
+            ws_text_appendf(out, "\\%c", *c);
     }
-    ws_text_append(out, "\"");
+    ws_text_append_bytes(out, "\"", 1);
 }
 
 static int by_key(const void *a, const void *b)

@@ -102,8 +102,18 @@ char *ws_format(const char *format, ...)
 
 void ws_format_double(double value, char out[32])
 {
-    if (value == rint(value) && fabs(value) < 1e15) {
-        snprintf(out, 32, "%.0f", value == 0 ? 0.0 : value);
+    const bool small = fabs(value) < 1e15;
+    if (small && value == rint(value)) {
+        snprintf(out, 32, "%lld", (long long)value);
+        return;
+    }
+    /* what has up to 15 digits is found by 15 already (%g leaves zeros at the end out), but for subnormal numbers */
+    if (small && fabs(value) > 1e-290) {
+        snprintf(out, 32, "%.15g", value);
+        if (strtod(out, NULL) != value)
+            snprintf(out, 32, "%.16g", value);
+        if (strtod(out, NULL) != value)
+            snprintf(out, 32, "%.17g", value);
         return;
     }
     for (int digits = 1; digits <= 17; digits++) {

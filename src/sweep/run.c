@@ -33,10 +33,10 @@ static ws_err freeze(const ws_sweep *sweep, const char *directory)
     WS_CHECK(path, MEMORY, "no memory for a path");
     int lock = -1;
     ws_err error = WS_OK;
-    for (int tries = 0; lock < 0 && error == WS_OK && tries < 3000 && !ws_stop_requested(); tries++) {
-        error = ws_lock_file(path, &lock);
-        if (lock < 0 && error == WS_OK)
+    for (int tries = 0; lock < 0 && error == WS_OK && tries < 3000; tries++) {
+        if (tries)
             usleep(10000);
+        error = ws_lock_file(path, &lock);
     }
     if (error == WS_OK && lock < 0)
         error = WS_ERROR(IO, "%s: another sweep holds it, and does not give it back", path);

@@ -30,6 +30,7 @@ typedef struct reader {
     complaint *complaints;
     size_t complaint_count, complaint_capacity;
     set64 texts, ids;
+    cJSON *resolved_base;
     cJSON *drawn, *seeds; /* { KEY: [VALUE, ...], ... } of "random" and "seeds" */
     const cJSON *exclude; /* borrowed */
     size_t *excluded;     /* by exclusion: combinations left out */
@@ -94,7 +95,8 @@ static ws_err set_value(cJSON *config, const char *key, const cJSON *value, cons
     return ws_json_set_in(config, key, copy);
 }
 
-static ws_err copy_base(const reader *r, cJSON **out)
+/* The base with absolute paths. */
+static ws_err make_base(const reader *r, cJSON **out)
 {
     char *directory = NULL;
     if (r->base_file) {
@@ -211,7 +213,8 @@ static ws_err keep_trial(reader *r, ws_trial *trial)
         r->sweep->merged++;
         return WS_OK;
     }
-    WS_TRY(name_cell(trial));
+    if (!trial->cell[0])
+        WS_TRY(name_cell(trial));
     WS_TRY(WS_GROW(r->sweep->trials, r->sweep->capacity, r->sweep->count + 1));
     r->sweep->trials[r->sweep->count++] = *trial;
     *trial = (ws_trial){0};
@@ -364,12 +367,82 @@ static void check_exclusions(reader *r)
             ws_problems_add(&r->problems, r->document, item, "exclude: no trial is like this one");
 }
 
-static ws_err build_point(reader *r, const cJSON *alternative, const axis *axes, int count)
+/* The trial `like` with another train.seed, which config has already: what is known of the one holds for the other. */
+static ws_err add_like(reader *r, size_t like, const cJSON *config, const char *description)
+{
+    ws_text text = {0};
+    bool fresh = false;
+    ws_trial trial = {.description = strdup(description), .facts = r->sweep->trials[like].facts};
+    const cJSON *seed = ws_json_find(config, "train.seed");
+    memcpy(trial.cell, r->sweep->trials[like].cell, sizeof trial.cell);
+    trial.facts.config = cJSON_Duplicate(trial.facts.config, true);
+    ws_err error = trial.description && trial.facts.config
+                       ? ws_json_set_in(trial.facts.config, "train.seed", cJSON_Duplicate(seed, false))
+                       : WS_ERROR(MEMORY, "no memory for a trial");
+    if (error == WS_OK)
+        error = ws_json_canonical(config, &text);
+    if (error == WS_OK)
+        error = ws_text_check(&text);
+    if (error == WS_OK)
+        error = set_insert(&r->texts, text_identity(&text), &fresh);
+    if (error == WS_OK && !fresh)
+        r->sweep->merged++;
+    if (error == WS_OK && fresh) {
+        trial.config = text.data;
+        text = (ws_text){0};
+        error = r->identify(r->context, NULL, r->sweep->arena, &trial.facts, NULL);
+        if (error == WS_OK)
+            error = keep_trial(r, &trial);
+    }
+    ws_text_destroy(&text);
+    ws_trial_destroy(&trial);
+    return error;
+}
+
+static bool is_seed(const cJSON *value)
+{
+    return cJSON_IsNumber(value) && value->valuedouble >= 0 && value->valuedouble <= 9007199254740991.0 &&
+           value->valuedouble == (double)(int64_t)value->valuedouble;
+}
+
+/* A point with each of the seeds. Only the first one is looked at in full. */
+static ws_err add_seeds(reader *r, cJSON *config, ws_text *description, const cJSON *seeds)
+{
+    const size_t length = description->length;
+    size_t like = SIZE_MAX;
+    bool one_is_enough = false; /* of a deterministic model */
+    for (const cJSON *seed = seeds->child; seed; seed = seed->next) {
+        if (description->data)
+            description->data[length] = '\0';
+        description->length = length;
+        WS_TRY(apply(r, config, seeds->string, seed, description));
+        if (is_excluded(r, config))
+            continue;
+        if (one_is_enough) {
+            r->sweep->merged++;
+            continue;
+        }
+        const size_t before = r->sweep->count;
+        if (like != SIZE_MAX && is_seed(seed))
+            WS_TRY(add_like(r, like, config, ws_text_string(description)));
+        else
+            WS_TRY(add_trial(r, config, ws_text_string(description), false));
+        if (like == SIZE_MAX && r->sweep->count == before + 1 && is_seed(seed)) {
+            one_is_enough = r->sweep->trials[before].facts.deterministic;
+            like = before;
+        }
+    }
+    return WS_OK;
+}
+
+/* seeds: of the axis that is train.seed alone; NULL: there is none. */
+static ws_err build_point(reader *r, const cJSON *alternative, const axis *axes, int count, const cJSON *seeds)
 {
     cJSON *config = NULL;
     ws_text description = {0};
     ws_err error = WS_OK;
-    WS_TRY_GOTO(done, copy_base(r, &config));
+    config = cJSON_Duplicate(r->resolved_base, true);
+    WS_CHECK_GOTO(done, config, MEMORY, "no memory for the configuration of a trial");
     for (const cJSON *value = alternative ? alternative->child : NULL; value; value = value->next)
         WS_TRY_GOTO(done, apply(r, config, value->string, value, &description));
     for (int a = 0; a < count; a++) {
@@ -377,7 +450,9 @@ static ws_err build_point(reader *r, const cJSON *alternative, const axis *axes,
         for (int k = 0; k < axes[a].keys; k++, key = key->next)
             WS_TRY_GOTO(done, apply(r, config, key->string, cJSON_GetArrayItem(key, axes[a].choice), &description));
     }
-    if (!is_excluded(r, config))
+    if (seeds)
+        WS_TRY_GOTO(done, add_seeds(r, config, &description, seeds));
+    else if (!is_excluded(r, config))
         WS_TRY_GOTO(done, add_trial(r, config, ws_text_string(&description), false));
 done:
     cJSON_Delete(config);
@@ -385,12 +460,24 @@ done:
     return error;
 }
 
+/* Takes the axis that is train.seed alone out of the others: it runs fastest. NULL: there is none. */
+static const cJSON *take_seed_axis(axis *axes, int *count)
+{
+    for (int a = 0; a < *count; a++)
+        if (axes[a].keys == 1 && strcmp(axes[a].first_key->string, "train.seed") == 0) {
+            const cJSON *seeds = axes[a].first_key;
+            memmove(&axes[a], &axes[a + 1], (size_t)(--*count - a) * sizeof *axes);
+            return seeds;
+        }
+    return NULL;
+}
+
 /* Every combination of the axes' values; the last axis runs fastest. */
-static ws_err expand_alternative(reader *r, const cJSON *alternative, axis *axes, int count)
+static ws_err expand_alternative(reader *r, const cJSON *alternative, axis *axes, int count, const cJSON *seeds)
 {
     ws_err error = WS_OK;
     for (int a = 0; a >= 0 && error == WS_OK;) {
-        error = build_point(r, alternative, axes, count);
+        error = build_point(r, alternative, axes, count, seeds);
         for (a = count - 1; a >= 0; a--) {
             if (++axes[a].choice < axes[a].length)
                 break;
@@ -408,10 +495,11 @@ static ws_err expand(reader *r, const cJSON *root)
     r->exclude = cJSON_GetObjectItemCaseSensitive(root, "exclude");
     WS_TRY(WS_NEW_ARRAY(r->excluded, (size_t)cJSON_GetArraySize(r->exclude)));
     ws_err error = collect_axes(r, root, &axes, &count);
+    const cJSON *seeds = error == WS_OK ? take_seed_axis(axes, &count) : NULL;
     if (!list && error == WS_OK)
-        error = expand_alternative(r, NULL, axes, count);
+        error = expand_alternative(r, NULL, axes, count, seeds);
     for (const cJSON *item = list ? list->child : NULL; item && error == WS_OK; item = item->next)
-        error = expand_alternative(r, item, axes, count);
+        error = expand_alternative(r, item, axes, count, seeds);
     free(axes);
     if (error == WS_OK)
         check_exclusions(r);
@@ -496,8 +584,10 @@ static ws_err keep_specification(reader *r, const cJSON *root)
     cJSON *copy = cJSON_Duplicate(root, true), *base = NULL;
     r->sweep->specification = copy;
     WS_CHECK(copy, MEMORY, "no memory for the specification");
-    WS_TRY(copy_base(r, &base));
-    WS_CHECK(cJSON_ReplaceItemInObjectCaseSensitive(copy, "base", base), MEMORY, "no memory for the specification");
+    WS_TRY(make_base(r, &r->resolved_base));
+    base = cJSON_Duplicate(r->resolved_base, true);
+    WS_CHECK(base && cJSON_ReplaceItemInObjectCaseSensitive(copy, "base", base), MEMORY,
+             "no memory for the specification");
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(root, "name");
     const char *file = ws_path_base(ws_json_name(r->document)), *dot = strrchr(file, '.');
     r->sweep->name = name ? strdup(name->valuestring) : strndup(file, dot ? (size_t)(dot - file) : strlen(file));
@@ -563,6 +653,7 @@ ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identif
     free(r.texts.items);
     free(r.ids.items);
     free(r.excluded);
+    cJSON_Delete(r.resolved_base);
     cJSON_Delete(r.drawn);
     cJSON_Delete(r.seeds);
     if (error == WS_OK)

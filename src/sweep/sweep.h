@@ -48,7 +48,8 @@ typedef struct ws_trial_facts {
 } ws_trial_facts;
 
 /* Resolves one configuration. What is wrong with the configuration goes to `problems` (and WS_OK is returned); an error
- * is for what has nothing to do with it. jobs/sweep.c gives the train room's; tests give their own. */
+ * is for what has nothing to do with it. config NULL: *out is that of the same trial with another train.seed, which out->config
+ * already has, and only the id is wanted. jobs/sweep.c gives the train room's; tests give their own. */
 typedef ws_err (*ws_trial_identify)(void *context, const ws_json *config, ws_arena *arena, ws_trial_facts *out,
                                     ws_problems *problems);
 

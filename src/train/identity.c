@@ -74,20 +74,17 @@ static ws_err find_split_hash(const ws_train_config *config, const ws_store *sto
     return WS_OK;
 }
 
-ws_err ws_trial_id(const ws_train_config *trained, const char *store_hash, const char *split_hash, char id[17])
+ws_err ws_trial_id_of_config(const cJSON *config, const char *store_hash, const char *split_hash, char id[17])
 {
     ws_text text = {0};
-    const char *precision = ws_precision_names[trained->train.precision];
-    cJSON *config = ws_train_config_print(trained, true);
-    WS_CHECK(config, MEMORY, "no memory for the configuration");
+    const char *precision = cJSON_GetStringValue(ws_json_find(config, "train.precision"));
     cJSON *root = cJSON_CreateObject();
-    bool made = root && cJSON_AddItemToObject(root, "config", config);
-    if (!made)
-        cJSON_Delete(config);
-    made = made && cJSON_AddStringToObject(root, "store_hash", store_hash) &&
-           cJSON_AddStringToObject(root, "split_hash", split_hash) &&
-           cJSON_AddNumberToObject(root, "schema", WS_RECORD_SCHEMA) &&
-           cJSON_AddStringToObject(root, "device", "cpu") && cJSON_AddStringToObject(root, "precision", precision);
+    bool made = root && cJSON_AddItemReferenceToObject(root, "config", (cJSON *)config) &&
+                cJSON_AddStringToObject(root, "store_hash", store_hash) &&
+                cJSON_AddStringToObject(root, "split_hash", split_hash) &&
+                cJSON_AddNumberToObject(root, "schema", WS_RECORD_SCHEMA) &&
+                cJSON_AddStringToObject(root, "device", "cpu") &&
+                cJSON_AddStringToObject(root, "precision", precision ? precision : ws_precision_names[0]);
     ws_err error = made ? ws_json_canonical(root, &text) : WS_ERROR(MEMORY, "no memory for the identity of a trial");
     cJSON_Delete(root);
     if (error == WS_OK)
@@ -100,6 +97,15 @@ ws_err ws_trial_id(const ws_train_config *trained, const char *store_hash, const
         id[16] = 0;
     }
     ws_text_destroy(&text);
+    return error;
+}
+
+ws_err ws_trial_id(const ws_train_config *trained, const char *store_hash, const char *split_hash, char id[17])
+{
+    cJSON *config = ws_train_config_print(trained, true);
+    WS_CHECK(config, MEMORY, "no memory for the configuration");
+    ws_err error = ws_trial_id_of_config(config, store_hash, split_hash, id);
+    cJSON_Delete(config);
     return error;
 }
 

@@ -58,6 +58,18 @@ static inline char *read_text(const char *path)
     return text;
 }
 
+static inline ws_err fake_id(ws_trial_facts *out)
+{
+    ws_text text = {0};
+    WS_TRY(ws_json_canonical(out->config, &text));
+    ws_digest digest = ws_sha256_of(text.data, text.length);
+    char hex[65];
+    ws_digest_hex(&digest, hex);
+    memcpy(out->id, hex, WS_TRIAL_ID_BYTES - 1);
+    ws_text_destroy(&text);
+    return WS_OK;
+}
+
 /* Identity by content, without stores: the id hashes the configuration; models `det`, `majority` and
  * `best_single_feature` are deterministic and take no seed; "wrong" anywhere is a wrong configuration. */
 static inline ws_err fake_identify(void *context, const ws_json *config, ws_arena *arena, ws_trial_facts *out,
@@ -65,6 +77,8 @@ static inline ws_err fake_identify(void *context, const ws_json *config, ws_aren
 {
     (void)context;
     (void)arena;
+    if (!config)
+        return fake_id(out);
     const cJSON *root = ws_json_root(config);
     if (cJSON_HasObjectItem(root, "wrong"))
         ws_problems_add(problems, config, NULL, "wrong: unknown key");
@@ -77,14 +91,7 @@ static inline ws_err fake_identify(void *context, const ws_json *config, ws_aren
     memset(out->store_hash, 'a', 64);
     const cJSON *seed = cJSON_GetObjectItemCaseSensitive(root, "protocol_seed");
     snprintf(out->split_hash, sizeof out->split_hash, "split%d", seed ? seed->valueint : 0);
-    ws_text text = {0};
-    WS_TRY(ws_json_canonical(out->config, &text));
-    ws_digest digest = ws_sha256_of(text.data, text.length);
-    char hex[65];
-    ws_digest_hex(&digest, hex);
-    memcpy(out->id, hex, WS_TRIAL_ID_BYTES - 1);
-    ws_text_destroy(&text);
-    return WS_OK;
+    return fake_id(out);
 }
 
 static inline ws_sweep *read_sweep(const char *path)
