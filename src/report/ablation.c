@@ -70,7 +70,7 @@ static ws_err add_group(const ws_report_grid *grid, size_t base, size_t end, con
     bool any = false;
     for (size_t i = base + 1; i < end; i++) {
         const char *own, *other;
-        if (strcmp(grid->lines[i].score, grid->lines[base].score) != 0 ||
+        if (!grid->lines[i].score || strcmp(grid->lines[i].score, grid->lines[base].score) != 0 ||
             !differ_in_one(grid->lines[base].cell->options, grid->lines[i].cell->options, &own, &other) || own != word)
             continue;
         if (!any)
