@@ -7,7 +7,7 @@
 
 typedef struct options {
     ws_job_common common;
-    const char *output;
+    const char *output, *figures;
     ws_string_list format, tables, baseline;
 } options;
 
@@ -23,6 +23,8 @@ static const ws_option fields[] = {
         "md, tex and html: beside the main tables comparison (every line against the sweep's reference), "
         "thresholds, classes, shares (of each class, with intervals), ablation, cost (no two runs give the same), "
         "or none"),
+    WS_OPTION_STRING(options, figures, NULL,
+                     "a folder for figures (SVG, PNG and their gnuplot scripts); html shows them in the page"),
     WS_OPTION_REPEATED(options, baseline,
                        "published numbers beside ours: a name in configs/baselines, or a file; may be repeated"),
     WS_OPTION_END};
@@ -113,6 +115,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     ws_err error = WS_OK;
     for (size_t i = 0; i < given->baseline.count && error == WS_OK; i++)
         error = add_baseline(report, given->baseline.items[i]);
+    if (error == WS_OK && given->figures)
+        error = ws_report_draw(report, given->figures);
     if (error == WS_OK && given->common.json)
         error = ws_report_json(report, &text);
     for (size_t i = 0; i < given->format.count && error == WS_OK && !given->common.json; i++)

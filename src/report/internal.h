@@ -33,6 +33,11 @@ typedef struct ws_report_published { /* published.c */
     char hash[65];
 } ws_report_published;
 
+typedef struct ws_report_figure { /* figures.c */
+    size_t begin;                 /* first cell of its section */
+    char *svg;
+} ws_report_figure;
+
 struct ws_report {
     char *directory;
     ws_json *manifest;
@@ -42,6 +47,8 @@ struct ws_report {
     size_t count;
     ws_report_published *published;
     size_t published_count, published_capacity;
+    ws_report_figure *figures;
+    size_t figure_count, figure_capacity;
 };
 
 /* True when two cells stand in the same table: the same rows, asked the same. */
@@ -91,6 +98,31 @@ typedef struct ws_report_pairing {
 } ws_report_pairing;
 WS_MUST ws_err ws_report_pair(const ws_report_cell *a, const double *values_a, const ws_report_cell *b,
                               const double *values_b, ws_report_pairing *out);
+
+/* scored.c: the scored rows of a finished trial, as they lie beside its record. */
+typedef struct ws_report_scored {
+    uint64_t rows;
+    uint64_t *row_hash;
+    int32_t *truth;
+    uint8_t *is_test; /* otherwise validation */
+    uint8_t *anomalous;
+    float *score; /* NULL where none was asked for */
+    char **class_names;
+    size_t class_count;
+} ws_report_scored;
+/* *found: false, and nothing else done, where the folder keeps no scores of anomalies of that name. */
+WS_MUST ws_err ws_report_scored_read(const ws_report *report, const ws_report_trial *trial, const char *score,
+                                     bool *found, ws_report_scored *out);
+void ws_report_scored_destroy(ws_report_scored *scored);
+
+/* curves.c: ROC and precision against recall at WS_CURVE_POINTS places, mean and sample deviation over the seeds of a line. */
+enum { WS_CURVE_POINTS = 201 };
+typedef struct ws_report_curve {
+    double x[WS_CURVE_POINTS], mean[WS_CURVE_POINTS], deviation[WS_CURVE_POINTS];
+    size_t n; /* seeds; 0: none has scores */
+} ws_report_curve;
+WS_MUST ws_err ws_report_curves(const ws_report *report, const ws_report_line *line, ws_report_curve *roc,
+                                ws_report_curve *precision);
 
 /* compare.c: every line against the reference that the sweep has frozen, one family of tests a section. */
 typedef struct ws_report_comparison {

@@ -316,6 +316,9 @@ void ws_report_destroy(ws_report **report)
     for (size_t i = 0; i < r->published_count; i++)
         ws_json_destroy(&r->published[i].file);
     free(r->published);
+    for (size_t i = 0; i < r->figure_count; i++)
+        free(r->figures[i].svg);
+    free(r->figures);
     ws_json_destroy(&r->manifest);
     ws_arena_destroy(&r->arena);
     free(r->directory);

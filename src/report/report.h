@@ -41,6 +41,10 @@ WS_MUST ws_err ws_report_trials_csv(const ws_report *report, ws_text *out); /* a
 WS_MUST ws_err ws_report_classes_csv(const ws_report *report, ws_text *out);
 WS_MUST ws_err ws_report_cost_csv(const ws_report *report, ws_text *out); /* a line for each trial: seconds, memory */
 
+/* Draws every section's figures into a folder: NAME.svg, NAME.png and NAME.gnuplot, the script with its data, to be restyled; pages
+ * of HTML written afterwards show them. WS_E_UNSUPPORTED where there is no gnuplot. */
+WS_MUST ws_err ws_report_draw(ws_report *report, const char *folder);
+
 /* A line for each cell and score but the reference: difference, intervals, tests, corrected p, seeds needed. */
 WS_MUST ws_err ws_report_comparison_csv(const ws_report *report, ws_text *out);
 /* A line for each cell, score and threshold. */

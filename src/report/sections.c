@@ -183,6 +183,9 @@ static ws_err add_section(const ws_report *report, size_t begin, size_t end, uns
     if (tables & WS_TABLES_ABLATION)
         WS_TRY(ws_report_ablation_table(report, begin, end, out));
     WS_TRY(ws_report_targets_table(report, begin, end, out));
+    for (size_t i = 0; i < report->figure_count; i++)
+        if (report->figures[i].begin == begin)
+            ws_document_figure(out, report->figures[i].svg);
     return ws_report_published_tables(report, begin, end, out);
 }
 
