@@ -101,7 +101,7 @@ WS_HD float ws_log(float x)
     return (r + y) + n * 0.693359375f;
 }
 
-/* 1 / (1 + exp(-x)): to 6e-7 of its value above -10 and 4e-6 further down, 0 below -88.37 */
+/* 1 / (1 + exp(-x)): to 7e-7 of its value above -10 and 4e-6 further down, 0 below -88.37 */
 WS_HD float ws_sigmoid(float x)
 {
     float c = x > 87.33f ? 87.33f : x;
@@ -110,12 +110,11 @@ WS_HD float ws_sigmoid(float x)
     float shifted = 12583039.0f - c * 1.44269504f;
     float n = shifted - 12583039.0f;
     float r = -n - c * 1.44269504f;
-    float p = 1.535336188e-4f;
-    p = p * r + 1.339887440e-3f;
-    p = p * r + 9.618437357e-3f;
-    p = p * r + 5.550332471e-2f;
-    p = p * r + 2.402264791e-1f;
-    p = p * r + 6.931472028e-1f;
+    float p = 1.326472731e-3f;
+    p = p * r + 9.671512991e-3f;
+    p = p * r + 5.550733581e-2f;
+    p = p * r + 2.402224243e-1f;
+    p = p * r + 6.931470037e-1f;
     p = p * r + 1.0f;
     uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
