@@ -6,6 +6,7 @@
 #include "dataset/dataset.h"
 #include "jobs/job.h"
 #include "models/models.h"
+#include "sweep/sweep.h"
 
 typedef struct options {
     ws_job_common common;
@@ -32,6 +33,13 @@ static ws_err bench_reduce_all(const ws_comm *world, const char *file, ws_text *
     return ws_bench_reduce_all(world, out, json);
 }
 
+static ws_err bench_sweep_all(const ws_comm *world, const char *file, ws_text *out, bool json)
+{
+    (void)file;
+    WS_CHECK(world->size == 1, ARGUMENT, "bench sweep runs as one process, not under mpirun");
+    return ws_bench_sweep(out, json);
+}
+
 static const struct {
     const char *name, *help;
     bool takes_file;
@@ -43,6 +51,7 @@ static const struct {
      "steps "
      "of all ranks against one rank's",
      false, bench_models_all},
+    {"sweep", "1,000 trials of 10 ms, against the same programs in a bare loop", false, bench_sweep_all},
     {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", false, bench_reduce_all},
     {"extract", "captures to a store, by phase, against a bare program that parses and hashes [CAPTURE]", true,
      ws_bench_extract_all},
@@ -78,13 +87,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
             ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
             : WS_ERROR(ARGUMENT, "bench takes one name, and for extract a capture, but was given %zu arguments",
                        positional->count);
-    WS_HINT("wiresweep bench engine|models|reduce|extract");
+    WS_HINT("wiresweep bench engine|models|sweep|reduce|extract");
     return error;
 }
 
 const ws_job ws_job_bench = {
     .name = "bench",
-    .usage = "bench engine|models|reduce|extract [CAPTURE] [--json]",
+    .usage = "bench engine|models|sweep|reduce|extract [CAPTURE] [--json]",
     .help = "benchmarks, each as a ratio to a ceiling measured in the same run",
     .example = "  wiresweep bench extract\n  mpirun -n 2 wiresweep bench reduce --json",
     .options = &table,

@@ -101,6 +101,8 @@ typedef enum ws_publication {
 } ws_publication;
 WS_MUST ws_err ws_trial_publish(const char *directory, const char *id, const char *run, ws_publication *out,
                                 ws_text *difference);
+/* Names in trials/ are safe on disk only when it has been flushed. */
+WS_MUST ws_err ws_trials_flush(const char *directory);
 /* Moves trials/ID to trials/ID.AS-K. */
 WS_MUST ws_err ws_trial_set_aside(const char *directory, const char *id, const char *as);
 

@@ -1,4 +1,4 @@
-/* Journal: one append-only file a worker, one line an event, flushed once in a round of the supervisor. For people and for later questions; what is true
+/* Journal: one append-only file a worker, one line an event, flushed by the supervisor ten times a second at most. For people and for later questions; what is true
  * of a trial is its record. */
 #include "sweep/internal.h"
 

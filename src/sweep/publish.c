@@ -9,8 +9,7 @@
 #include <unistd.h>
 #include "storage/storage.h"
 
-/* The name is safe on disk only when its folder is. */
-static ws_err sync_trials(const char *directory)
+ws_err ws_trials_flush(const char *directory)
 {
     char *path = ws_path_join(directory, "trials");
     int folder = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -108,7 +107,6 @@ ws_err ws_trial_publish(const char *directory, const char *id, const char *run, 
     for (bool again = true; again && error == WS_OK;) {
         if (rename(run, path) == 0) {
             *out = WS_PUBLISHED;
-            error = sync_trials(directory);
             break;
         }
         if (errno == ENOTEMPTY || errno == EEXIST)

@@ -14,7 +14,8 @@
 enum { POLL_MILLISECONDS = 200 };
 static const double busy_wait_seconds = 0.25; /* before a trial that another process has is looked at again */
 static const double elsewhere_seconds = 1;    /* that another node is given to try what failed on this one */
-static const double short_seconds = 1;        /* of trials that are claimed ahead, so that no worker waits */
+static const double flush_seconds = 0.1;
+static const double short_seconds = 1; /* of trials that are claimed ahead, so that no worker waits */
 
 void ws_supervise_enqueue(ws_supervisor *s, size_t trial, double delay)
 {
@@ -254,11 +255,20 @@ static ws_err watch(ws_supervisor *s, ws_worker *worker)
     return outcome;
 }
 
-static ws_err flush_journals(ws_supervisor *s)
+/* What has happened, to the disk: at once, but where trials are very short not more often than the disk bears. A power failure
+ * before it costs these trials once more, never a result. */
+static ws_err flush(ws_supervisor *s, bool now)
 {
+    const double time = ws_clock_seconds();
+    bool unflushed = false;
+    for (int k = 0; k < s->options->workers; k++)
+        unflushed = unflushed || s->workers[k].journal.unflushed;
+    if (!unflushed || (!now && time - s->flushed < flush_seconds))
+        return WS_OK;
+    s->flushed = time;
     for (int k = 0; k < s->options->workers; k++)
         WS_TRY(ws_journal_flush(&s->workers[k].journal));
-    return WS_OK;
+    return ws_trials_flush(s->options->directory);
 }
 
 ws_err ws_supervise(ws_supervisor *s)
@@ -269,7 +279,7 @@ ws_err ws_supervise(ws_supervisor *s)
             pass_stop_on(s);
         if (!s->stopping)
             WS_TRY(fill_workers(s));
-        WS_TRY(flush_journals(s));
+        WS_TRY(flush(s, s->active == 0));
         show_progress(s);
         if (s->active == 0 && (s->stopping || (s->queued == 0 && s->next.log < 0)))
             return WS_OK;

@@ -124,6 +124,9 @@ typedef struct ws_comparison {
     ws_text difference; /* "scores.x.auroc: 0.9 recorded, 0.8 again"; empty where there is none; destroy it */
 } ws_comparison;
 
+/* What the runner costs, for `wiresweep bench sweep`. */
+WS_MUST ws_err ws_bench_sweep(ws_text *out, bool json);
+
 /* ---- running trials again (verify.c) ---- */
 typedef struct ws_verify {
     const char *directory; /* SWEEP_DIR */

@@ -56,7 +56,8 @@ grep -q "logistic.*3/3" "$folder/stdout" || fail "no line of logistic"
 [ "$(grep -c "_majority_" "$folder/stdout")" = 2 ] || fail "two majority lines were expected"
 [ "$(grep -c "_best_single_feature_" "$folder/stdout")" = 2 ] || fail "two best-single-feature lines were expected"
 grep -q "synthetic" "$folder/stdout" || fail "the table does not say that the data are synthetic"
-cmp "$folder/stdout" "$folder/two/tables/table.md" || fail "what is printed is not what is kept"
+# what is printed is the main part of what is kept
+grep -Fxv -f "$folder/two/tables/table.md" "$folder/stdout" && fail "what is printed is not what is kept"
 
 # stopped on the way and continued, with another number of workers: the same bytes
 stop_early() { # stop_early SWEEP_DIR OPTIONS...
