@@ -132,10 +132,16 @@ ws_err ws_node_refuse_quarantined(const char *directory)
     return error;
 }
 
+/* Several failed here, and it is not known yet of all of them whether they do so elsewhere. */
+static bool is_doubtful(const ws_node_health *health)
+{
+    return health->count > 0 && health->count + health->blamed >= SUSPECTS_TO_PAUSE;
+}
+
 ws_err ws_node_check(ws_node_health *health, const ws_pulse *pulse, const char *directory, bool *pause)
 {
     double now = ws_clock_seconds();
-    *pause = health->count >= SUSPECTS_TO_PAUSE;
+    *pause = is_doubtful(health);
     if (health->count == 0 || now < health->next_look)
         return WS_OK;
     health->next_look = now + 1;
@@ -153,6 +159,6 @@ ws_err ws_node_check(ws_node_health *health, const ws_pulse *pulse, const char *
     WS_TRY(ws_node_has_others(pulse, directory, NULL, &others));
     if (!others || now - health->failed_at > longest_pause_seconds)
         health->count = 0; /* nobody could tell, or nobody did */
-    *pause = health->count >= SUSPECTS_TO_PAUSE;
+    *pause = is_doubtful(health);
     return WS_OK;
 }
