@@ -8,7 +8,7 @@
 typedef struct options {
     ws_job_common common;
     const char *output, *figures;
-    ws_string_list format, tables, baseline;
+    ws_string_list format, tables, baseline, scores;
 } options;
 
 static const ws_option fields[] = {
@@ -25,6 +25,10 @@ static const ws_option fields[] = {
         "or none"),
     WS_OPTION_STRING(options, figures, NULL,
                      "a folder for figures (SVG, PNG and their gnuplot scripts); html shows them in the page"),
+    WS_OPTION_REPEATED(
+        options, scores,
+        "scores of another program as one more line, a CSV file with the columns row_hash and score (and "
+        "protocol_seed, train_seed); may be repeated"),
     WS_OPTION_REPEATED(options, baseline,
                        "published numbers beside ours: a name in configs/baselines, or a file; may be repeated"),
     WS_OPTION_END};
@@ -113,6 +117,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_TRY(ws_job_check_output(given->output));
     WS_TRY(ws_report_load(&report, positional->items[0]));
     ws_err error = WS_OK;
+    for (size_t i = 0; i < given->scores.count && error == WS_OK; i++)
+        error = ws_report_add_scores(report, given->scores.items[i]);
     for (size_t i = 0; i < given->baseline.count && error == WS_OK; i++)
         error = add_baseline(report, given->baseline.items[i]);
     if (error == WS_OK && given->figures)

@@ -67,7 +67,7 @@ ws_err ws_report_cost_table(const ws_report *report, ws_document *out)
         for (size_t t = 0; t < cell->count; t++)
             if (cell->trials[t].state == WS_REPORT_DONE)
                 add_trial(&s, cell->trials[t].record);
-        if (!cell->chosen)
+        if (!cell->chosen && !cell->external)
             add_line(cell, &s, energy, table);
     }
     return WS_OK;

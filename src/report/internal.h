@@ -23,6 +23,7 @@ typedef struct ws_report_cell {
     const cJSON *config; /* borrowed from the manifest */
     bool synthetic, deterministic, baseline;
     bool chosen;             /* a line of trials that stand in other cells; the records are theirs */
+    bool external;           /* scored by another program; no trial of the sweep */
     ws_report_trial *trials; /* by protocol seed, then train seed */
     size_t count, capacity, done, failed;
     ws_string_list scores; /* names, sorted */
@@ -47,10 +48,13 @@ struct ws_report {
     size_t count;
     ws_report_published *published;
     size_t published_count, published_capacity;
+    cJSON *external; /* configurations of cells that other programs scored; external.c */
     ws_report_figure *figures;
     size_t figure_count, figure_capacity;
 };
 
+/* Brings the cells into their order again, after one was added. */
+void ws_report_sort(ws_report *report);
 /* True when two cells stand in the same table: the same rows, asked the same. */
 bool ws_report_same_section(const ws_report_cell *a, const ws_report_cell *b);
 /* cells[begin .. returned) share a section. */

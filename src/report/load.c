@@ -59,6 +59,11 @@ static int compare_ids(const void *left, const void *right)
     return strcmp(((const ws_report_cell *)left)->id, ((const ws_report_cell *)right)->id);
 }
 
+void ws_report_sort(ws_report *report)
+{
+    qsort(report->cells, report->count, sizeof *report->cells, compare_cells);
+}
+
 bool ws_report_same_section(const ws_report_cell *a, const ws_report_cell *b)
 {
     return compare_sections(a, b) == 0;
@@ -319,6 +324,7 @@ void ws_report_destroy(ws_report **report)
     for (size_t i = 0; i < r->figure_count; i++)
         free(r->figures[i].svg);
     free(r->figures);
+    cJSON_Delete(r->external);
     ws_json_destroy(&r->manifest);
     ws_arena_destroy(&r->arena);
     free(r->directory);

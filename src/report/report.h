@@ -41,6 +41,9 @@ WS_MUST ws_err ws_report_trials_csv(const ws_report *report, ws_text *out); /* a
 WS_MUST ws_err ws_report_classes_csv(const ws_report *report, ws_text *out);
 WS_MUST ws_err ws_report_cost_csv(const ws_report *report, ws_text *out); /* a line for each trial: seconds, memory */
 
+/* Scores of another program, a CSV file of row_hash and score (and protocol_seed, train_seed where there are several), as one more
+ * line of every section of anomaly detection whose splits it covers: the same rows, metrics, thresholds and audit. */
+WS_MUST ws_err ws_report_add_scores(ws_report *report, const char *path);
 /* Draws every section's figures into a folder: NAME.svg, NAME.png and NAME.gnuplot, the script with its data, to be restyled; pages
  * of HTML written afterwards show them. WS_E_UNSUPPORTED where there is no gnuplot. */
 WS_MUST ws_err ws_report_draw(ws_report *report, const char *folder);

@@ -209,7 +209,7 @@ static ws_err write_footer(ws_text *out, const ws_report *report)
 {
     size_t planned = 0, done = 0, failed = 0;
     for (size_t c = 0; c < report->count; c++) {
-        if (report->cells[c].chosen)
+        if (report->cells[c].chosen || report->cells[c].external)
             continue;
         planned += report->cells[c].count;
         done += report->cells[c].done;
