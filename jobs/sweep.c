@@ -75,6 +75,19 @@ static ws_err print_plan(const ws_sweep *sweep, const options *given)
         ws_info("%zu trials; %zu further combinations are the same as one of them", sweep->count, sweep->merged);
     else
         ws_info("%zu trials", sweep->count);
+    if (sweep->excluded)
+        ws_info("%zu combinations are excluded", sweep->excluded);
+    if (!given->output || !given->output[0])
+        return WS_OK;
+    ws_estimate estimate;
+    WS_TRY(ws_sweep_estimate(sweep, given->output, &estimate));
+    if (estimate.left && estimate.finished) {
+        char seconds[32];
+        const int64_t workers = given->workers ? given->workers : 1;
+        ws_format_seconds(estimate.seconds / (double)workers, seconds);
+        ws_info("%zu are left: about %s, %lld at a time, going by the %zu that are finished", estimate.left, seconds,
+                (long long)workers, estimate.finished);
+    }
     return WS_OK;
 }
 

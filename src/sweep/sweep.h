@@ -148,6 +148,13 @@ typedef struct ws_verify_counts {
  * not be run, or what keeps all of them from running. */
 WS_MUST ws_err ws_sweep_verify(const ws_verify *options, bool json, ws_verify_counts *counts, ws_text *out);
 
+/* How long the rest will take, one trial after the other, from the finished ones. */
+typedef struct ws_estimate {
+    size_t finished, left;
+    double seconds; /* of all that are left together; NaN where none is finished */
+} ws_estimate;
+WS_MUST ws_err ws_sweep_estimate(const ws_sweep *sweep, const char *directory, ws_estimate *out);
+
 typedef struct ws_sweep_status {
     size_t planned, done, failed, running, left; /* left: neither done nor failed nor running */
     size_t contradicted;                         /* finished twice, with different results */

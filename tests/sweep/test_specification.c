@@ -189,6 +189,35 @@ static void exclusions_leave_combinations_out(void **state)
     ws_sweep_destroy(&sweep);
 }
 
+/* Of the same cell, else of the same model, else of all. */
+static void what_is_left_is_estimated_from_what_is_finished(void **state)
+{
+    (void)state;
+    ws_sweep *sweep =
+        sweep_of("{\"base\":\"configs/base.json\",\"list\":[{\"model\":{\"kind\":\"cfm\",\"sigma\":1}},"
+                 "{\"model\":{\"kind\":\"cfm\",\"sigma\":2}},{\"model\":{\"kind\":\"det\"}}],\"seeds\":3}");
+    assert_int_equal(sweep->count, 7);
+    static const double seconds[7] = {10, 20, 0, 0, 0, 0, 0}; /* the third is left, and all others */
+    for (size_t i = 0; i < 7; i++) {
+        if (seconds[i] == 0)
+            continue;
+        char folder[128], text[256];
+        snprintf(folder, sizeof folder, "planned/trials/%s", sweep->trials[i].facts.id);
+        assert_int_equal(ws_directory_create(in(&f, folder)), WS_OK);
+        snprintf(text, sizeof text,
+                 "{\"id\":\"%s\",\"status\":\"done\",\"result\":{},\"run\":{\"seconds\":{\"total\":%g}}}",
+                 sweep->trials[i].facts.id, seconds[i]);
+        strcat(folder, "/record.json");
+        write_text(in(&f, folder), text);
+    }
+    ws_estimate estimate;
+    assert_int_equal(ws_sweep_estimate(sweep, in(&f, "planned"), &estimate), WS_OK);
+    assert_int_equal(estimate.finished, 2);
+    assert_int_equal(estimate.left, 5);
+    assert_true(estimate.seconds == 15 * 5);
+    ws_sweep_destroy(&sweep);
+}
+
 /* The message must hold `expected`, nothing is made, the exit status is 2. */
 static void refused(const char *text, const char *expected)
 {
@@ -251,6 +280,7 @@ int main(void)
         cmocka_unit_test(paths_are_relative_to_the_file_that_names_them),
         cmocka_unit_test(random_draws_are_one_axis_and_keep_their_values),
         cmocka_unit_test(exclusions_leave_combinations_out),
+        cmocka_unit_test(what_is_left_is_estimated_from_what_is_finished),
         cmocka_unit_test(wrong_specifications_are_refused_at_once),
         cmocka_unit_test(what_is_wrong_in_many_trials_is_said_once),
     };

@@ -103,6 +103,11 @@ static void failed_trials_run_again_only_when_asked(void **state)
     assert_int_equal(run_sweep(&f, path, folder, 2, 0, true, &counts), WS_OK);
     assert_int_equal(counts.done, 4);
     ws_sweep *sweep = read_sweep(path);
+    ws_estimate estimate;
+    assert_int_equal(ws_sweep_estimate(sweep, folder, &estimate), WS_OK);
+    assert_int_equal(estimate.finished, 4);
+    assert_int_equal(estimate.left, 0);
+    assert_true(estimate.seconds == 0);
     for (size_t i = 0; i < sweep->count; i++) {
         const char *id = sweep->trials[i].facts.id;
         assert_int_equal(times_recorded(folder, id), 1);
