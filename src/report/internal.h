@@ -146,6 +146,8 @@ WS_MUST ws_err ws_report_comparison_table(const ws_report *report, size_t begin,
 /* published.c, ablation.c, targets.c; cost.c is of the whole sweep. */
 WS_MUST ws_err ws_report_published_tables(const ws_report *report, size_t begin, size_t end, ws_document *out);
 WS_MUST ws_err ws_report_ablation_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
+/* elsewhere.c: trials tested on other stores than their own. */
+WS_MUST ws_err ws_report_elsewhere_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
 WS_MUST ws_err ws_report_targets_table(const ws_report *report, size_t begin, size_t end, ws_document *out);
 WS_MUST ws_err ws_report_cost_table(const ws_report *report, ws_document *out);
 /* thresholds.c, classes.c, notes.c, alarms.c: further tables and lines of a section; nothing where there is nothing to show. */

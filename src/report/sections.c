@@ -182,6 +182,7 @@ static ws_err add_section(const ws_report *report, size_t begin, size_t end, uns
         WS_TRY(ws_report_class_shares_table(report, begin, end, out));
     if (tables & WS_TABLES_ABLATION)
         WS_TRY(ws_report_ablation_table(report, begin, end, out));
+    WS_TRY(ws_report_elsewhere_table(report, begin, end, out));
     WS_TRY(ws_report_targets_table(report, begin, end, out));
     for (size_t i = 0; i < report->figure_count; i++)
         if (report->figures[i].begin == begin)
