@@ -4,7 +4,7 @@
 #include "cluster/tree_plan.h"
 
 enum {
-    BAND_VALUES = 1 << 20, /* of the vectors at a time: bounds messages and memory */
+    BAND_VALUES = 1 << 17, /* of the vectors at a time: bounds messages, which leave while still in the cache */
     BLOCK_VALUES = 2048,   /* of a band at a time, so that a whole subtree of a block stays in the cache */
     TAG = 72
 };
