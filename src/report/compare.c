@@ -263,7 +263,7 @@ ws_err ws_report_comparison_table(const ws_report *report, size_t begin, size_t 
 
 /* ---------------------------------------------------------------- for programs */
 
-static void write_line(const ws_report_comparison *c, size_t i, ws_text *out)
+static ws_err write_line(const ws_report_comparison *c, size_t i, ws_text *out)
 {
     const ws_report_line *line = &c->grid.lines[i], *reference = &c->grid.lines[c->reference];
     const ws_report_pairing *pairing = &c->pairing[i];
@@ -280,6 +280,13 @@ static void write_line(const ws_report_comparison *c, size_t i, ws_text *out)
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         ws_report_csv_text(out, texts[k]);
     double effect = p->deviation > 0 ? p->difference / p->deviation : NAN;
+    double *values = ws_report_grid_values(&c->grid, i, 0), middle = NAN;
+    size_t defined = 0;
+    for (size_t t = 0; t < line->cell->count; t++)
+        if (!isnan(values[t]))
+            values[defined++] = values[t];
+    if (defined > 0)
+        WS_TRY(ws_interquartile_mean(values, defined, &middle));
     const double numbers[] = {(double)p->n,
                               p->difference,
                               p->deviation,
@@ -300,10 +307,12 @@ static void write_line(const ws_report_comparison *c, size_t i, ws_text *out)
                               pairing->unpaired.p,
                               pairing->unpaired.improved,
                               pairing->unpaired.epsilon,
-                              isnan(effect) ? NAN : (double)ws_seeds_needed(effect, 0.8)};
+                              isnan(effect) ? NAN : (double)ws_seeds_needed(effect, 0.8),
+                              middle};
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
         ws_report_csv_number(out, numbers[k]);
     ws_text_append(out, "\n");
+    return WS_OK;
 }
 
 ws_err ws_report_comparison_csv(const ws_report *report, ws_text *out)
@@ -312,16 +321,18 @@ ws_err ws_report_comparison_csv(const ws_report *report, ws_text *out)
                     "%s,score,reference,reference_model,reference_score,reference_from,metric,test,correction,pairs,"
                     "difference,std,low_95,high_95,p,p_corrected,paired_t,paired_t_p,sign_flip_p,wilcoxon_w,wilcoxon_p,"
                     "least_p,welch_t,welch_degrees,welch_p,mann_whitney_u,mann_whitney_p,probability_better,"
-                    "order_violation,seeds_for_80_percent\n",
+                    "order_violation,seeds_for_80_percent,interquartile_mean\n",
                     ws_report_csv_header);
     for (size_t begin = 0, end; begin < report->count; begin = end) {
         ws_report_comparison c;
         end = ws_report_section_end(report, begin);
         WS_TRY(ws_report_compare(report, begin, end, &c));
-        for (size_t i = 0; i < c.grid.line_count && c.reference != SIZE_MAX; i++)
+        ws_err error = WS_OK;
+        for (size_t i = 0; i < c.grid.line_count && c.reference != SIZE_MAX && error == WS_OK; i++)
             if (i != c.reference && c.grid.lines[i].score)
-                write_line(&c, i, out);
+                error = write_line(&c, i, out);
         ws_report_comparison_destroy(&c);
+        WS_TRY(error);
     }
     return ws_text_check(out);
 }

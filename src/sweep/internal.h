@@ -10,6 +10,10 @@
 /* What is wrong with the form of a specification (an object) goes to problems. */
 void ws_specification_check(const ws_json *document, const cJSON *root, ws_problems *problems);
 
+/* ---- comparison_check.c ---- */
+/* The same of what it wants tables to test; NULL where it wants nothing. */
+void ws_comparison_check(const ws_json *document, const cJSON *comparison, ws_problems *problems);
+
 /* ---- draw.c: random draws and exclusions ---- */
 /* 64 random bits, a pure function of the arguments. */
 uint64_t ws_draw_bits(uint64_t seed, const char *key, size_t index);

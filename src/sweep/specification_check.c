@@ -155,4 +155,5 @@ void ws_specification_check(const ws_json *document, const cJSON *root, ws_probl
     check_random(c, cJSON_GetObjectItemCaseSensitive(root, "random"), grid);
     check_seeds(c, cJSON_GetObjectItemCaseSensitive(root, "seeds"), grid);
     check_exclude(c, cJSON_GetObjectItemCaseSensitive(root, "exclude"));
+    ws_comparison_check(document, cJSON_GetObjectItemCaseSensitive(root, "comparison"), problems);
 }

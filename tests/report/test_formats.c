@@ -121,6 +121,20 @@ static void every_line_is_tested_against_the_frozen_reference(void **state)
     free(text);
 }
 
+static void the_file_for_programs_holds_every_test(void **state)
+{
+    (void)state;
+    ws_report *report = NULL;
+    ws_text text = {0};
+    assert_int_equal(ws_report_load(&report, root), WS_OK);
+    assert_int_equal(ws_report_comparison_csv(report, &text), WS_OK);
+    ws_report_destroy(&report);
+    assert_holds(text.data, ",a_b,y,tccm,a_b,frozen,auroc,paired_t,holm,5,0.02216");
+    /* the golden vector of a, moved by 0.02: its interquartile mean */
+    assert_holds(text.data, ",2,0.99426666666666");
+    ws_text_destroy(&text);
+}
+
 static void without_a_reference_there_is_no_test(void **state)
 {
     (void)state;
@@ -184,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_line_is_tested_against_the_frozen_reference),
+        cmocka_unit_test(the_file_for_programs_holds_every_test),
         cmocka_unit_test(without_a_reference_there_is_no_test),
         cmocka_unit_test(latex_is_escaped_and_ruled),
         cmocka_unit_test(the_page_is_escaped_and_shows_every_seed),

@@ -256,6 +256,13 @@ static void wrong_specifications_are_refused_at_once(void **state)
             "train.seed is set by \"seeds\" and by \"grid\"");
     refused("{\"base\":{},\"exclude\":[3]}", "exclude: expected");
     refused("{\"base\":{},\"seeds\":2,\"exclude\":[{\"train.seed\":7}]}", "exclude: no trial is like this one");
+    refused("{\"base\":{},\"comparison\":3}", "comparison: expected {");
+    refused("{\"base\":{},\"comparison\":{\"reference\":\"logistic\"}}", "comparison.reference: expected the keys");
+    refused("{\"base\":{},\"comparison\":{\"metric\":\"auc\"}}", "comparison.metric: expected one of");
+    refused("{\"base\":{},\"comparison\":{\"test\":\"t\"}}", "comparison.test: expected paired_t");
+    refused("{\"base\":{},\"comparison\":{\"correction\":\"none\"}}", "comparison.correction: expected holm");
+    refused("{\"base\":{},\"comparison\":{\"targets\":{\"auroc\":\"high\"}}}", "comparison.targets: expected {");
+    refused("{\"base\":{},\"comparison\":{\"alpha\":0.05}}", "comparison.alpha: unknown key");
     refused("[]", "expected a sweep");
     refused("{\"base\":{},\"grid\":{\"model.kind\":[\"cfm\"],\"model.kind\":[\"det\"]}}", "model.kind");
     /* all at once */
