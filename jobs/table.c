@@ -137,8 +137,9 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 const ws_job ws_job_table = {
     .name = "table",
     .usage = "table [OPTIONS] SWEEP_DIR",
-    .help = "the table of a sweep from its records: mean and spread over seeds",
-    .example = "  wiresweep table build/smoke --format csv -o smoke.csv",
+    .help = "the tables of a sweep from its records: means, spreads, tests, published numbers, figures",
+    .example = "  wiresweep table build/smoke --format csv -o smoke.csv\n"
+               "  wiresweep table build/smoke --format html --figures build/figures -o smoke.html",
     .options = &table,
     .run = run,
 };

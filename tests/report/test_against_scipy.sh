@@ -1,6 +1,6 @@
 #!/bin/bash
 # The statistics of few seeds against SciPy and NumPy, 1,000 random cases, some with ties. Skipped where SciPy is absent.
-# ctest: timeout=120
+# ctest: labels=compare timeout=120
 set -euo pipefail
 python=""
 for candidate in python3 /usr/bin/python3; do # the first in the path may not be the system's
