@@ -45,8 +45,6 @@ static ws_err identify(void *context, const ws_json *document, ws_arena *arena, 
                        ws_problems *problems)
 {
     ws_train_config config;
-    if (!document) /* another seed of a trial that is known */
-        return ws_trial_id_of_config(out->config, out->store_hash, out->split_hash, out->id);
     size_t before = problems->count;
     WS_TRY(ws_train_config_read(document, arena, &config, problems));
     if (problems->count > before)
@@ -62,7 +60,7 @@ static ws_err identify(void *context, const ws_json *document, ws_arena *arena, 
     out->label = config.keys.label;
     out->config = ws_train_config_print(&config, true);
     WS_CHECK(out->dataset && out->config, MEMORY, "no memory for the configuration of a trial");
-    return WS_OK;
+    return ws_trial_id_text(out->config, out->store_hash, out->split_hash, &out->identity);
 }
 
 static ws_err print_plan(const ws_sweep *sweep, const options *given)

@@ -3,6 +3,7 @@
 #include "sweep/internal.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Keys whose values are paths, made absolute against the file that names them. */
@@ -29,6 +30,7 @@ typedef struct reader {
     ws_problems problems; /* of the specification itself */
     complaint *complaints;
     size_t complaint_count, complaint_capacity;
+    ws_text identity; /* of the trial that was resolved last */
     set64 texts, ids;
     cJSON *resolved_base;
     cJSON *drawn, *seeds; /* { KEY: [VALUE, ...], ... } of "random" and "seeds" */
@@ -239,6 +241,9 @@ static ws_err resolve_trial(reader *r, cJSON *config, const ws_text *text, ws_tr
     if (error == WS_OK)
         error = r->identify(r->context, document, r->sweep->arena, &trial->facts, &found);
     ws_json_destroy(&document);
+    ws_text_destroy(&r->identity);
+    r->identity = trial->facts.identity;
+    trial->facts.identity = (ws_text){0};
     if (error == WS_OK && found.count)
         error = note_complaints(r, &found, trial->description);
     bool wrong = found.count > 0;
@@ -367,20 +372,54 @@ static void check_exclusions(reader *r)
             ws_problems_add(&r->problems, r->document, item, "exclude: no trial is like this one");
 }
 
-/* The trial `like` with another train.seed, which config has already: what is known of the one holds for the other. */
-static ws_err add_like(reader *r, size_t like, const cJSON *config, const char *description)
+/* A canonical text in which "seed":NUMBER stands once, so that another number can be put there. */
+typedef struct seeded {
+    char *text; /* owned */
+    size_t before, after, length;
+} seeded;
+
+/* False: it stands there more often, or not at all. */
+static bool find_seed(const char *text, double seed, seeded *out)
+{
+    char wanted[64], number[32];
+    ws_format_double(seed, number);
+    const int length = snprintf(wanted, sizeof wanted, "\"seed\":%s", number);
+    const char *first = NULL;
+    for (const char *at = text; (at = strstr(at, "\"seed\":")); at++) {
+        if (first || strncmp(at, wanted, (size_t)length) != 0 || !strchr(",}", at[length]))
+            return false;
+        first = at;
+    }
+    if (!first || !(out->text = strdup(text)))
+        return false;
+    out->before = (size_t)(first - text) + strlen("\"seed\":");
+    out->after = (size_t)(first - text) + (size_t)length;
+    out->length = strlen(text);
+    return true;
+}
+
+static void put_seed(const seeded *template, const char *number, ws_text *out)
+{
+    ws_text_append_bytes(out, template->text, template->before);
+    ws_text_append(out, number);
+    ws_text_append_bytes(out, template->text + template->after, template->length - template->after);
+}
+
+/* The trial `like` with another train.seed: what is known of the one holds for the other. */
+static ws_err add_like(reader *r, size_t like, const seeded *config, const seeded *identity, const cJSON *seed,
+                       const char *description)
 {
     ws_text text = {0};
     bool fresh = false;
+    char number[32], hex[65];
     ws_trial trial = {.description = strdup(description), .facts = r->sweep->trials[like].facts};
-    const cJSON *seed = ws_json_find(config, "train.seed");
     memcpy(trial.cell, r->sweep->trials[like].cell, sizeof trial.cell);
     trial.facts.config = cJSON_Duplicate(trial.facts.config, true);
+    ws_format_double(seed->valuedouble, number);
     ws_err error = trial.description && trial.facts.config
                        ? ws_json_set_in(trial.facts.config, "train.seed", cJSON_Duplicate(seed, false))
                        : WS_ERROR(MEMORY, "no memory for a trial");
-    if (error == WS_OK)
-        error = ws_json_canonical(config, &text);
+    put_seed(config, number, &text);
     if (error == WS_OK)
         error = ws_text_check(&text);
     if (error == WS_OK)
@@ -390,7 +429,11 @@ static ws_err add_like(reader *r, size_t like, const cJSON *config, const char *
     if (error == WS_OK && fresh) {
         trial.config = text.data;
         text = (ws_text){0};
-        error = r->identify(r->context, NULL, r->sweep->arena, &trial.facts, NULL);
+        put_seed(identity, number, &text);
+        error = ws_text_check(&text);
+        ws_digest digest = ws_sha256_of(ws_text_string(&text), text.length);
+        ws_digest_hex(&digest, hex);
+        memcpy(trial.facts.id, hex, WS_TRIAL_ID_BYTES - 1);
         if (error == WS_OK)
             error = keep_trial(r, &trial);
     }
@@ -405,17 +448,19 @@ static bool is_seed(const cJSON *value)
            value->valuedouble == (double)(int64_t)value->valuedouble;
 }
 
-/* A point with each of the seeds. Only the first one is looked at in full. */
+/* A point with each of the seeds. Only the first one is looked at in full, where its seed can be told in what it makes. */
 static ws_err add_seeds(reader *r, cJSON *config, ws_text *description, const cJSON *seeds)
 {
     const size_t length = description->length;
     size_t like = SIZE_MAX;
     bool one_is_enough = false; /* of a deterministic model */
+    seeded own = {0}, identity = {0};
+    ws_err error = WS_OK;
     for (const cJSON *seed = seeds->child; seed; seed = seed->next) {
         if (description->data)
             description->data[length] = '\0';
         description->length = length;
-        WS_TRY(apply(r, config, seeds->string, seed, description));
+        WS_TRY_GOTO(done, apply(r, config, seeds->string, seed, description));
         if (is_excluded(r, config))
             continue;
         if (one_is_enough) {
@@ -424,15 +469,23 @@ static ws_err add_seeds(reader *r, cJSON *config, ws_text *description, const cJ
         }
         const size_t before = r->sweep->count;
         if (like != SIZE_MAX && is_seed(seed))
-            WS_TRY(add_like(r, like, config, ws_text_string(description)));
+            WS_TRY_GOTO(done, add_like(r, like, &own, &identity, seed, ws_text_string(description)));
         else
-            WS_TRY(add_trial(r, config, ws_text_string(description), false));
-        if (like == SIZE_MAX && r->sweep->count == before + 1 && is_seed(seed)) {
-            one_is_enough = r->sweep->trials[before].facts.deterministic;
+            WS_TRY_GOTO(done, add_trial(r, config, ws_text_string(description), false));
+        if (like != SIZE_MAX || r->sweep->count != before + 1 || !is_seed(seed))
+            continue;
+        one_is_enough = r->sweep->trials[before].facts.deterministic;
+        free(own.text);
+        free(identity.text);
+        own = identity = (seeded){0};
+        if (find_seed(r->sweep->trials[before].config, seed->valuedouble, &own) &&
+            find_seed(ws_text_string(&r->identity), seed->valuedouble, &identity))
             like = before;
-        }
     }
-    return WS_OK;
+done:
+    free(own.text);
+    free(identity.text);
+    return error;
 }
 
 /* seeds: of the axis that is train.seed alone; NULL: there is none. */
@@ -653,6 +706,7 @@ ws_err ws_sweep_read(ws_sweep **out, const char *path, ws_trial_identify identif
     free(r.texts.items);
     free(r.ids.items);
     free(r.excluded);
+    ws_text_destroy(&r.identity);
     cJSON_Delete(r.resolved_base);
     cJSON_Delete(r.drawn);
     cJSON_Delete(r.seeds);

@@ -41,6 +41,7 @@
 /* What is known of a trial before it runs. */
 typedef struct ws_trial_facts {
     char id[WS_TRIAL_ID_BYTES];
+    ws_text identity; /* the text whose SHA-256 begins with the id; while the specification is read only */
     char store_hash[65], split_hash[65];
     bool deterministic, synthetic;
     const char *dataset, *label; /* in the arena; label may be NULL */
@@ -48,8 +49,7 @@ typedef struct ws_trial_facts {
 } ws_trial_facts;
 
 /* Resolves one configuration. What is wrong with the configuration goes to `problems` (and WS_OK is returned); an error
- * is for what has nothing to do with it. config NULL: *out is that of the same trial with another train.seed, which out->config
- * already has, and only the id is wanted. jobs/sweep.c gives the train room's; tests give their own. */
+ * is for what has nothing to do with it. jobs/sweep.c gives the train room's; tests give their own. */
 typedef ws_err (*ws_trial_identify)(void *context, const ws_json *config, ws_arena *arena, ws_trial_facts *out,
                                     ws_problems *problems);
 

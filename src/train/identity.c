@@ -74,9 +74,8 @@ static ws_err find_split_hash(const ws_train_config *config, const ws_store *sto
     return WS_OK;
 }
 
-ws_err ws_trial_id_of_config(const cJSON *config, const char *store_hash, const char *split_hash, char id[17])
+ws_err ws_trial_id_text(const cJSON *config, const char *store_hash, const char *split_hash, ws_text *out)
 {
-    ws_text text = {0};
     const char *precision = cJSON_GetStringValue(ws_json_find(config, "train.precision"));
     cJSON *root = cJSON_CreateObject();
     bool made = root && cJSON_AddItemReferenceToObject(root, "config", (cJSON *)config) &&
@@ -85,10 +84,19 @@ ws_err ws_trial_id_of_config(const cJSON *config, const char *store_hash, const 
                 cJSON_AddNumberToObject(root, "schema", WS_RECORD_SCHEMA) &&
                 cJSON_AddStringToObject(root, "device", "cpu") &&
                 cJSON_AddStringToObject(root, "precision", precision ? precision : ws_precision_names[0]);
-    ws_err error = made ? ws_json_canonical(root, &text) : WS_ERROR(MEMORY, "no memory for the identity of a trial");
+    ws_err error = made ? ws_json_canonical(root, out) : WS_ERROR(MEMORY, "no memory for the identity of a trial");
     cJSON_Delete(root);
-    if (error == WS_OK)
-        error = ws_text_check(&text);
+    WS_TRY(error);
+    return ws_text_check(out);
+}
+
+ws_err ws_trial_id(const ws_train_config *trained, const char *store_hash, const char *split_hash, char id[17])
+{
+    ws_text text = {0};
+    cJSON *config = ws_train_config_print(trained, true);
+    WS_CHECK(config, MEMORY, "no memory for the configuration");
+    ws_err error = ws_trial_id_text(config, store_hash, split_hash, &text);
+    cJSON_Delete(config);
     if (error == WS_OK) {
         ws_digest digest = ws_sha256_of(ws_text_string(&text), text.length);
         char hex[65];
@@ -97,15 +105,6 @@ ws_err ws_trial_id_of_config(const cJSON *config, const char *store_hash, const 
         id[16] = 0;
     }
     ws_text_destroy(&text);
-    return error;
-}
-
-ws_err ws_trial_id(const ws_train_config *trained, const char *store_hash, const char *split_hash, char id[17])
-{
-    cJSON *config = ws_train_config_print(trained, true);
-    WS_CHECK(config, MEMORY, "no memory for the configuration");
-    ws_err error = ws_trial_id_of_config(config, store_hash, split_hash, id);
-    cJSON_Delete(config);
     return error;
 }
 

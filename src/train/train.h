@@ -108,8 +108,8 @@ typedef struct ws_train_identity {
 /* First 16 hex digits of SHA-256 over the canonical JSON of the configuration (for_result), store and split hash, schema,
  * device class and precision. */
 WS_MUST ws_err ws_trial_id(const ws_train_config *config, const char *store_hash, const char *split_hash, char id[17]);
-/* The same from a configuration as ws_train_config_print (for_result) gives it. */
-WS_MUST ws_err ws_trial_id_of_config(const cJSON *config, const char *store_hash, const char *split_hash, char id[17]);
+/* The text that is hashed, from a configuration as ws_train_config_print (for_result) gives it. */
+WS_MUST ws_err ws_trial_id_text(const cJSON *config, const char *store_hash, const char *split_hash, ws_text *out);
 /* Before anything is trained, so the store is opened and split. One process. memo may be NULL. */
 WS_MUST ws_err ws_trial_identity(const ws_train_config *config, ws_split_memo *memo, ws_train_identity *out);
 

@@ -189,6 +189,36 @@ static void exclusions_leave_combinations_out(void **state)
     ws_sweep_destroy(&sweep);
 }
 
+/* Ids do not depend on how a seed is written down: alone, among others, or beside another key of that name. */
+static void a_seed_has_the_same_id_wherever_it_stands(void **state)
+{
+    (void)state;
+    static const char *const more[] = {"\"sigma\":0.5", "\"seed\":3"};
+    for (size_t k = 0; k < 2; k++) {
+        char text[512], ids[4][WS_TRIAL_ID_BYTES];
+        for (int seed = 0; seed < 4; seed++) {
+            snprintf(text, sizeof text,
+                     "{\"base\":{\"model\":{\"kind\":\"cfm\",%s},\"train\":{\"steps\":5,\"seed\":%d}}}", more[k], seed);
+            ws_sweep *alone = sweep_of(text);
+            memcpy(ids[seed], alone->trials[0].facts.id, sizeof ids[seed]);
+            ws_sweep_destroy(&alone);
+        }
+        snprintf(text, sizeof text,
+                 "{\"base\":{\"model\":{\"kind\":\"cfm\",%s},\"train\":{\"steps\":5}},\"seeds\":[3,0,2,1]}", more[k]);
+        ws_sweep *together = sweep_of(text);
+        assert_int_equal(together->count, 4);
+        for (size_t i = 0; i < 4; i++) {
+            const ws_trial *trial = &together->trials[i];
+            int seed = (int)value_of(trial, "train.seed");
+            assert_string_equal(trial->facts.id, ids[seed]);
+            assert_string_equal(trial->cell, together->trials[0].cell);
+            snprintf(text, sizeof text, "\"train\":{\"seed\":%d,\"steps\":5}", seed);
+            assert_non_null(strstr(trial->config, text));
+        }
+        ws_sweep_destroy(&together);
+    }
+}
+
 /* Of the same cell, else of the same model, else of all. */
 static void what_is_left_is_estimated_from_what_is_finished(void **state)
 {
@@ -287,6 +317,7 @@ int main(void)
         cmocka_unit_test(paths_are_relative_to_the_file_that_names_them),
         cmocka_unit_test(random_draws_are_one_axis_and_keep_their_values),
         cmocka_unit_test(exclusions_leave_combinations_out),
+        cmocka_unit_test(a_seed_has_the_same_id_wherever_it_stands),
         cmocka_unit_test(what_is_left_is_estimated_from_what_is_finished),
         cmocka_unit_test(wrong_specifications_are_refused_at_once),
         cmocka_unit_test(what_is_wrong_in_many_trials_is_said_once),
