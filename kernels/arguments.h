@@ -25,12 +25,16 @@ extern "C" {
 
 /* Where an operator that draws random numbers takes them from: row r of the shard is position first_row + r of the batch, and
  * `stream` tells the operators of a plan apart, so that numbers depend neither on ranks nor on threads. Not active (scoring,
- * validation): the operator leaves its input as it is. */
+ * validation): the operator leaves its input as it is. counters: where step and first_row lie in device memory, so that captured work
+ * can be replayed in another step; NULL: they are those above. */
 typedef struct ws_random_source {
     uint64_t seed, step, first_row;
+    const uint64_t *counters;
     uint32_t stream;
     bool active;
 } ws_random_source;
+#define WS_RANDOM_STEP(random) ((random).counters ? (random).counters[0] : (random).step)
+#define WS_RANDOM_ROW(random) ((random).counters ? (random).counters[1] : (random).first_row)
 
 /* Column sums over rows (bias and norm-weight gradients) may be made from this many partial rows in `scratch`. */
 enum { WS_COLUMN_PARTS = 32 };

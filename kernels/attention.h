@@ -50,8 +50,8 @@ WS_HD void ws_attention_kept(const ws_attention_arguments *a, int64_t b, int64_t
     const ws_real factor = (ws_real)((double)WS_DROPOUT_STEPS / (double)(WS_DROPOUT_STEPS - threshold));
     const int64_t eights = (a->T + WS_DROPOUT_A_BLOCK - 1) / WS_DROPOUT_A_BLOCK;
     uint32_t word[4];
-    ws_random_block(a->random.seed, WS_RANDOM_DROPOUT, a->random.stream, a->random.step,
-                    a->random.first_row + (uint64_t)b, (uint32_t)((h * a->T + i) * eights + eight), word);
+    ws_random_block(a->random.seed, WS_RANDOM_DROPOUT, a->random.stream, WS_RANDOM_STEP(a->random),
+                    WS_RANDOM_ROW(a->random) + (uint64_t)b, (uint32_t)((h * a->T + i) * eights + eight), word);
     for (int k = 0; k < WS_DROPOUT_A_BLOCK; k++)
         factors[k] = (word[k / 2] >> (k % 2 * 16) & 0xffffu) >= threshold ? factor : (ws_real)0;
 }

@@ -26,6 +26,25 @@ typedef struct ws_device {
     void (*zero)(void *queue, void *device, size_t bytes);
     ws_err (*wait)(void *queue); /* until all work is done; reports the first fault since the last wait */
     bool host_memory;            /* device memory is host memory: inputs and outputs need no copies */
+
+    /* What follows is NULL where device memory is the host's. */
+    ws_err (*open_beside)(void **queue, void *of); /* one more queue of its device, without products of matrices */
+    void (*copy)(void *queue, void *to, const void *from, size_t bytes); /* both in the device */
+    void (*memory)(void *queue, size_t *unused, size_t *whole);          /* bytes of the device */
+    /* Marks order the work of queues: a mark is reached when all is done that its queue had been given when it was set. One that was
+     * never set is reached. */
+    ws_err (*mark_create)(void *queue, void **mark);
+    void (*mark_destroy)(void *queue, void *mark);
+    void (*mark_set)(void *queue, void *mark);
+    void (*follow)(void *queue, void *mark);    /* what the queue is given from now on begins after the mark */
+    void (*wait_mark)(void *queue, void *mark); /* the host waits */
+    bool (*reached)(void *queue, void *mark);   /* true also after a fault, which wait reports */
+    /* Work given between capture and captured is not done but kept, to be replayed at one call's cost. captured gives NULL where the
+     * device cannot keep it; a fault of capturing is not left in the queue. */
+    void (*capture)(void *queue);
+    void *(*captured)(void *queue);
+    void (*replay)(void *queue, void *graph);
+    void (*forget)(void *queue, void *graph);
 } ws_device;
 
 extern const ws_device ws_device_cpu;

@@ -19,7 +19,7 @@ void ws_cuda_note(ws_cuda_queue *queue, cudaError_t status, const char *what)
         snprintf(queue->fault, sizeof queue->fault, "%s: %s", what, cudaGetErrorString(status));
 }
 
-static ws_err take_fault(ws_cuda_queue *queue)
+ws_err ws_cuda_take_fault(ws_cuda_queue *queue)
 {
     if (queue->fault[0] == '\0')
         return WS_OK;
@@ -57,7 +57,7 @@ static ws_err open_stream(ws_cuda_queue *queue, int index)
     queue->device = index;
     ws_cuda_note(queue, cudaSetDevice(index), "cudaSetDevice");
     ws_cuda_note(queue, cudaStreamCreateWithFlags(&queue->stream, cudaStreamNonBlocking), "cudaStreamCreate");
-    return take_fault(queue);
+    return ws_cuda_take_fault(queue);
 }
 
 static ws_err cuda_open(void **out, int index)
@@ -69,7 +69,7 @@ static ws_err cuda_open(void **out, int index)
     if (error == WS_OK)
         error = ws_cuda_products_open(queue);
     if (error == WS_OK)
-        error = take_fault(queue);
+        error = ws_cuda_take_fault(queue);
     if (error != WS_OK) {
         cuda_close(queue);
         return error;
@@ -93,7 +93,7 @@ static ws_err cuda_allocate(void *queue_, void **out, size_t bytes)
         return error;
     }
     ws_cuda_note(queue, cudaMemsetAsync(*out, 0, bytes, queue->stream), "cudaMemset");
-    return take_fault(queue);
+    return ws_cuda_take_fault(queue);
 }
 
 static void cuda_release(void *queue_, void *memory)
@@ -109,7 +109,7 @@ static ws_err cuda_allocate_host(void *queue_, void **out, size_t bytes)
     ws_cuda_note(queue, cudaMallocHost(out, bytes > 0 ? bytes : 1), "cudaMallocHost");
     if (*out != NULL)
         memset(*out, 0, bytes);
-    return take_fault(queue);
+    return ws_cuda_take_fault(queue);
 }
 
 static void cuda_release_host(void *queue_, void *memory)
@@ -140,13 +140,14 @@ static ws_err cuda_wait(void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     ws_cuda_note(queue, cudaStreamSynchronize(queue->stream), "waiting for the device");
-    return take_fault(queue);
+    return ws_cuda_take_fault(queue);
 }
 
 extern "C" {
 extern const ws_device ws_device_cuda = {
     "cuda",      cuda_open,     cuda_close, cuda_allocate, cuda_release, cuda_allocate_host, cuda_release_host,
     cuda_upload, cuda_download, cuda_zero,  cuda_wait,     false, /* device memory is not the host's */
+    WS_CUDA_ORDER,
 };
 }
 

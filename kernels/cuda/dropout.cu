@@ -10,8 +10,8 @@ static __global__ void drop(int64_t B, int64_t width, uint32_t threshold, float 
         int64_t b = i / blocks, block = i % blocks;
         uint32_t word[4] = {0, 0, 0, 0};
         if (random.active)
-            ws_random_block(random.seed, WS_RANDOM_DROPOUT, random.stream, random.step, random.first_row + (uint64_t)b,
-                            (uint32_t)block, word);
+            ws_random_block(random.seed, WS_RANDOM_DROPOUT, random.stream, WS_RANDOM_STEP(random),
+                            WS_RANDOM_ROW(random) + (uint64_t)b, (uint32_t)block, word);
         int64_t element = block / WS_DROPOUT_LANES * WS_DROPOUT_TILE + block % WS_DROPOUT_LANES;
         for (int w = 0; w < 4 && element < width; w++, element += WS_DROPOUT_LANES) {
             float factor = !random.active ? 1.0f : word[w] < threshold ? 0.0f : scale;

@@ -24,11 +24,32 @@ typedef struct ws_cuda_queue {
         *products; /* with a workspace of their own, so that no choice of algorithm depends on other queues */
     /* the first fault since the last wait */
     char fault[256];
+    bool faulty; /* there was one when capturing began */
 } ws_cuda_queue;
 
 /* The queue of a kernel call; makes its device the thread's current one. */
 ws_cuda_queue *ws_cuda_enter(void *queue);
 void ws_cuda_note(ws_cuda_queue *queue, cudaError_t status, const char *what);
+ws_err ws_cuda_take_fault(ws_cuda_queue *queue); /* the first one, which is forgotten */
+
+/* order.cu, in the order of ws_device */
+ws_err ws_cuda_open_beside(void **queue, void *of);
+void ws_cuda_copy(void *queue, void *to, const void *from, size_t bytes);
+void ws_cuda_memory(void *queue, size_t *unused, size_t *whole);
+ws_err ws_cuda_mark_create(void *queue, void **mark);
+void ws_cuda_mark_destroy(void *queue, void *mark);
+void ws_cuda_mark_set(void *queue, void *mark);
+void ws_cuda_follow(void *queue, void *mark);
+void ws_cuda_wait_mark(void *queue, void *mark);
+bool ws_cuda_reached(void *queue, void *mark);
+void ws_cuda_capture(void *queue);
+void *ws_cuda_captured(void *queue);
+void ws_cuda_replay(void *queue, void *graph);
+void ws_cuda_forget(void *queue, void *graph);
+#define WS_CUDA_ORDER                                                                                                  \
+    ws_cuda_open_beside, ws_cuda_copy, ws_cuda_memory, ws_cuda_mark_create, ws_cuda_mark_destroy, ws_cuda_mark_set,    \
+        ws_cuda_follow, ws_cuda_wait_mark, ws_cuda_reached, ws_cuda_capture, ws_cuda_captured, ws_cuda_replay,         \
+        ws_cuda_forget
 
 /* out[M,N] (+)= left x right, row-major; left is [M,K], or [K,M] read transposed; right is [K,N], or [N,K] transposed. */
 typedef struct ws_cuda_product {
@@ -57,7 +78,7 @@ void ws_cuda_products_close(ws_cuda_queue *queue);
 #ifdef __CUDACC__
 #define WS_START(queue, kernel, blocks, threads, ...) kernel<<<(blocks), (threads), 0, (queue)->stream>>>(__VA_ARGS__)
 #else
-#define WS_START(queue, kernel, blocks, threads, ...) ws_emulate((blocks), (threads), [&] { kernel(__VA_ARGS__); })
+#define WS_START(queue, kernel, blocks, threads, ...) ws_emulate((queue)->stream, (blocks), (threads), kernel, __VA_ARGS__)
 #endif
 #define WS_LAUNCH(queue, kernel, blocks, threads, ...)                                                                 \
     do {                                                                                                               \

@@ -5,6 +5,12 @@
 
 #ifdef WS_HAVE_CUDA
 #include <cuda_runtime_api.h>
+#ifdef WS_HAVE_NCCL
+#include <nccl.h>
+#endif
+#ifndef WS_NCCL_FILE
+#define WS_NCCL_FILE "libnccl.so.2"
+#endif
 
 /* 13000 -> "13.0" */
 static void format_cuda_version(int version, char out[32])
@@ -60,7 +66,7 @@ static void look_at_cublas(char out[32])
 
 static void look_at_nccl(char out[32])
 {
-    void *library = dlopen("libnccl.so.2", RTLD_LAZY | RTLD_LOCAL);
+    void *library = dlopen(WS_NCCL_FILE, RTLD_LAZY | RTLD_LOCAL);
     if (library == NULL)
         return;
     int (*get_version)(int *) = NULL;

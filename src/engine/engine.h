@@ -232,6 +232,7 @@ typedef struct ws_place {
     const struct ws_device *device;
     const struct ws_kernels *kernels;
     void *queue; /* owned */
+    void *mark;  /* owned; of ws_place_follow, NULL on the CPU */
 } ws_place;
 /* WS_E_UNSUPPORTED for WS_CUDA in a build without it. index: of the device among those of its kind, 0 on the CPU. */
 WS_MUST ws_err ws_place_open(ws_place *out, ws_backend backend, int index);
@@ -239,6 +240,13 @@ void ws_place_close(ws_place *place);
 /* count reals, zeroed. */
 WS_MUST ws_err ws_place_allocate(const ws_place *place, ws_real **out, size_t count);
 void ws_place_release(const ws_place *place, ws_real **memory);
+/* Of the host, good for copies, zeroed. */
+WS_MUST ws_err ws_place_allocate_host(const ws_place *place, ws_real **out, size_t count);
+void ws_place_release_host(const ws_place *place, ws_real **memory);
+/* Another queue of a CUDA place, for copies, sums and steps that go on beside it. Closed like any place, before the first. */
+WS_MUST ws_err ws_place_open_beside(ws_place *out, const ws_place *of);
+/* What `place` is given from now on begins when `other` has done what it was given before. Of one device. */
+void ws_place_follow(const ws_place *place, const ws_place *other);
 void ws_place_upload(const ws_place *place, ws_real *device, const ws_real *host, size_t count);
 /* Waits; host holds the values afterwards. */
 WS_MUST ws_err ws_place_download(const ws_place *place, ws_real *host, const ws_real *device, size_t count);
@@ -249,7 +257,34 @@ WS_MUST ws_err ws_executor_create_at(ws_executor **out, const ws_plan *plan, con
 /* An executor that has inputs only: they are filled ahead of time and then copied into one that runs the same plan. */
 WS_MUST ws_err ws_executor_create_inputs(ws_executor **out, const ws_plan *plan);
 void ws_executor_copy_inputs(ws_executor *to, const ws_executor *from);
-/* Waits for the executor's work; reports a device's fault. Outputs and loss are valid afterwards. */
+/* On a device: inputs are copied in the queue of `copies` (a place beside the executor's, which outlives it), so that the host fills and
+ * copies those of one executor while another one computes. */
+void ws_executor_set_copies(ws_executor *executor, const ws_place *copies);
+/* On a device, where it is on at first: passes with the same parameters and gradients are captured when they run a second time, and
+ * from then on replayed. */
+void ws_executor_set_capture(ws_executor *executor, bool on);
+/* Queues a copy of the loss of the last forward pass; *loss is memory of ws_place_allocate_host, and valid after waiting. */
+void ws_executor_take_loss(const ws_executor *executor, ws_real *loss);
+
+/* Buckets: contiguous slices that cover the gradients, which become final one after the other in the backward pass. */
+enum { WS_MAX_BUCKETS = 8 };
+typedef struct ws_bucket {
+    size_t offset, count; /* in ws_real units */
+    size_t node;          /* the last one of the backward pass that writes to it */
+} ws_bucket;
+typedef struct ws_buckets {
+    ws_bucket items[WS_MAX_BUCKETS];
+    size_t count;
+} ws_buckets;
+/* Each of `reals` or little more, the last one of what is left; of a multiple of that where there would be too many. */
+ws_buckets ws_plan_buckets(const ws_plan *plan, size_t reals);
+/* ready is called when all is queued that writes to the bucket. */
+typedef void (*ws_bucket_ready)(void *context, size_t bucket);
+void ws_executor_backward_in_buckets(ws_executor *executor, const ws_real *parameters, ws_real *gradients,
+                                     const ws_buckets *buckets, ws_bucket_ready ready, void *context);
+
+/* Waits for the executor's work; reports a device's fault. Outputs and loss are valid afterwards, and on a device before it: asking for
+ * them waits, and so does asking for inputs that are still being copied. */
 WS_MUST ws_err ws_executor_wait(ws_executor *executor);
 
 void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,

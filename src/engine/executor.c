@@ -1,25 +1,7 @@
 /* Running a plan: one allocation laid out by the plan, pointers of every node made once, then forward and backward
  * replay the nodes. No memory is allocated in a step. */
 #include <stdlib.h>
-#include "engine/plan.h"
-
-struct ws_executor {
-    const ws_plan *plan;                /* borrowed */
-    ws_place place;                     /* its queue is borrowed */
-    char *memory;                       /* plan->bytes, in the place */
-    ws_node_memory *forward, *backward; /* parameters' pointers are set in each call */
-    /* Host copies where the place has memory of its own: one buffer, offset of each tensor, SIZE_MAX for none. The last
-     * 64 bytes hold the gradient of the loss with respect to itself, 1. */
-    char *host;
-    size_t *host_offsets, host_bytes;
-    ws_real unit;
-    ws_random_source random; /* without the stream, which is the node's number */
-};
-
-static void *buffer_at(const ws_executor *executor, int32_t buffer)
-{
-    return buffer < 0 ? NULL : executor->memory + executor->plan->buffers[buffer].offset;
-}
+#include "engine/executor.h"
 
 static void bind_nodes(ws_executor *x)
 {
@@ -27,43 +9,49 @@ static void bind_nodes(ws_executor *x)
     for (size_t i = 0; i < plan->node_count; i++) {
         const ws_node *node = &plan->nodes[i];
         const ws_node_buffers *own = &plan->node_buffers[i];
-        ws_node_memory both = {.output = buffer_at(x, plan->tensors[node->output].buffer)};
+        ws_node_memory both = {.output = ws_executor_buffer(x, plan->tensors[node->output].buffer)};
         for (int k = 0; k < WS_MAX_INPUTS; k++)
             if (node->inputs[k] >= 0)
-                both.inputs[k] = buffer_at(x, plan->tensors[node->inputs[k]].buffer);
+                both.inputs[k] = ws_executor_buffer(x, plan->tensors[node->inputs[k]].buffer);
         for (int k = 0; k < WS_MAX_SAVED; k++)
-            both.saved[k] = buffer_at(x, own->saved[k]);
+            both.saved[k] = ws_executor_buffer(x, own->saved[k]);
         x->forward[i] = x->backward[i] = both;
-        x->forward[i].scratch = buffer_at(x, own->scratch_forward);
-        x->backward[i].scratch = buffer_at(x, own->scratch_backward);
-        x->backward[i].output_gradient = buffer_at(x, plan->tensors[node->output].gradient);
+        x->forward[i].scratch = ws_executor_buffer(x, own->scratch_forward);
+        x->backward[i].scratch = ws_executor_buffer(x, own->scratch_backward);
+        x->backward[i].output_gradient = ws_executor_buffer(x, plan->tensors[node->output].gradient);
         for (int k = 0; k < WS_MAX_INPUTS; k++)
             if (node->inputs[k] >= 0)
-                x->backward[i].input_gradients[k] = buffer_at(x, plan->tensors[node->inputs[k]].gradient);
+                x->backward[i].input_gradients[k] = ws_executor_buffer(x, plan->tensors[node->inputs[k]].gradient);
     }
-}
-
-static size_t tensor_bytes(const ws_plan_tensor *tensor)
-{
-    size_t size = tensor->type == WS_INPUT_INDEX ? sizeof(int32_t) : sizeof(ws_real);
-    return (size_t)ws_shape_count(&tensor->shape) * size;
 }
 
 static bool seen_by_host(const ws_plan *plan, size_t tensor)
 {
     const ws_plan_tensor *t = &plan->tensors[tensor];
-    return t->view_of < 0 && (t->producer < 0 || t->kept || (int32_t)tensor == plan->loss);
+    return t->view_of < 0 && t->producer >= 0 && (t->kept || (int32_t)tensor == plan->loss);
 }
 
-static ws_err allocate_host(ws_executor *x)
+/* Host memory begins as the executor's does, with the inputs. all: outputs, loss and gradients of inputs behind them. */
+static ws_err allocate_host(ws_executor *x, bool all)
 {
-    WS_TRY(WS_NEW_ARRAY(x->host_offsets, x->plan->tensor_count));
-    for (size_t i = 0; i < x->plan->tensor_count; i++) {
-        if (!seen_by_host(x->plan, i))
-            continue;
-        size_t bytes = (tensor_bytes(&x->plan->tensors[i]) + 63) / 64 * 64;
-        x->host_offsets[i] = x->host_bytes;
-        x->host_bytes += x->plan->tensors[i].gradient_wanted ? 2 * bytes : bytes; /* its gradient behind it */
+    const ws_plan *plan = x->plan;
+    WS_TRY(WS_NEW_ARRAY(x->host_offsets, plan->tensor_count));
+    WS_TRY(WS_NEW_ARRAY(x->host_gradients, plan->tensor_count));
+    x->host_bytes = plan->inputs;
+    for (size_t i = 0; i < plan->tensor_count; i++) {
+        const ws_plan_tensor *tensor = &plan->tensors[i];
+        const size_t bytes = (ws_plan_tensor_bytes(tensor) + 63) / 64 * 64;
+        const bool input = tensor->producer < 0 && tensor->view_of < 0;
+        x->host_offsets[i] = input ? plan->buffers[tensor->buffer].offset : SIZE_MAX;
+        x->host_gradients[i] = SIZE_MAX;
+        if (all && seen_by_host(plan, i)) {
+            x->host_offsets[i] = x->host_bytes;
+            x->host_bytes += bytes;
+        }
+        if (all && input && tensor->gradient >= 0) {
+            x->host_gradients[i] = x->host_bytes;
+            x->host_bytes += bytes;
+        }
     }
     void *host = NULL;
     WS_TRY(x->place.device->allocate_host(x->place.queue, &host, x->host_bytes + 64));
@@ -79,12 +67,14 @@ static ws_err build(ws_executor *x)
     void *memory = NULL;
     WS_TRY(x->place.device->allocate(x->place.queue, &memory, x->plan->bytes));
     x->memory = memory;
-    if (x->place.device->host_memory)
-        WS_TRY(ws_blas_prepare());
-    else
-        WS_TRY(allocate_host(x));
     bind_nodes(x);
-    return WS_OK;
+    if (x->place.device->host_memory)
+        return ws_blas_prepare();
+    x->captures = true;
+    x->copies = &x->place;
+    WS_TRY(x->place.device->mark_create(x->place.queue, &x->uploaded));
+    WS_TRY(x->place.device->mark_create(x->place.queue, &x->done));
+    return allocate_host(x, true);
 }
 
 ws_err ws_executor_create_at(ws_executor **out, const ws_plan *plan, const ws_place *place)
@@ -117,7 +107,7 @@ ws_err ws_executor_create_inputs(ws_executor **out, const ws_plan *plan)
     WS_TRY(WS_NEW(x));
     x->plan = plan;
     x->place = ws_place_cpu();
-    ws_err error = allocate_host(x);
+    ws_err error = allocate_host(x, false);
     if (error != WS_OK) {
         ws_executor_destroy(&x);
         return ws_error_pass(error, __FILE__, __LINE__, __func__);
@@ -131,30 +121,53 @@ void ws_executor_destroy(ws_executor **executor)
     ws_executor *x = *executor;
     if (!x)
         return;
+    ws_executor_forget_passes(x);
+    if (x->uploaded)
+        x->place.device->mark_destroy(x->place.queue, x->uploaded);
+    if (x->done)
+        x->place.device->mark_destroy(x->place.queue, x->done);
     if (x->memory)
         x->place.device->release(x->place.queue, x->memory);
     if (x->host)
         x->place.device->release_host(x->place.queue, x->host);
     free(x->host_offsets);
+    free(x->host_gradients);
     free(x->forward);
     free(x->backward);
     free(x);
     *executor = NULL;
 }
 
-/* Memory of a tensor as the host sees it. */
+void ws_executor_set_copies(ws_executor *executor, const ws_place *copies)
+{
+    executor->copies = copies;
+}
+
+void ws_executor_set_capture(ws_executor *executor, bool on)
+{
+    executor->captures = on && executor->host != NULL;
+}
+
+/* ---- what the host sees ---- */
+
 static void *host_side(const ws_executor *x, size_t tensor)
 {
-    return x->host ? x->host + x->host_offsets[tensor] : buffer_at(x, x->plan->tensors[tensor].buffer);
+    return x->host ? x->host + x->host_offsets[tensor] : ws_executor_buffer(x, x->plan->tensors[tensor].buffer);
+}
+
+/* The host may write inputs once their last copy has run, and read outputs once the last pass has. */
+static void wait_for(const ws_executor *x, void *mark)
+{
+    if (mark)
+        x->place.device->wait_mark(x->place.queue, mark);
 }
 
 void ws_executor_copy_inputs(ws_executor *to, const ws_executor *from)
 {
-    for (size_t i = 0; i < to->plan->tensor_count; i++) {
-        const ws_plan_tensor *tensor = &to->plan->tensors[i];
-        if (tensor->producer < 0 && tensor->view_of < 0)
-            memcpy(host_side(to, i), host_side(from, i), tensor_bytes(tensor));
-    }
+    const size_t first = WS_COUNTERS_BYTES;
+    wait_for(to, to->uploaded);
+    memcpy((to->host ? to->host : to->memory) + first, (from->host ? from->host : from->memory) + first,
+           to->plan->inputs - first);
 }
 
 static void *find(const ws_executor *x, const char *name, bool input, ws_input_type type)
@@ -170,16 +183,19 @@ static void *find(const ws_executor *x, const char *name, bool input, ws_input_t
 
 ws_real *ws_executor_input(ws_executor *executor, const char *name)
 {
+    wait_for(executor, executor->uploaded);
     return find(executor, name, true, WS_INPUT_REAL);
 }
 
 int32_t *ws_executor_input_index(ws_executor *executor, const char *name)
 {
+    wait_for(executor, executor->uploaded);
     return find(executor, name, true, WS_INPUT_INDEX);
 }
 
 const ws_real *ws_executor_output(const ws_executor *executor, const char *name)
 {
+    wait_for(executor, executor->done);
     return find(executor, name, false, WS_INPUT_REAL);
 }
 
@@ -187,65 +203,30 @@ ws_real ws_executor_loss(const ws_executor *executor)
 {
     if (executor->plan->loss < 0)
         return 0;
+    wait_for(executor, executor->done);
     return *(const ws_real *)host_side(executor, (size_t)executor->plan->loss);
 }
 
-static void copy_inputs(ws_executor *x)
+void ws_executor_take_loss(const ws_executor *x, ws_real *loss)
 {
-    for (size_t i = 0; i < x->plan->tensor_count; i++) {
-        const ws_plan_tensor *tensor = &x->plan->tensors[i];
-        if (tensor->producer < 0 && tensor->view_of < 0)
-            x->place.device->upload(x->place.queue, buffer_at(x, tensor->buffer), host_side(x, i),
-                                    tensor_bytes(tensor));
-    }
-}
-
-static void copy_outputs(ws_executor *x)
-{
-    for (size_t i = 0; i < x->plan->tensor_count; i++) {
-        const ws_plan_tensor *tensor = &x->plan->tensors[i];
-        if (tensor->producer >= 0 && seen_by_host(x->plan, i))
-            x->place.device->download(x->place.queue, host_side(x, i), buffer_at(x, tensor->buffer),
-                                      tensor_bytes(tensor));
-    }
-}
-
-static void bind_parameters(const ws_plan *plan, const ws_node *node, ws_node_memory *memory, const ws_real *parameters,
-                            ws_real *gradients)
-{
-    for (int k = 0; k < WS_MAX_PARAMETERS; k++) {
-        if (node->parameters[k] < 0)
-            continue;
-        size_t offset = plan->parameters[node->parameters[k]].offset;
-        memory->parameters[k] = parameters + offset;
-        memory->parameter_gradients[k] = gradients ? gradients + offset : NULL;
-    }
+    const ws_plan_tensor *tensor = &x->plan->tensors[x->plan->loss];
+    x->place.device->download(x->place.queue, loss, ws_executor_buffer(x, tensor->buffer), sizeof *loss);
 }
 
 const ws_real *ws_executor_input_gradient(const ws_executor *x, const char *name)
 {
+    wait_for(x, x->done);
     for (size_t i = 0; i < x->plan->tensor_count; i++) {
         const ws_plan_tensor *tensor = &x->plan->tensors[i];
         if (tensor->gradient < 0 || tensor->producer >= 0 || strcmp(tensor->name, name) != 0)
             continue;
-        const char *host = host_side(x, i);
-        return x->host ? (const ws_real *)(const void *)(host + (tensor_bytes(tensor) + 63) / 64 * 64)
-                       : buffer_at(x, tensor->gradient);
+        return x->host ? (const ws_real *)(const void *)(x->host + x->host_gradients[i])
+                       : ws_executor_buffer(x, tensor->gradient);
     }
     return NULL;
 }
 
-static void copy_input_gradients(ws_executor *x)
-{
-    for (size_t i = 0; i < x->plan->tensor_count; i++) {
-        const ws_plan_tensor *tensor = &x->plan->tensors[i];
-        if (tensor->producer >= 0 || tensor->gradient < 0)
-            continue;
-        char *host = host_side(x, i);
-        x->place.device->download(x->place.queue, host + (tensor_bytes(tensor) + 63) / 64 * 64,
-                                  buffer_at(x, tensor->gradient), tensor_bytes(tensor));
-    }
-}
+/* ---- passes ---- */
 
 void ws_executor_set_random(ws_executor *executor, uint64_t seed, uint64_t step, uint64_t first_row)
 {
@@ -257,44 +238,34 @@ void ws_executor_set_calm(ws_executor *executor)
     executor->random = (ws_random_source){0};
 }
 
-/* The pointers and numbers of a node for this pass. */
-static void bind_pass(ws_executor *x, size_t node, ws_node_memory *memory, const ws_real *parameters,
-                      ws_real *gradients)
+/* Inputs go by the queue for copies, beside the pass before; the pass that follows begins when they are there. */
+static void upload(ws_executor *x)
 {
-    bind_parameters(x->plan, &x->plan->nodes[node], memory, parameters, gradients);
-    memory->random = x->random;
-    memory->random.stream = (uint32_t)node;
+    const ws_device *device = x->place.device;
+    const uint64_t counters[] = {x->random.step, x->random.first_row};
+    wait_for(x, x->uploaded);
+    memcpy(x->host, counters, sizeof counters);
+    device->follow(x->copies->queue, x->done);
+    device->upload(x->copies->queue, x->memory, x->host, x->plan->inputs);
+    device->mark_set(x->copies->queue, x->uploaded);
+    device->follow(x->place.queue, x->uploaded);
+}
+
+static void end_pass(const ws_executor *x)
+{
+    if (x->done)
+        x->place.device->mark_set(x->place.queue, x->done);
 }
 
 void ws_executor_forward(ws_executor *x, const ws_real *parameters)
 {
-    const ws_plan *plan = x->plan;
     if (x->host)
-        copy_inputs(x);
-    for (size_t i = 0; i < plan->node_count; i++) {
-        const ws_node *node = &plan->nodes[i];
-        bind_pass(x, i, &x->forward[i], parameters, NULL);
-        ws_operator_table[node->op]->forward(node, &x->forward[i], &x->place);
-    }
-    if (x->host)
-        copy_outputs(x);
+        upload(x);
+    ws_executor_pass(x, (ws_pass){.end = x->plan->node_count, .parameters = parameters});
+    end_pass(x);
 }
 
-static void run_backward(ws_executor *x, const ws_real *parameters, ws_real *gradients)
-{
-    const ws_plan *plan = x->plan;
-    for (size_t i = plan->node_count; i-- > 0;) {
-        const ws_node *node = &plan->nodes[i];
-        if (!plan->node_buffers[i].differentiated)
-            continue;
-        bind_pass(x, i, &x->backward[i], parameters, gradients);
-        ws_operator_table[node->op]->backward(node, &x->backward[i], &x->place);
-    }
-    if (x->host)
-        copy_input_gradients(x);
-}
-
-void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gradients)
+static void begin_backward(ws_executor *x, ws_real *gradients)
 {
     const ws_plan *plan = x->plan;
     const ws_device *device = x->place.device;
@@ -303,8 +274,38 @@ void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gr
     if (plan->loss < 0)
         return;
     const void *unit = x->host ? (const void *)(x->host + x->host_bytes) : &x->unit;
-    device->upload(x->place.queue, buffer_at(x, plan->tensors[plan->loss].gradient), unit, sizeof(ws_real));
-    run_backward(x, parameters, gradients);
+    device->upload(x->place.queue, ws_executor_buffer(x, plan->tensors[plan->loss].gradient), unit, sizeof(ws_real));
+}
+
+void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gradients)
+{
+    begin_backward(x, gradients);
+    if (x->plan->loss >= 0)
+        ws_executor_pass(x, (ws_pass){.backward = true,
+                                      .end = x->plan->node_count,
+                                      .parameters = parameters,
+                                      .gradients = gradients});
+    end_pass(x);
+}
+
+void ws_executor_backward_in_buckets(ws_executor *x, const ws_real *parameters, ws_real *gradients,
+                                     const ws_buckets *buckets, ws_bucket_ready ready, void *context)
+{
+    size_t end = x->plan->node_count;
+    begin_backward(x, gradients);
+    for (size_t i = 0; i < buckets->count; i++) {
+        const bool last = i + 1 == buckets->count;
+        const size_t begin = last ? 0 : buckets->items[i].node;
+        if (begin < end)
+            ws_executor_pass(x, (ws_pass){.backward = true,
+                                          .begin = begin,
+                                          .end = end,
+                                          .parameters = parameters,
+                                          .gradients = gradients});
+        end = begin < end ? begin : end;
+        ready(context, i);
+    }
+    end_pass(x);
 }
 
 void ws_executor_pull_back(ws_executor *x, const ws_real *parameters, const ws_real *cotangent)
@@ -313,8 +314,10 @@ void ws_executor_pull_back(ws_executor *x, const ws_real *parameters, const ws_r
     if (plan->pulled < 0)
         return;
     const ws_plan_tensor *tensor = &plan->tensors[plan->pulled];
-    x->place.device->upload(x->place.queue, buffer_at(x, tensor->gradient), cotangent, tensor_bytes(tensor));
-    run_backward(x, parameters, NULL);
+    x->place.device->upload(x->place.queue, ws_executor_buffer(x, tensor->gradient), cotangent,
+                            ws_plan_tensor_bytes(tensor));
+    ws_executor_pass(x, (ws_pass){.backward = true, .end = plan->node_count, .parameters = parameters});
+    end_pass(x);
 }
 
 ws_err ws_executor_wait(ws_executor *executor)

@@ -116,13 +116,15 @@ static int larger_first(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* `order` lists the buffers in the order in which they choose. placed: those that have chosen, by rising offset. */
-static void choose_offsets(ws_buffer *buffers, const sized *order, size_t count, int32_t *placed, size_t *bytes)
+/* `order` lists the buffers in the order in which they choose, at `begin` or behind it. placed: those that have chosen, by rising
+ * offset. */
+static void choose_offsets(ws_buffer *buffers, const sized *order, size_t count, size_t begin, int32_t *placed,
+                           size_t *bytes)
 {
-    *bytes = 0;
+    *bytes = begin;
     for (size_t i = 0; i < count; i++) {
         ws_buffer *buffer = &buffers[order[i].index];
-        size_t offset = 0;
+        size_t offset = begin;
         for (size_t k = 0; k < i; k++) {
             const ws_buffer *other = &buffers[placed[k]];
             if (other->last < buffer->first || other->first > buffer->last)
@@ -142,6 +144,20 @@ static void choose_offsets(ws_buffer *buffers, const sized *order, size_t count,
     }
 }
 
+/* Inputs live from begin to end and share nothing. */
+static void place_inputs(ws_plan *plan, bool *is_input)
+{
+    plan->inputs = WS_COUNTERS_BYTES;
+    for (size_t i = 0; i < plan->tensor_count; i++) {
+        const ws_plan_tensor *tensor = &plan->tensors[i];
+        if (tensor->producer >= 0 || tensor->view_of >= 0)
+            continue;
+        is_input[tensor->buffer] = true;
+        plan->buffers[tensor->buffer].offset = plan->inputs;
+        plan->inputs += plan->buffers[tensor->buffer].bytes;
+    }
+}
+
 static ws_err place_buffers(ws_plan *plan, bool share_memory)
 {
     if (!share_memory)
@@ -151,12 +167,17 @@ static ws_err place_buffers(ws_plan *plan, bool share_memory)
         }
     sized *order = NULL;
     int32_t *placed = NULL;
+    bool *is_input = NULL;
     WS_TRY(ws_arena_alloc(plan->arena, &order, plan->buffer_count, sizeof *order));
     WS_TRY(ws_arena_alloc(plan->arena, &placed, plan->buffer_count, sizeof *placed));
+    WS_TRY(ws_arena_alloc(plan->arena, &is_input, plan->buffer_count, sizeof *is_input));
+    place_inputs(plan, is_input);
+    size_t others = 0;
     for (size_t i = 0; i < plan->buffer_count; i++)
-        order[i] = (sized){plan->buffers[i].bytes, (int32_t)i};
-    qsort(order, plan->buffer_count, sizeof *order, larger_first);
-    choose_offsets(plan->buffers, order, plan->buffer_count, placed, &plan->bytes);
+        if (!is_input[i])
+            order[others++] = (sized){plan->buffers[i].bytes, (int32_t)i};
+    qsort(order, others, sizeof *order, larger_first);
+    choose_offsets(plan->buffers, order, others, plan->inputs, placed, &plan->bytes);
     return WS_OK;
 }
 

@@ -104,6 +104,17 @@ ws_place ws_place_cpu(void)
     return (ws_place){.backend = WS_CPU, .device = &ws_device_cpu, .kernels = ws_kernels_of(ws_isa_active())};
 }
 
+static ws_err finish_place(ws_place *out, ws_place place)
+{
+    place.mark = NULL;
+    ws_err error = place.device->mark_create ? place.device->mark_create(place.queue, &place.mark) : WS_OK;
+    if (error != WS_OK)
+        place.device->close(place.queue);
+    else
+        *out = place;
+    return error;
+}
+
 ws_err ws_place_open(ws_place *out, ws_backend backend, int index)
 {
     ws_place place = {.backend = backend};
@@ -117,12 +128,26 @@ ws_err ws_place_open(ws_place *out, ws_backend backend, int index)
         WS_CHECK(place.device, UNSUPPORTED, "this build has no CUDA kernels; build where the CUDA Toolkit is found");
     }
     WS_TRY(place.device->open(&place.queue, index));
-    *out = place;
-    return WS_OK;
+    return finish_place(out, place);
+}
+
+ws_err ws_place_open_beside(ws_place *out, const ws_place *of)
+{
+    ws_place place = *of;
+    WS_TRY(of->device->open_beside(&place.queue, of->queue));
+    return finish_place(out, place);
+}
+
+void ws_place_follow(const ws_place *place, const ws_place *other)
+{
+    other->device->mark_set(other->queue, other->mark);
+    place->device->follow(place->queue, other->mark);
 }
 
 void ws_place_close(ws_place *place)
 {
+    if (place->mark)
+        place->device->mark_destroy(place->queue, place->mark);
     if (place->device)
         place->device->close(place->queue);
     *place = (ws_place){0};
@@ -141,6 +166,21 @@ void ws_place_release(const ws_place *place, ws_real **memory)
 {
     if (*memory)
         place->device->release(place->queue, *memory);
+    *memory = NULL;
+}
+
+ws_err ws_place_allocate_host(const ws_place *place, ws_real **out, size_t count)
+{
+    void *memory = NULL;
+    WS_TRY(place->device->allocate_host(place->queue, &memory, count * sizeof(ws_real)));
+    *out = memory;
+    return WS_OK;
+}
+
+void ws_place_release_host(const ws_place *place, ws_real **memory)
+{
+    if (*memory)
+        place->device->release_host(place->queue, *memory);
     *memory = NULL;
 }
 

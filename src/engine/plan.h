@@ -35,6 +35,9 @@ typedef struct ws_buffer {
     int32_t first, last;
 } ws_buffer;
 
+/* What changes from pass to pass besides inputs, in front of them: the step and the first row (uint64) of the random numbers. */
+enum { WS_COUNTERS_BYTES = 64 };
+
 /* Buffers of one node, -1 for none. */
 typedef struct ws_node_buffers {
     bool differentiated;
@@ -73,6 +76,7 @@ struct ws_plan {
     ws_buffer *buffers;
     size_t buffer_count, buffer_capacity;
     size_t bytes;    /* of an executor's memory */
+    size_t inputs;   /* bytes at its begin: WS_COUNTERS_BYTES, then the inputs in their order, so that one copy moves them */
     size_t extent;   /* reals of the flat parameter buffer */
     size_t trained;  /* of them, those before the statistics */
     ws_range *steps; /* runs of equal kind, for the optimiser; statistics that backward does not reach stay out */

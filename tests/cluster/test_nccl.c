@@ -1,4 +1,4 @@
-/* ctest: labels=gpu ranks=1,2,4 timeout=120
+/* ctest: devices labels=gpu ranks=1,2,4 timeout=120
  * Sums of device buffers over ranks: the fixed tree gives the host's bits, the fast sum agrees to rounding.
  */
 #include <math.h>

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include "cublasLt.h"
+#include "streams.h"
 
 enum { WORKSPACE_BYTES = 4096 };
 
@@ -71,6 +72,24 @@ static bool fits(const ws_emulated_operation *operation, const ws_emulated_layou
            columns_of(a, operation->of_a) == rows_of(b, operation->of_b);
 }
 
+/* D = op(A) op(B) + beta C + bias, by column; C is not read when beta is 0 */
+static void multiply(const ws_emulated_operation &operation, const void *A, const ws_emulated_layout &of_a, const void *B,
+                     const ws_emulated_layout &of_b, float beta, const float *C, float *D, const ws_emulated_layout &of_d)
+{
+    const bool adds_bias = operation.epilogue == CUBLASLT_EPILOGUE_BIAS;
+    for (int64_t number = 0; number < of_d.count; number++)
+        for (int64_t column = 0; column < of_d.columns; column++)
+            for (int64_t row = 0; row < of_d.rows; row++) {
+                double sum = 0;
+                for (int64_t i = 0; i < columns_of(&of_a, operation.of_a); i++)
+                    sum += (double)element(A, &of_a, operation.of_a, number, row, i) *
+                           element(B, &of_b, operation.of_b, number, i, column);
+                const int64_t at = number * of_d.stride + column * of_d.distance + row;
+                const float before = beta == 0 ? 0 : beta * C[at];
+                D[at] = (float)sum + before + (adds_bias ? operation.bias[row] : 0);
+            }
+}
+
 extern "C" {
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle)
@@ -92,12 +111,11 @@ const char *cublasLtGetStatusString(cublasStatus_t status)
                                                    : "invalid value";
 }
 
-/* D = op(A) op(B) + beta C + bias, by column; C is not read when beta is 0 */
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, const void *alpha, const void *A,
                               cublasLtMatrixLayout_t of_a, const void *B, cublasLtMatrixLayout_t of_b,
                               const void *beta_, const void *C, cublasLtMatrixLayout_t of_c, void *D,
                               cublasLtMatrixLayout_t of_d, const cublasLtMatmulAlgo_t *algorithm, void *, size_t bytes,
-                              cudaStream_t)
+                              cudaStream_t stream)
 {
     const float beta = *(const float *)beta_;
     const void *matrices[] = {A, B, C, D};
@@ -106,18 +124,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
             return CUBLAS_STATUS_INVALID_VALUE;
     if (!fits(operation, of_a, of_b, of_d) || of_c != of_d || bytes < WORKSPACE_BYTES || *(const float *)alpha != 1)
         return CUBLAS_STATUS_INVALID_VALUE;
-    const bool adds_bias = operation->epilogue == CUBLASLT_EPILOGUE_BIAS;
-    for (int64_t number = 0; number < of_d->count; number++)
-        for (int64_t column = 0; column < of_d->columns; column++)
-            for (int64_t row = 0; row < of_d->rows; row++) {
-                double sum = 0;
-                for (int64_t i = 0; i < columns_of(of_a, operation->of_a); i++)
-                    sum += (double)element(A, of_a, operation->of_a, number, row, i) *
-                           element(B, of_b, operation->of_b, number, i, column);
-                const int64_t at = number * of_d->stride + column * of_d->distance + row;
-                const float before = beta == 0 ? 0 : beta * ((const float *)C)[at];
-                ((float *)D)[at] = (float)sum + before + (adds_bias ? operation->bias[row] : 0);
-            }
+    const ws_emulated_operation what = *operation;
+    const ws_emulated_layout a = *of_a, b = *of_b, d = *of_d;
+    ws_emulate_do(stream, [=] { multiply(what, A, a, B, b, beta, (const float *)C, (float *)D, d); });
     return CUBLAS_STATUS_SUCCESS;
 }
 

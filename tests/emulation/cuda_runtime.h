@@ -1,6 +1,6 @@
 /* The part of CUDA that the kernels and the device use, on the host: the CUDA sources compile against this header as C++ and
- * run in the ordinary tests, several simulated devices included. Not a performance model; everything happens at once, in
- * the calling thread.
+ * run in the ordinary tests, several simulated devices included. Not a performance model; a stream's work is done when somebody
+ * waits for it (streams.cpp), in the waiting thread.
  *
  * A block's threads are coroutines that run from one barrier or shuffle to the next. A barrier that not all threads reach
  * ends the program with a message, as does a write beyond device memory (found when it is freed).
@@ -12,6 +12,8 @@
 
 #ifdef __cplusplus
 #include <cmath>
+#include <tuple>
+#include "streams.h"
 
 #define __global__
 #define __device__
@@ -46,11 +48,16 @@ inline void __syncwarp()
     __shfl_xor_sync(0xffffffffu, 0, 0);
 }
 
-/* In the place of kernel<<<...>>>: work is a lambda that calls the kernel. */
-template <typename Work> void ws_emulate(dim3 blocks, dim3 threads, Work work)
+/* In the place of kernel<<<...>>>. The arguments are copied, as a launch does. */
+template <typename... Parameters, typename... Arguments>
+void ws_emulate(cudaStream_t stream, dim3 blocks, dim3 threads, void (*kernel)(Parameters...), const Arguments &...arguments)
 {
-    ws_emulate_launch(
-        blocks, threads, [](void *context) { (*(Work *)context)(); }, &work);
+    std::tuple<Parameters...> values(arguments...);
+    auto thread = [kernel, values] { std::apply(kernel, values); };
+    ws_emulate_do(stream, [=] {
+        ws_emulate_launch(
+            blocks, threads, [](void *context) { (*(const decltype(thread) *)context)(); }, (void *)&thread);
+    });
 }
 #endif
 

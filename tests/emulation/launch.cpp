@@ -1,5 +1,7 @@
-/* Blocks of coroutines: how a kernel's threads run on the host. */
+/* Blocks of coroutines: how a kernel's threads run on the host. Between two barriers they run in an order that is another one in
+ * every launch, so that a barrier that is missing shows in the numbers. WIRESWEEP_EMULATED_ORDER=0: in their own order. */
 #include <csetjmp>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -25,6 +27,8 @@ struct machine {
     jmp_buf scheduler;
     char *stacks;
     unsigned current, count;
+    unsigned order[MOST_THREADS];
+    uint64_t launches;
     void (*body)(void *context);
     void *context;
 };
@@ -89,8 +93,8 @@ static void run_block()
     }
     for (bool going = true; going;) {
         for (unsigned i = 0; i < m->count; i++)
-            if (m->fibers[i].state == READY)
-                resume(i);
+            if (m->fibers[m->order[i]].state == READY)
+                resume(m->order[i]);
         going = release(0, m->count, AT_BARRIER);
         for (unsigned first = 0; first < m->count; first += WARP)
             going = release(first, first + WARP < m->count ? first + WARP : m->count, AT_SHUFFLE) || going;
@@ -98,6 +102,21 @@ static void run_block()
     for (unsigned i = 0; i < m->count; i++)
         if (m->fibers[i].state != DONE)
             give_up("a barrier or shuffle that not all threads reach");
+}
+
+static void choose_order()
+{
+    static const char *const given = getenv("WIRESWEEP_EMULATED_ORDER");
+    uint64_t random = ++m->launches;
+    for (unsigned i = 0; i < m->count; i++) {
+        m->order[i] = i;
+        if (given != nullptr && strcmp(given, "0") == 0)
+            continue;
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        const unsigned other = (unsigned)((random >> 33) % (i + 1));
+        m->order[i] = m->order[other];
+        m->order[other] = i;
+    }
 }
 
 static void make_machine()
@@ -120,6 +139,7 @@ void ws_emulate_launch(dim3 blocks, dim3 threads, void (*body)(void *context), v
     m->count = threads.x * threads.y * threads.z;
     if (m->count == 0 || m->count > MOST_THREADS || blocks.x == 0 || blocks.y == 0 || blocks.y > 65535)
         give_up("a launch that no device takes");
+    choose_order();
     m->body = body;
     m->context = context;
     blockDim = threads;

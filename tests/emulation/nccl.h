@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-typedef enum { ncclSuccess, ncclInvalidArgument = 4 } ncclResult_t;
+typedef enum { ncclSuccess, ncclInvalidArgument = 4, ncclRemoteError = 6 } ncclResult_t;
 typedef enum { ncclFloat = 7 } ncclDataType_t;
 typedef enum { ncclSum } ncclRedOp_t;
 typedef struct ncclComm *ncclComm_t;
@@ -21,6 +21,8 @@ ncclResult_t ncclGetVersion(int *version);
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id);
 ncclResult_t ncclCommInitRank(ncclComm_t *comm, int ranks, ncclUniqueId id, int rank);
 ncclResult_t ncclCommDestroy(ncclComm_t comm);
+ncclResult_t ncclCommAbort(ncclComm_t comm);
+ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error);
 const char *ncclGetErrorString(ncclResult_t result);
 ncclResult_t ncclGroupStart(void);
 ncclResult_t ncclGroupEnd(void);

@@ -1,14 +1,60 @@
-/* Simulated devices: memory with guards, and copies. */
-#include <atomic>
+/* Simulated devices: memory with guards, and copies.
+ *
+ * WIRESWEEP_EMULATED_DEVICES: how many a machine has (4); CUDA_VISIBLE_DEVICES chooses among them, as it does with real ones.
+ * WIRESWEEP_EMULATED_MEMORY: bytes of each (1 GiB).
+ */
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <vector>
 #include "cuda_runtime.h"
+#include "streams.h"
 
-enum { DEVICES = 4, GUARD_BYTES = 256 };
+enum { GUARD_BYTES = 256 };
 static const unsigned char GUARD = 0xa5;
 static thread_local int current;
+static std::mutex lock;
+static std::map<const char *, size_t> pinned; /* host memory that copies run from and to later */
+static std::map<int, size_t> used;            /* bytes of a device */
+
+static size_t number_of(const char *variable, size_t otherwise)
+{
+    const char *text = getenv(variable);
+    return text == nullptr || *text == '\0' ? otherwise : strtoull(text, nullptr, 10);
+}
+
+/* The machine's devices that this process sees. */
+static std::vector<int> visible()
+{
+    const int devices = (int)number_of("WIRESWEEP_EMULATED_DEVICES", 4);
+    const char *chosen = getenv("CUDA_VISIBLE_DEVICES");
+    std::vector<int> seen;
+    for (int i = 0; chosen == nullptr && i < devices; i++)
+        seen.push_back(i);
+    while (chosen != nullptr && *chosen >= '0' && *chosen <= '9') {
+        char *end;
+        const long device = strtol(chosen, &end, 10);
+        if (device >= devices)
+            break;
+        seen.push_back((int)device);
+        chosen = *end == ',' ? end + 1 : end;
+    }
+    return seen;
+}
+
+static bool is_pinned(const void *memory)
+{
+    std::lock_guard<std::mutex> held(lock);
+    const char *at = (const char *)memory;
+    auto next = pinned.upper_bound(at);
+    if (next == pinned.begin())
+        return false;
+    --next;
+    return at < next->first + next->second;
+}
 
 /* In front of every allocation of device memory. */
 struct header {
@@ -32,15 +78,19 @@ cudaError_t cudaDriverGetVersion(int *version)
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
-    *count = DEVICES;
+    *count = (int)visible().size();
     return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
 {
+    const std::vector<int> devices = visible();
     memset(properties, 0, sizeof *properties);
-    snprintf(properties->name, sizeof properties->name, "emulated device %d", device);
-    properties->totalGlobalMem = (size_t)1 << 30;
+    if (device < 0 || (size_t)device >= devices.size())
+        return cudaErrorInvalidValue;
+    snprintf(properties->name, sizeof properties->name, "emulated device %d", devices[(size_t)device]);
+    properties->uuid.bytes[0] = (char)(1 + devices[(size_t)device]);
+    properties->totalGlobalMem = number_of("WIRESWEEP_EMULATED_MEMORY", (size_t)1 << 30);
     return cudaSuccess;
 }
 
@@ -48,7 +98,9 @@ const char *cudaGetErrorString(cudaError_t error)
 {
     return error == cudaSuccess                 ? "no error"
            : error == cudaErrorMemoryAllocation ? "out of memory"
-                                                : "invalid argument";
+           : error == cudaErrorNotReady         ? "not ready"
+           : error == cudaErrorInvalidValue     ? "invalid argument"
+                                                : "not while a stream is captured";
 }
 
 cudaError_t cudaGetLastError(void)
@@ -58,26 +110,9 @@ cudaError_t cudaGetLastError(void)
 
 cudaError_t cudaSetDevice(int device)
 {
-    if (device < 0 || device >= DEVICES)
+    if (device < 0 || (size_t)device >= visible().size())
         return cudaErrorInvalidValue;
     current = device;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
-{
-    *stream = (cudaStream_t)calloc(1, 1);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t)
-{
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
-{
-    free(stream);
     return cudaSuccess;
 }
 
@@ -85,6 +120,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
     unsigned char *base = nullptr;
+    std::lock_guard<std::mutex> held(lock);
+    if (used[current] + bytes > number_of("WIRESWEEP_EMULATED_MEMORY", (size_t)1 << 30))
+        return cudaErrorMemoryAllocation;
     if (posix_memalign((void **)&base, GUARD_BYTES,
                        2 * GUARD_BYTES + (bytes + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES))
         return cudaErrorMemoryAllocation;
@@ -94,6 +132,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
     memset(base + GUARD_BYTES, 0xff, bytes);
     memset(base + GUARD_BYTES + bytes, GUARD, GUARD_BYTES);
     *memory = base + GUARD_BYTES;
+    used[current] += bytes;
     return cudaSuccess;
 }
 
@@ -101,7 +140,9 @@ cudaError_t cudaFree(void *memory)
 {
     if (memory == nullptr)
         return cudaSuccess;
+    ws_emulate_finish();
     unsigned char *base = (unsigned char *)memory - GUARD_BYTES;
+    std::lock_guard<std::mutex> held(lock);
     header own;
     memcpy(&own, base, sizeof own);
     for (size_t i = sizeof own; i < GUARD_BYTES; i++)
@@ -109,37 +150,56 @@ cudaError_t cudaFree(void *memory)
             fprintf(stderr, "emulated device: a write beyond %zu bytes of device memory\n", own.bytes);
             abort();
         }
+    used[own.device] -= own.bytes;
     free(base);
     return cudaSuccess;
 }
 
 cudaError_t cudaMallocHost(void **memory, size_t bytes)
 {
+    std::lock_guard<std::mutex> held(lock);
     *memory = malloc(bytes);
-    return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+    if (*memory == nullptr)
+        return cudaErrorMemoryAllocation;
+    pinned[(const char *)*memory] = bytes;
+    return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void *memory)
 {
+    ws_emulate_finish();
+    std::lock_guard<std::mutex> held(lock);
+    pinned.erase((const char *)memory);
     free(memory);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemGetInfo(size_t *unused, size_t *whole)
 {
-    *unused = *whole = (size_t)1 << 30;
+    std::lock_guard<std::mutex> held(lock);
+    *whole = number_of("WIRESWEEP_EMULATED_MEMORY", (size_t)1 << 30);
+    *unused = *whole - used[current];
     return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t)
+/* From memory that is not pinned at once, to such memory before the call returns, as CUDA has it. */
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream)
 {
-    memmove(to, from, bytes);
+    const bool later = kind == cudaMemcpyDeviceToDevice || is_pinned(kind == cudaMemcpyHostToDevice ? from : to);
+    if (!later && ws_emulate_captures(stream))
+        return cudaErrorStreamCaptureUnsupported;
+    if (later || kind == cudaMemcpyDeviceToHost) {
+        ws_emulate_do(stream, [=] { memmove(to, from, bytes); });
+        return later ? cudaSuccess : cudaStreamSynchronize(stream);
+    }
+    std::vector<char> copy((const char *)from, (const char *)from + bytes);
+    ws_emulate_do(stream, [to, copy] { memcpy(to, copy.data(), copy.size()); });
     return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t)
+cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
 {
-    memset(memory, value, bytes);
+    ws_emulate_do(stream, [=] { memset(memory, value, bytes); });
     return cudaSuccess;
 }
 }

@@ -1,4 +1,4 @@
-/* ctest: labels=gpu timeout=120
+/* ctest: devices labels=gpu timeout=120
  * Every operator gives on a CUDA device what it gives on the CPU, to rounding, and the same bits when it runs twice.
  * The small models around the operators are those of scenarios.h.
  */
