@@ -145,8 +145,8 @@ static ws_err cuda_wait(void *queue_)
 
 extern "C" {
 extern const ws_device ws_device_cuda = {
-    "cuda",      cuda_open,     cuda_close, cuda_allocate, cuda_release, cuda_allocate_host, cuda_release_host,
-    cuda_upload, cuda_download, cuda_zero,  cuda_wait,     false, /* device memory is not the host's */
+    "cuda",        cuda_open,     cuda_close, cuda_allocate, cuda_release, cuda_allocate_host, cuda_release_host,
+    cuda_upload,   cuda_download, cuda_zero,  cuda_wait,     false, /* device memory is not the host's */
     WS_CUDA_ORDER,
 };
 }

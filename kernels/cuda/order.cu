@@ -87,7 +87,8 @@ void ws_cuda_capture(void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     queue->faulty = queue->fault[0] != '\0';
-    ws_cuda_note(queue, cudaStreamBeginCapture(queue->stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    ws_cuda_note(queue, cudaStreamBeginCapture(queue->stream, cudaStreamCaptureModeThreadLocal),
+                 "cudaStreamBeginCapture");
 }
 
 void *ws_cuda_captured(void *queue_)

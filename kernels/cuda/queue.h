@@ -78,7 +78,8 @@ void ws_cuda_products_close(ws_cuda_queue *queue);
 #ifdef __CUDACC__
 #define WS_START(queue, kernel, blocks, threads, ...) kernel<<<(blocks), (threads), 0, (queue)->stream>>>(__VA_ARGS__)
 #else
-#define WS_START(queue, kernel, blocks, threads, ...) ws_emulate((queue)->stream, (blocks), (threads), kernel, __VA_ARGS__)
+#define WS_START(queue, kernel, blocks, threads, ...)                                                                  \
+    ws_emulate((queue)->stream, (blocks), (threads), kernel, __VA_ARGS__)
 #endif
 #define WS_LAUNCH(queue, kernel, blocks, threads, ...)                                                                 \
     do {                                                                                                               \

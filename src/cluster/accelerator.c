@@ -46,6 +46,7 @@ static void look_at_devices(ws_accelerators *out)
         snprintf(out->devices[i].capability, sizeof out->devices[i].capability, "%d.%d", properties.major,
                  properties.minor);
         out->devices[i].memory_bytes = properties.totalGlobalMem;
+        memcpy(out->devices[i].uuid, properties.uuid.bytes, sizeof out->devices[i].uuid);
     }
 }
 

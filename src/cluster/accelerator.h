@@ -15,6 +15,7 @@ typedef struct ws_accelerators {
         char name[128];
         char capability[16]; /* "9.0" */
         uint64_t memory_bytes;
+        char uuid[16];
     } devices[WS_ACCELERATORS_SHOWN];
     char reason[256]; /* why count is 0 */
 } ws_accelerators;

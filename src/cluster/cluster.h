@@ -135,8 +135,15 @@ void ws_progress_continue(ws_progress *progress, double done);
 void ws_progress_update(ws_progress *progress, double done, const char *detail /* may be NULL */);
 void ws_progress_finish(ws_progress **progress);
 
+/* ---- devices (device_choice.c; sums over them: nccl.h) ----
+ * Collective. The GPU of this rank among those that it sees: its own by its place among the ranks of the machine, where a launcher has
+ * not given each rank one to see. WS_E_CUDA where there are none, or fewer than ranks. name: "NVIDIA H200". */
+WS_MUST ws_err ws_device_choose_all(const ws_comm *comm, int *device, char name[128]);
+
 /* Host name of this rank, and what MPI this is, for records. */
 const char *ws_host_name(void);
 const char *ws_mpi_library(void);
+
+#include "cluster/nccl.h"
 
 #endif

@@ -17,6 +17,8 @@
     CALL(ncclGetUniqueId)                                                                                              \
     CALL(ncclCommInitRank)                                                                                             \
     CALL(ncclCommDestroy)                                                                                              \
+    CALL(ncclCommAbort)                                                                                                \
+    CALL(ncclCommGetAsyncError)                                                                                        \
     CALL(ncclGetErrorString)                                                                                           \
     CALL(ncclGroupStart)                                                                                               \
     CALL(ncclGroupEnd)                                                                                                 \
@@ -34,9 +36,11 @@ static struct {
 struct ws_nccl {
     const ws_comm *comm; /* borrowed */
     int device;
-    ncclComm_t peers;
-    float *received; /* device memory for the travelling slices */
-    size_t capacity; /* floats */
+    ncclComm_t peers; /* NULL: one rank */
+    float *received;  /* device memory for the travelling slices */
+    size_t capacity;  /* floats */
+    ws_tree_plan plan;
+    float **value; /* [shards] of the plan */
 };
 
 enum { BAND_VALUES = 1 << 24 }; /* of a vector at a time: bounds device memory */
@@ -75,6 +79,8 @@ static ws_err load(void)
 
 static ws_err prepare(ws_nccl *nccl, ncclUniqueId *id)
 {
+    if (nccl->comm->size == 1)
+        return WS_OK;
     WS_TRY(load());
     WS_CUDA(cudaSetDevice(nccl->device));
     if (nccl->comm->rank == 0)
@@ -84,6 +90,8 @@ static ws_err prepare(ws_nccl *nccl, ncclUniqueId *id)
 
 static ws_err join(ws_nccl *nccl, ncclUniqueId id)
 {
+    if (nccl->comm->size == 1)
+        return WS_OK;
     ncclResult_t status = calls.ncclCommInitRank_(&nccl->peers, nccl->comm->size, id, nccl->comm->rank);
     if (status == ncclSuccess)
         return WS_OK;
@@ -122,12 +130,32 @@ void ws_nccl_destroy(ws_nccl **nccl_)
     if (nccl->peers != NULL)
         calls.ncclCommDestroy_(nccl->peers);
     cudaFree(nccl->received);
+    ws_tree_plan_destroy(&nccl->plan);
+    free(nccl->value);
     free(nccl);
     *nccl_ = NULL;
 }
 
+ws_err ws_nccl_check(const ws_nccl *nccl)
+{
+    ncclResult_t status = ncclSuccess;
+    if (nccl->peers != NULL)
+        WS_NCCL(ncclCommGetAsyncError_(nccl->peers, &status));
+    WS_CHECK(status == ncclSuccess, NCCL, "between GPUs: %s", calls.ncclGetErrorString_(status));
+    return WS_OK;
+}
+
+void ws_nccl_abort(ws_nccl *nccl)
+{
+    if (nccl->peers != NULL)
+        calls.ncclCommAbort_(nccl->peers);
+    nccl->peers = NULL;
+}
+
 ws_err ws_nccl_sum_all(ws_nccl *nccl, float *values, size_t count, void *stream)
 {
+    if (nccl->comm->size == 1)
+        return WS_OK;
     WS_CUDA(cudaSetDevice(nccl->device));
     WS_NCCL(ncclAllReduce_(values, values, count, ncclFloat, ncclSum, nccl->peers, stream));
     return WS_OK;
@@ -229,61 +257,107 @@ static ws_err make_room(ws_nccl *nccl, const ws_tree_plan *plan, size_t count)
     return WS_OK;
 }
 
-static ws_err prepare_sum(ws_nccl *nccl, int shards, size_t count, ws_tree_plan *plan, float ***value)
+static ws_err prepare_sum(ws_nccl *nccl, int shards, size_t count)
 {
     WS_CUDA(cudaSetDevice(nccl->device));
-    WS_TRY(ws_tree_plan_create(plan, nccl->comm, shards));
-    WS_TRY(WS_NEW_ARRAY(*value, (size_t)shards));
-    WS_TRY(make_room(nccl, plan, count));
+    ws_tree_plan_destroy(&nccl->plan);
+    free(nccl->value);
+    nccl->value = NULL;
+    WS_TRY(ws_tree_plan_create(&nccl->plan, nccl->comm, shards));
+    WS_TRY(WS_NEW_ARRAY(nccl->value, (size_t)shards));
+    return make_room(nccl, &nccl->plan, count);
+}
+
+static bool is_prepared(const ws_nccl *nccl, int shards, size_t count)
+{
+    const size_t band = count < BAND_VALUES ? count : BAND_VALUES;
+    return nccl->value != NULL && nccl->plan.shards == shards &&
+           (nccl->comm->size == 1 ||
+            (size_t)nccl->plan.travelling * (band / (size_t)nccl->comm->size + 1) <= nccl->capacity);
+}
+
+ws_err ws_nccl_prepare_all(ws_nccl *nccl, int shards, size_t count)
+{
+    if (!is_prepared(nccl, shards, count))
+        WS_AGREE(nccl->comm, prepare_sum(nccl, shards, count));
     return WS_OK;
 }
 
 ws_err ws_nccl_tree_sum_all(ws_nccl *nccl, int shards, float *const *local, float *result, size_t count,
                             ws_device_add add, void *context, void *stream)
 {
-    ws_tree_plan plan = {.shards = 0};
-    float **value = NULL;
+    const ws_tree_plan *plan = &nccl->plan;
     const ws_adder adder = {.add = add, .context = context};
-    ws_err error = WS_OK;
-    WS_TRY_GOTO(done, ws_agree_all(nccl->comm, prepare_sum(nccl, shards, count, &plan, &value)));
+    WS_TRY(ws_nccl_prepare_all(nccl, shards, count));
+    WS_CUDA(cudaSetDevice(nccl->device));
     for (size_t at = 0; at < count; at += BAND_VALUES) {
-        for (int shard = plan.begin; shard < plan.end; shard++)
-            value[shard] = local[shard - plan.begin] + at;
+        for (int shard = plan->begin; shard < plan->end; shard++)
+            nccl->value[shard] = local[shard - plan->begin] + at;
         size_t band = count - at < BAND_VALUES ? count - at : BAND_VALUES;
-        WS_TRY_GOTO(done, sum_band(nccl, &plan, value, result + at, band, &adder, stream));
+        WS_TRY(sum_band(nccl, plan, nccl->value, result + at, band, &adder, stream));
     }
-done:
-    ws_tree_plan_destroy(&plan);
-    free(value);
-    return error;
+    return WS_OK;
 }
 
-#else /* no NCCL in this build */
+#else
+
+#include <stdlib.h>
+
+struct ws_nccl {
+    int unused;
+};
 
 ws_err ws_nccl_create_all(ws_nccl **out, const ws_comm *comm, int device)
 {
-    (void)comm;
+    (void)device;
     *out = NULL;
-    WS_FAIL(UNSUPPORTED, "this build has no NCCL, which device %d needs to talk to others; build where nccl.h is found",
-            device);
+    if (comm->size > 1) {
+        ws_err error = WS_ERROR(UNSUPPORTED, "this build has no NCCL, which several GPUs need");
+        WS_HINT("install libnccl-dev from NVIDIA's package repository and build again");
+        return error;
+    }
+    return WS_NEW(*out);
 }
 
 void ws_nccl_destroy(ws_nccl **nccl)
 {
+    free(*nccl);
     *nccl = NULL;
+}
+
+ws_err ws_nccl_check(const ws_nccl *nccl)
+{
+    (void)nccl;
+    return WS_OK;
+}
+
+void ws_nccl_abort(ws_nccl *nccl)
+{
+    (void)nccl;
 }
 
 ws_err ws_nccl_sum_all(ws_nccl *nccl, float *values, size_t count, void *stream)
 {
     (void)nccl, (void)values, (void)count, (void)stream;
-    WS_FAIL(UNSUPPORTED, "this build has no NCCL");
+    return WS_OK;
 }
 
+ws_err ws_nccl_prepare_all(ws_nccl *nccl, int shards, size_t count)
+{
+    (void)nccl, (void)shards, (void)count;
+    return WS_OK;
+}
+
+/* The tree of one rank. */
 ws_err ws_nccl_tree_sum_all(ws_nccl *nccl, int shards, float *const *local, float *result, size_t count,
                             ws_device_add add, void *context, void *stream)
 {
-    (void)nccl, (void)shards, (void)local, (void)result, (void)count, (void)add, (void)context, (void)stream;
-    WS_FAIL(UNSUPPORTED, "this build has no NCCL");
+    (void)nccl, (void)stream;
+    WS_CHECK(result == local[0], UNSUPPORTED, "without NCCL a sum is made in the first of its parts");
+    for (int64_t step = 1; step < shards; step *= 2)
+        for (int64_t to = 0; to + step < shards; to += 2 * step)
+            add(context, local[to], local[to + step], count);
+    return WS_OK;
 }
 
 #endif

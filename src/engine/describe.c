@@ -18,6 +18,11 @@ size_t ws_plan_trained_extent(const ws_plan *plan)
     return plan->trained;
 }
 
+size_t ws_plan_executor_bytes(const ws_plan *plan)
+{
+    return plan->bytes;
+}
+
 static size_t trained_count(const ws_parameter *parameter)
 {
     return parameter->statistic ? 0 : parameter->count;

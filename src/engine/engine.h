@@ -175,6 +175,7 @@ typedef struct ws_parameter {
 } ws_parameter;
 size_t ws_plan_parameters(const ws_plan *plan, const ws_parameter **table); /* count; table borrowed */
 size_t ws_plan_parameter_extent(const ws_plan *plan); /* elements of the flat buffer, with padding */
+size_t ws_plan_executor_bytes(const ws_plan *plan);   /* memory of an executor in its place */
 size_t ws_plan_trained_extent(const ws_plan *plan);   /* of them, those before the statistics */
 size_t ws_plan_parameter_count(const ws_plan *plan);  /* without padding and statistics */
 /* Initial values: a pure function of (seed, parameter name, element). Padding is zero. */
@@ -245,6 +246,14 @@ WS_MUST ws_err ws_place_allocate_host(const ws_place *place, ws_real **out, size
 void ws_place_release_host(const ws_place *place, ws_real **memory);
 /* Another queue of a CUDA place, for copies, sums and steps that go on beside it. Closed like any place, before the first. */
 WS_MUST ws_err ws_place_open_beside(ws_place *out, const ws_place *of);
+/* On CUDA: the cudaStream_t of its queue, for NCCL; bytes of the device; a copy within it; whether all has been done that the place had
+ * been given at the last ws_place_set_mark. */
+void *ws_place_stream(const ws_place *place);
+void ws_place_memory(const ws_place *place, size_t *unused, size_t *whole);
+void ws_place_copy(const ws_place *place, ws_real *to, const ws_real *from, size_t count);
+void ws_place_zero(const ws_place *place, ws_real *memory, size_t count);
+void ws_place_set_mark(const ws_place *place);
+bool ws_place_reached(const ws_place *place);
 /* What `place` is given from now on begins when `other` has done what it was given before. Of one device. */
 void ws_place_follow(const ws_place *place, const ws_place *other);
 void ws_place_upload(const ws_place *place, ws_real *device, const ws_real *host, size_t count);
@@ -294,6 +303,21 @@ void ws_sgd_step_at(const ws_place *place, const ws_plan *plan, double weight_de
                     ws_real *parameters, const ws_real *gradients);
 void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,
                            const ws_real *gradients);
+/* A step of AdamW, or of gradient descent, and of the statistics, of the reals [offset, offset + count) alone: of a bucket. */
+void ws_step_slice_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, bool descent,
+                      double learning_rate, double scale, uint64_t step, double statistics_scale, size_t offset,
+                      size_t count, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
+                      ws_real *second_moment);
+/* A norm in two steps, so that nothing is allocated and the host does not wait in between: begin queues it, end takes it when the place
+ * has been waited for. */
+typedef struct ws_norm {
+    void *sums, *host;
+    size_t blocks;
+} ws_norm;
+WS_MUST ws_err ws_norm_create(ws_norm *out, const ws_place *place, size_t extent); /* of no more than that */
+void ws_norm_destroy(ws_norm *norm, const ws_place *place);
+void ws_norm_begin(ws_norm *norm, const ws_place *place, const ws_real *values, size_t extent);
+double ws_norm_end(const ws_norm *norm);
 WS_MUST ws_err ws_gradient_norm_at(const ws_place *place, const ws_real *gradients, size_t extent, double *out);
 void ws_ema_step_at(const ws_place *place, double decay, ws_real *average, const ws_real *parameters, size_t extent);
 void ws_accumulate_at(const ws_place *place, ws_real *sum, const ws_real *value, size_t count);

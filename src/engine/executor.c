@@ -281,10 +281,9 @@ void ws_executor_backward(ws_executor *x, const ws_real *parameters, ws_real *gr
 {
     begin_backward(x, gradients);
     if (x->plan->loss >= 0)
-        ws_executor_pass(x, (ws_pass){.backward = true,
-                                      .end = x->plan->node_count,
-                                      .parameters = parameters,
-                                      .gradients = gradients});
+        ws_executor_pass(
+            x,
+            (ws_pass){.backward = true, .end = x->plan->node_count, .parameters = parameters, .gradients = gradients});
     end_pass(x);
 }
 
@@ -297,11 +296,9 @@ void ws_executor_backward_in_buckets(ws_executor *x, const ws_real *parameters, 
         const bool last = i + 1 == buckets->count;
         const size_t begin = last ? 0 : buckets->items[i].node;
         if (begin < end)
-            ws_executor_pass(x, (ws_pass){.backward = true,
-                                          .begin = begin,
-                                          .end = end,
-                                          .parameters = parameters,
-                                          .gradients = gradients});
+            ws_executor_pass(
+                x, (ws_pass){
+                       .backward = true, .begin = begin, .end = end, .parameters = parameters, .gradients = gradients});
         end = begin < end ? begin : end;
         ready(context, i);
     }

@@ -41,7 +41,8 @@ static inline void *ws_executor_buffer(const ws_executor *x, int32_t buffer)
 }
 static inline size_t ws_plan_tensor_bytes(const ws_plan_tensor *tensor)
 {
-    return (size_t)ws_shape_count(&tensor->shape) * (tensor->type == WS_INPUT_INDEX ? sizeof(int32_t) : sizeof(ws_real));
+    return (size_t)ws_shape_count(&tensor->shape) *
+           (tensor->type == WS_INPUT_INDEX ? sizeof(int32_t) : sizeof(ws_real));
 }
 /* The nodes [begin, end), and with the last of a direction the copies of what the host sees. */
 void ws_executor_pass(ws_executor *x, ws_pass pass);

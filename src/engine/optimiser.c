@@ -2,31 +2,87 @@
 #include <math.h>
 #include "engine/plan.h"
 
-void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,
-                      double scale, uint64_t step, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
-                      ws_real *second_moment)
+/* The part of a range that lies in [offset, offset + count). */
+static ws_range cut(ws_range range, size_t offset, size_t count)
+{
+    const size_t begin = range.offset > offset ? range.offset : offset;
+    const size_t range_end = range.offset + range.count, end = range_end < offset + count ? range_end : offset + count;
+    range.offset = begin;
+    range.count = end > begin ? end - begin : 0;
+    return range;
+}
+
+static void step_adamw(const ws_place *place, const ws_range *range, const ws_adamw *options, double learning_rate,
+                       double scale, uint64_t step, ws_real *parameters, const ws_real *gradients,
+                       ws_real *first_moment, ws_real *second_moment)
 {
     double t = (double)step;
     ws_adamw_arguments a = {
+        .count = range->count,
         .scale = (ws_real)scale,
         .share1 = (ws_real)(1 - options->beta1),
         .share2 = (ws_real)(1 - options->beta2),
         .step_size = (ws_real)(learning_rate / (1 - pow(options->beta1, t))),
         .root_correction = (ws_real)(1 / sqrt(1 - pow(options->beta2, t))),
         .epsilon = (ws_real)options->epsilon,
+        .decay = (ws_real)(range->decay ? learning_rate * options->weight_decay : 0),
+        .parameters = parameters + range->offset,
+        .gradients = gradients + range->offset,
+        .first_moment = first_moment + range->offset,
+        .second_moment = second_moment + range->offset,
     };
+    place->kernels->adamw(&a, place->queue);
+}
+
+static void step_descent(const ws_place *place, const ws_range *range, double weight_decay, double learning_rate,
+                         double scale, ws_real *parameters, const ws_real *gradients)
+{
+    ws_sgd_arguments a = {.count = range->count,
+                          .step_size = (ws_real)(learning_rate * scale),
+                          .decay = (ws_real)(range->decay ? learning_rate * weight_decay : 0),
+                          .parameters = parameters + range->offset,
+                          .gradients = gradients + range->offset};
+    place->kernels->sgd(&a, place->queue);
+}
+
+static void step_statistics(const ws_place *place, const ws_range *range, double scale, ws_real *parameters,
+                            const ws_real *gradients)
+{
+    ws_ema_arguments a = {.count = range->count,
+                          .share = (ws_real)0.1,
+                          .scale = (ws_real)scale,
+                          .average = parameters + range->offset,
+                          .value = gradients + range->offset};
+    place->kernels->ema(&a, place->queue);
+}
+
+void ws_step_slice_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, bool descent,
+                      double learning_rate, double scale, uint64_t step, double statistics_scale, size_t offset,
+                      size_t count, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
+                      ws_real *second_moment)
+{
     for (size_t i = 0; i < plan->step_count; i++) {
-        const ws_range *range = &plan->steps[i];
-        if (range->statistic)
+        const ws_range range = cut(plan->steps[i], offset, count);
+        if (range.count == 0)
             continue;
-        a.count = range->count;
-        a.decay = (ws_real)(range->decay ? learning_rate * options->weight_decay : 0);
-        a.parameters = parameters + range->offset;
-        a.gradients = gradients + range->offset;
-        a.first_moment = first_moment + range->offset;
-        a.second_moment = second_moment + range->offset;
-        place->kernels->adamw(&a, place->queue);
+        if (range.statistic)
+            step_statistics(place, &range, statistics_scale, parameters, gradients);
+        else if (descent)
+            step_descent(place, &range, options->weight_decay, learning_rate, scale, parameters, gradients);
+        else
+            step_adamw(place, &range, options, learning_rate, scale, step, parameters, gradients, first_moment,
+                       second_moment);
     }
+}
+
+void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,
+                      double scale, uint64_t step, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
+                      ws_real *second_moment)
+{
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (!plan->steps[i].statistic)
+            step_adamw(place, &plan->steps[i], options, learning_rate, scale, step, parameters, gradients, first_moment,
+                       second_moment);
 }
 
 void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning_rate, double scale, uint64_t step,
@@ -40,17 +96,9 @@ void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning
 void ws_sgd_step_at(const ws_place *place, const ws_plan *plan, double weight_decay, double learning_rate, double scale,
                     ws_real *parameters, const ws_real *gradients)
 {
-    ws_sgd_arguments a = {.step_size = (ws_real)(learning_rate * scale)};
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const ws_range *range = &plan->steps[i];
-        if (range->statistic)
-            continue;
-        a.count = range->count;
-        a.decay = (ws_real)(range->decay ? learning_rate * weight_decay : 0);
-        a.parameters = parameters + range->offset;
-        a.gradients = gradients + range->offset;
-        place->kernels->sgd(&a, place->queue);
-    }
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (!plan->steps[i].statistic)
+            step_descent(place, &plan->steps[i], weight_decay, learning_rate, scale, parameters, gradients);
 }
 
 void ws_sgd_step(const ws_plan *plan, double weight_decay, double learning_rate, double scale, ws_real *parameters,
@@ -63,16 +111,9 @@ void ws_sgd_step(const ws_plan *plan, double weight_decay, double learning_rate,
 void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,
                            const ws_real *gradients)
 {
-    ws_ema_arguments a = {.share = (ws_real)0.1, .scale = (ws_real)scale};
-    for (size_t i = 0; i < plan->step_count; i++) {
-        const ws_range *range = &plan->steps[i];
-        if (!range->statistic)
-            continue;
-        a.count = range->count;
-        a.average = parameters + range->offset;
-        a.value = gradients + range->offset;
-        place->kernels->ema(&a, place->queue);
-    }
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].statistic)
+            step_statistics(place, &plan->steps[i], scale, parameters, gradients);
 }
 
 void ws_statistics_step(const ws_plan *plan, double scale, ws_real *parameters, const ws_real *gradients)
@@ -118,39 +159,55 @@ double ws_gradient_norm(const ws_real *gradients, size_t extent)
     return sqrt(tree_total(&tree));
 }
 
-/* Block sums on the device, the tree over them here. */
-static ws_err device_norm(const ws_place *place, const ws_real *gradients, size_t extent, size_t blocks, void *sums,
-                          double *host, double *out)
+ws_err ws_norm_create(ws_norm *out, const ws_place *place, size_t extent)
 {
-    const ws_device *device = place->device;
-    place->kernels->square_sums(&(ws_square_sums_arguments){extent, gradients, sums}, place->queue);
-    device->download(place->queue, host, sums, blocks * sizeof *host);
-    WS_TRY(device->wait(place->queue));
+    const size_t blocks = (extent + WS_NORM_BLOCK - 1) / WS_NORM_BLOCK + 1;
+    *out = (ws_norm){.blocks = 0};
+    WS_TRY(place->device->allocate(place->queue, &out->sums, blocks * sizeof(double)));
+    return place->device->allocate_host(place->queue, &out->host, blocks * sizeof(double));
+}
+
+void ws_norm_destroy(ws_norm *norm, const ws_place *place)
+{
+    if (norm->sums)
+        place->device->release(place->queue, norm->sums);
+    if (norm->host)
+        place->device->release_host(place->queue, norm->host);
+    *norm = (ws_norm){.blocks = 0};
+}
+
+/* Block sums on the device, the tree over them on the host. */
+void ws_norm_begin(ws_norm *norm, const ws_place *place, const ws_real *values, size_t extent)
+{
+    norm->blocks = (extent + WS_NORM_BLOCK - 1) / WS_NORM_BLOCK;
+    if (norm->blocks == 0)
+        return;
+    place->kernels->square_sums(&(ws_square_sums_arguments){extent, values, norm->sums}, place->queue);
+    place->device->download(place->queue, norm->host, norm->sums, norm->blocks * sizeof(double));
+}
+
+double ws_norm_end(const ws_norm *norm)
+{
     tree_sum tree = {.count = 0};
-    for (size_t i = 0; i < blocks; i++)
-        tree_add(&tree, host[i]);
-    *out = sqrt(tree_total(&tree));
-    return WS_OK;
+    for (size_t i = 0; i < norm->blocks; i++)
+        tree_add(&tree, ((const double *)norm->host)[i]);
+    return sqrt(tree_total(&tree));
 }
 
 ws_err ws_gradient_norm_at(const ws_place *place, const ws_real *gradients, size_t extent, double *out)
 {
+    ws_norm norm;
     if (place->device->host_memory) {
         *out = ws_gradient_norm(gradients, extent);
         return WS_OK;
     }
-    const ws_device *device = place->device;
-    size_t blocks = (extent + WS_NORM_BLOCK - 1) / WS_NORM_BLOCK;
-    void *sums = NULL, *host = NULL;
-    ws_err error;
-    WS_TRY_GOTO(done, device->allocate(place->queue, &sums, (blocks + 1) * sizeof(double)));
-    WS_TRY_GOTO(done, device->allocate_host(place->queue, &host, (blocks + 1) * sizeof(double)));
-    WS_TRY_GOTO(done, device_norm(place, gradients, extent, blocks, sums, host, out));
-done:
-    if (sums)
-        device->release(place->queue, sums);
-    if (host)
-        device->release_host(place->queue, host);
+    ws_err error = ws_norm_create(&norm, place, extent);
+    if (error == WS_OK) {
+        ws_norm_begin(&norm, place, gradients, extent);
+        error = place->device->wait(place->queue);
+        *out = ws_norm_end(&norm);
+    }
+    ws_norm_destroy(&norm, place);
     return error;
 }
 

@@ -62,8 +62,8 @@ static ws_pass *find(ws_executor *x, const ws_pass *pass)
     for (size_t i = 0; i < x->pass_count; i++) {
         ws_pass *known = &x->passes[i];
         if (known->backward == pass->backward && known->begin == pass->begin && known->end == pass->end &&
-            known->parameters == pass->parameters && known->gradients == pass->gradients &&
-            known->seed == pass->seed && known->active == pass->active)
+            known->parameters == pass->parameters && known->gradients == pass->gradients && known->seed == pass->seed &&
+            known->active == pass->active)
             return known;
     }
     if (WS_GROW(x->passes, x->pass_capacity, x->pass_count + 1) != WS_OK) {

@@ -138,6 +138,40 @@ ws_err ws_place_open_beside(ws_place *out, const ws_place *of)
     return finish_place(out, place);
 }
 
+void *ws_place_stream(const ws_place *place)
+{
+#if defined(WS_HAVE_CUDA) && !defined(WS_REAL_DOUBLE)
+    if (place->backend == WS_CUDA)
+        return ws_cuda_stream(place->queue);
+#endif
+    return place->queue;
+}
+
+void ws_place_memory(const ws_place *place, size_t *unused, size_t *whole)
+{
+    place->device->memory(place->queue, unused, whole);
+}
+
+void ws_place_copy(const ws_place *place, ws_real *to, const ws_real *from, size_t count)
+{
+    place->device->copy(place->queue, to, from, count * sizeof *to);
+}
+
+void ws_place_zero(const ws_place *place, ws_real *memory, size_t count)
+{
+    place->device->zero(place->queue, memory, count * sizeof *memory);
+}
+
+void ws_place_set_mark(const ws_place *place)
+{
+    place->device->mark_set(place->queue, place->mark);
+}
+
+bool ws_place_reached(const ws_place *place)
+{
+    return place->device->reached(place->queue, place->mark);
+}
+
 void ws_place_follow(const ws_place *place, const ws_place *other)
 {
     other->device->mark_set(other->queue, other->mark);

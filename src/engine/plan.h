@@ -75,8 +75,9 @@ struct ws_plan {
     ws_node_buffers *node_buffers;
     ws_buffer *buffers;
     size_t buffer_count, buffer_capacity;
-    size_t bytes;    /* of an executor's memory */
-    size_t inputs;   /* bytes at its begin: WS_COUNTERS_BYTES, then the inputs in their order, so that one copy moves them */
+    size_t bytes; /* of an executor's memory */
+    size_t
+        inputs; /* bytes at its begin: WS_COUNTERS_BYTES, then the inputs in their order, so that one copy moves them */
     size_t extent;   /* reals of the flat parameter buffer */
     size_t trained;  /* of them, those before the statistics */
     ws_range *steps; /* runs of equal kind, for the optimiser; statistics that backward does not reach stay out */

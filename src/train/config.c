@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "train/internal.h"
 
+const char *const ws_backend_names[2] = {"cpu", "cuda"};
 const char *const ws_precision_names[WS_PRECISION_COUNT] = {"fp32", "bf16"};
 
 static const ws_option key_fields[] = {
@@ -55,6 +56,11 @@ static const ws_option train_fields[] = {
     O(INT, checkpoint_every, 1000, 1, 1e12, "steps between checkpoints"),
     O(INT, keep, 2, 1, 1000, "checkpoints kept, besides the best"),
     O(INT, log_every, 50, 1, 1e12, "steps between lines of metrics.jsonl"),
+    O(ENUM, device, "cpu", "cpu|cuda", "what networks are trained on; cuda: one rank a GPU"),
+    O(DOUBLE, reduction_timeout, 600, 0.001, 1e6,
+      "cuda: seconds after which a step that is not done ends training, with a checkpoint of the one before"),
+    O(INT, bucket_kib, 2048, 1, 1048576,
+      "cuda: gradients are summed over GPUs in pieces of so many KiB, or larger ones"),
     WS_OPTION_END};
 #undef O
 static const ws_option_table train_table = {"train", sizeof(ws_train_options), train_fields, "training"};
@@ -65,8 +71,9 @@ ws_isa ws_train_isa(const ws_train_config *config)
     return active == WS_ISA_AMX && config->train.precision != WS_BF16 ? WS_ISA_AVX512 : active;
 }
 
-/* These cannot change what comes out. */
-static const char *const run_only[] = {"threads", "checkpoint_every", "keep", "log_every", "prepare_ahead"};
+/* These cannot change what comes out, or stand elsewhere in the identity (the device). */
+static const char *const run_only[] = {"threads", "checkpoint_every",  "keep",      "log_every", "prepare_ahead",
+                                       "device",  "reduction_timeout", "bucket_kib"};
 
 static const ws_option evaluate_fields[] = {
     WS_OPTION_LIST(
@@ -231,7 +238,10 @@ static void check_train(const reader *r)
                         (long long)train->batch, (long long)train->gradient_shards, (long long)below,
                         (long long)(below + train->gradient_shards));
     }
-    if (train->reduction != 0)
+    if (train->device != WS_CPU && r->config->model && !r->config->model->network)
+        ws_problems_add(r->problems, r->document, at(r, "train", "device"),
+                        "train.device: \"cuda\" is for networks, which %s is not", r->config->model->name);
+    if (train->reduction != WS_REDUCTION_FIXED && train->device == WS_CPU)
         ws_problems_add(r->problems, r->document, at(r, "train", "reduction"),
                         "train.reduction: \"fast\" is for GPUs; on CPUs \"fixed\" costs nothing");
     if (train->precision == WS_BF16 && r->config->model && !r->config->model->network)

@@ -77,12 +77,14 @@ static ws_err find_split_hash(const ws_train_config *config, const ws_store *sto
 ws_err ws_trial_id_text(const cJSON *config, const char *store_hash, const char *split_hash, ws_text *out)
 {
     const char *precision = cJSON_GetStringValue(ws_json_find(config, "train.precision"));
+    const char *device =
+        cJSON_GetStringValue(ws_json_find(config, "train.device")); /* left out of results where it is the CPU */
     cJSON *root = cJSON_CreateObject();
     bool made = root && cJSON_AddItemReferenceToObject(root, "config", (cJSON *)config) &&
                 cJSON_AddStringToObject(root, "store_hash", store_hash) &&
                 cJSON_AddStringToObject(root, "split_hash", split_hash) &&
                 cJSON_AddNumberToObject(root, "schema", WS_RECORD_SCHEMA) &&
-                cJSON_AddStringToObject(root, "device", "cpu") &&
+                cJSON_AddStringToObject(root, "device", device ? device : ws_backend_names[WS_CPU]) &&
                 cJSON_AddStringToObject(root, "precision", precision ? precision : ws_precision_names[0]);
     ws_err error = made ? ws_json_canonical(root, out) : WS_ERROR(MEMORY, "no memory for the identity of a trial");
     cJSON_Delete(root);

@@ -5,13 +5,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "train/batches.h"
+#include "train/device.h"
 
 enum { SKIPPED_IN_A_ROW = 100, VALIDATION_BATCHES = 16 };
 
 /* What the ranks tell each other after every step, beside the gradients. */
 typedef struct report {
-    int64_t stop;
+    int64_t stop, failed;
     double losses[]; /* [most shards a rank owns] */
 } report;
 
@@ -21,6 +21,7 @@ typedef struct loop {
     const ws_comm *comm;
     int shards, first, end, most; /* own shards [first, end); the most any rank has */
     ws_shard_threads *threads;
+    ws_on_device *device;    /* NULL: on the CPU, with what follows */
     ws_executor **executors; /* [threads] */
     float **gradients;       /* [own shards][extent] */
     ws_real *gradient;       /* [extent] their sum over all ranks */
@@ -44,6 +45,9 @@ static ws_err make_executors(loop *l)
     const ws_network_training *t = l->training;
     size_t threads = (size_t)t->options->threads, own = (size_t)(l->end - l->first);
     WS_TRY(ws_shard_threads_create(&l->threads, (int)threads));
+    if (t->options->device != WS_CPU)
+        return WS_OK;
+    WS_TRY(WS_NEW_ARRAY(l->gradient, l->state->extent));
     WS_TRY(WS_NEW_ARRAY(l->executors, threads));
     for (size_t i = 0; i < threads && i < own; i++)
         WS_TRY(ws_executor_create(&l->executors[i], l->state->plan));
@@ -106,7 +110,6 @@ static ws_err loop_create(loop *l, const ws_network_training *training, ws_netwo
     l->report_bytes = sizeof(report) + (size_t)l->most * sizeof(double);
     WS_CHECK(training->training->rows > 0, CONFIG, "there are no training rows");
     WS_TRY(make_executors(l));
-    WS_TRY(WS_NEW_ARRAY(l->gradient, state->extent));
     WS_TRY(WS_NEW_ARRAY(l->losses, (size_t)l->shards));
     WS_TRY(ws_alloc(&l->own, 1, l->report_bytes));
     WS_TRY(ws_alloc(&l->all, (size_t)l->comm->size, l->report_bytes));
@@ -119,6 +122,7 @@ static ws_err loop_create(loop *l, const ws_network_training *training, ws_netwo
 static void loop_destroy(loop *l)
 {
     ws_batches_destroy(&l->batches);
+    ws_on_device_destroy(&l->device);
     ws_shard_threads_destroy(&l->threads);
     for (int64_t i = 0; l->executors && i < l->training->options->threads; i++)
         ws_executor_destroy(&l->executors[i]);
@@ -155,14 +159,40 @@ static void run_shard(void *context, int shard, int thread)
 
 /* ---- a batch ---- */
 
-/* Runs the current batch of l->running; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. */
-static ws_err run_batch(loop *l, const ws_real *parameters, bool with_gradients, double *loss, bool *stop)
+/* The current batch on this rank. early: what a device may step with as gradients arrive, or NULL. */
+static ws_err run_own_shards(loop *l, bool averaged, bool with_gradients, const ws_device_update *early)
 {
-    l->parameters = parameters;
+    l->parameters = averaged ? l->state->average : l->state->parameters;
     l->with_gradients = with_gradients;
+    if (l->device) {
+        WS_TRY(ws_on_device_run(l->device, l->running, averaged, with_gradients, l->seed, l->step, early));
+        return ws_on_device_finish(l->device, l->own->losses);
+    }
     ws_shard_threads_run(l->threads, l->first, l->end, run_shard, l);
+    return WS_OK;
+}
+
+/* A rank failed: none steps. */
+static ws_err give_up_all(loop *l, ws_err error)
+{
+    ws_on_device_abort(l->device);
+    ws_on_device_undo(l->device);
+    return ws_agree_all(l->comm, error);
+}
+
+/* Runs the current batch of l->running; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. */
+static ws_err run_batch(loop *l, bool averaged, bool with_gradients, const ws_device_update *early, double *loss,
+                        bool *stop)
+{
+    ws_err error = run_own_shards(l, averaged, with_gradients, early);
     l->own->stop = ws_stop_requested();
+    l->own->failed = error != WS_OK;
     WS_TRY(ws_gather_equal_all(l->comm, l->own, l->report_bytes, l->all));
+    bool failed = false;
+    for (int rank = 0; rank < l->comm->size; rank++)
+        failed = failed || ((const report *)((const char *)l->all + (size_t)rank * l->report_bytes))->failed > 0;
+    if (failed)
+        return give_up_all(l, error);
     *stop = false;
     for (int rank = 0; rank < l->comm->size; rank++) {
         const report *r = (const report *)((const char *)l->all + (size_t)rank * l->report_bytes);
@@ -197,46 +227,77 @@ static ws_err pass_over(loop *l, double loss, double norm)
     return WS_OK;
 }
 
-static void move_parameters(const loop *l, double rate, double scale)
+/* The gradients of this step in l->gradient, or in the device, and their norms: of gradients and of statistics. */
+static ws_err find_norms(loop *l, double *norm, double *of_statistics)
+{
+    const ws_network_state *s = l->state;
+    size_t trained = ws_plan_trained_extent(s->plan);
+    if (l->device) {
+        ws_on_device_norms(l->device, norm, of_statistics);
+    } else {
+        WS_TRY(ws_tree_sum_float_all(l->comm, l->shards, l->gradients, l->gradient, s->extent));
+        *norm = ws_gradient_norm(l->gradient, trained);
+        *of_statistics = ws_gradient_norm(l->gradient + trained, s->extent - trained);
+    }
+    *norm /= l->shards;
+    return WS_OK;
+}
+
+static void step_on_cpu(const loop *l, const ws_device_update *u)
+{
+    ws_network_state *s = l->state;
+    if (u->descent)
+        ws_sgd_step(s->plan, u->adamw.weight_decay, u->rate, u->scale, s->parameters, l->gradient);
+    else
+        ws_adamw_step(s->plan, &u->adamw, u->rate, u->scale, u->step, s->parameters, l->gradient, s->first_moment,
+                      s->second_moment);
+    ws_statistics_step(s->plan, 1.0 / l->shards, s->parameters, l->gradient);
+    ws_ema_step(u->average_decay, s->average, s->parameters, s->extent);
+}
+
+static ws_device_update next_update(const loop *l)
 {
     const ws_train_options *o = l->training->options;
-    ws_network_state *s = l->state;
-    const ws_adamw adamw = {o->beta1, o->beta2, o->epsilon, o->weight_decay};
-    if (o->optimiser == WS_OPTIMISER_SGD)
-        ws_sgd_step(s->plan, o->weight_decay, rate, scale, s->parameters, l->gradient);
-    else
-        ws_adamw_step(s->plan, &adamw, rate, scale, s->step - s->skipped + 1, s->parameters, l->gradient,
-                      s->first_moment, s->second_moment);
+    const ws_network_state *s = l->state;
+    uint64_t warmup = (uint64_t)o->warmup, tenth = (uint64_t)o->steps / 10;
+    double early = (1 + (double)s->step) / (10 + (double)s->step); /* early averages forget the starting point faster */
+    return (ws_device_update){
+        .descent = o->optimiser == WS_OPTIMISER_SGD,
+        .adamw = {o->beta1, o->beta2, o->epsilon, o->weight_decay},
+        .rate = ws_cosine_schedule(o->learning_rate, o->minimum_learning_rate, warmup < tenth ? warmup : tenth,
+                                   (uint64_t)o->steps, s->step),
+        .scale = 1.0 / l->shards,
+        .average_decay = early < o->ema ? early : o->ema,
+        .step = s->step - s->skipped + 1,
+    };
 }
 
 static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
 {
     const ws_train_options *o = l->training->options;
     ws_network_state *s = l->state;
-    uint64_t warmup = (uint64_t)o->warmup, tenth = (uint64_t)o->steps / 10;
-    size_t trained = ws_plan_trained_extent(s->plan);
-    double loss;
+    double loss, of_statistics;
+    ws_device_update update = next_update(l);
+    const bool early = l->device && o->clip == 0;
+    *rate = update.rate;
     l->running = l->batches;
     l->seed = s->context->seed;
     l->step = s->step;
     WS_TRY(ws_batches_take_all(l->batches, s->step, s->step + 1 == (uint64_t)o->steps));
-    WS_TRY(run_batch(l, s->parameters, true, &loss, stop));
-    WS_TRY(ws_tree_sum_float_all(l->comm, l->shards, l->gradients, l->gradient, s->extent));
-    *norm = ws_gradient_norm(l->gradient, trained) / l->shards;
-    bool sound = isfinite(ws_gradient_norm(l->gradient + trained, s->extent - trained)); /* statistics */
-    *rate = ws_cosine_schedule(o->learning_rate, o->minimum_learning_rate, warmup < tenth ? warmup : tenth,
-                               (uint64_t)o->steps, s->step);
+    WS_TRY(run_batch(l, false, true, early ? &update : NULL, &loss, stop));
+    WS_TRY(find_norms(l, norm, &of_statistics));
     s->loss = loss;
-    if (!isfinite(loss) || !isfinite(*norm) || !sound) {
+    if (!isfinite(loss) || !isfinite(*norm) || !isfinite(of_statistics)) {
+        if (l->device)
+            ws_on_device_undo(l->device);
         WS_TRY(pass_over(l, loss, *norm));
     } else {
-        double scale = o->clip > 0 && *norm > o->clip ? o->clip / *norm : 1;
         l->skipped_in_a_row = 0;
-        move_parameters(l, *rate, scale / l->shards);
-        ws_statistics_step(s->plan, 1.0 / l->shards, s->parameters, l->gradient);
-        /* early averages forget the starting point faster */
-        double early = (1 + (double)s->step) / (10 + (double)s->step);
-        ws_ema_step(early < o->ema ? early : o->ema, s->average, s->parameters, s->extent);
+        update.scale = (o->clip > 0 && *norm > o->clip ? o->clip / *norm : 1) / l->shards;
+        if (!l->device)
+            step_on_cpu(l, &update);
+        else if (!early)
+            ws_on_device_step(l->device, &update);
     }
     s->step++;
     return WS_OK;
@@ -259,7 +320,7 @@ static ws_err validate(loop *l, double *loss)
         l->step = b;
         error = ws_batches_take_all(l->running, b, b + 1 == batches);
         if (error == WS_OK)
-            error = run_batch(l, l->state->average, false, &one, &stop);
+            error = run_batch(l, true, false, NULL, &one, &stop);
         sum += one;
     }
     ws_batches_destroy(&l->running);
@@ -290,8 +351,8 @@ static ws_err validate_and_keep_best(loop *l)
         return WS_OK;
     s->best_loss = loss;
     s->best_step = s->step;
-    ws_err error = WS_OK;
-    if (l->comm->rank == 0 && t->directory) {
+    ws_err error = l->device ? ws_on_device_download(l->device) : WS_OK;
+    if (error == WS_OK && l->comm->rank == 0 && t->directory) {
         char *path = ws_checkpoint_best_path(t->directory);
         error = path ? ws_checkpoint_write(path, s, t->config_text) : WS_ERROR(MEMORY, "no memory for a path");
         free(path);
@@ -317,17 +378,17 @@ static void write_log(loop *l, double norm, double rate, double seconds)
             "{\"step\":%llu,\"loss\":%s,\"grad_norm\":%s,\"learning_rate\":%.9g,\"ms\":%.4g,"
             "\"samples_per_second\":%.6g,\"gflop_per_second\":%.6g,\"of_peak\":%.4g}\n",
             (unsigned long long)s->step, number(s->loss, loss_text), number(norm, norm_text), rate, seconds * 1e3,
-            per_second, flops / 1e9, flops / l->peak);
+            per_second, flops / 1e9, l->peak > 0 ? flops / l->peak : 0);
     fflush(l->log);
 }
 
 static ws_err save(loop *l)
 {
     const ws_network_training *t = l->training;
-    ws_err error = WS_OK;
+    ws_err error = l->device ? ws_on_device_download(l->device) : WS_OK;
     if (l->log)
         fflush(l->log);
-    if (l->comm->rank == 0 && t->directory)
+    if (error == WS_OK && l->comm->rank == 0 && t->directory)
         error = ws_checkpoint_save(t->directory, l->state, t->config_text, t->options->keep);
     WS_AGREE(l->comm, error);
     return WS_OK;
@@ -343,6 +404,24 @@ static bool has_stopped_improving(const loop *l)
            s->step - s->best_step >= (uint64_t)o->patience * (uint64_t)o->validate_every;
 }
 
+/* GPUs could not do a step: what they had done before it is kept, where they still answer. */
+static ws_err keep_completed(loop *l, ws_err error)
+{
+    char message[512], hint[512];
+    snprintf(message, sizeof message, "%s", ws_error_message());
+    snprintf(hint, sizeof hint, "%s", ws_error_hint());
+    const bool saved = save(l) == WS_OK && l->training->directory;
+    ws_error_clear();
+    error = ws_error_raise(error, __FILE__, __LINE__, __func__, "training: step %llu of %lld could not be done: %s",
+                           (unsigned long long)l->state->step + 1, (long long)l->training->options->steps, message);
+    if (hint[0] != '\0')
+        WS_HINT("%s", hint);
+    if (saved)
+        WS_HINT("the same command with --resume goes on after step %llu, whose checkpoint is kept",
+                (unsigned long long)l->state->step);
+    return error;
+}
+
 static ws_err run_steps(loop *l)
 {
     const ws_train_options *o = l->training->options;
@@ -351,7 +430,10 @@ static ws_err run_steps(loop *l)
     double started = ws_clock_seconds(), before = s->seconds;
     while (s->step < (uint64_t)o->steps && !has_stopped_improving(l)) {
         double norm = 0, rate = 0, begin = ws_clock_seconds();
-        WS_TRY(make_step(l, &norm, &rate, &stop));
+        ws_err error = make_step(l, &norm, &rate, &stop);
+        if (l->device && (error == WS_E_NCCL || error == WS_E_CUDA))
+            error = keep_completed(l, error);
+        WS_TRY(error);
         double now = ws_clock_seconds();
         s->seconds = before + (now - started);
         write_log(l, norm, rate, now - begin);
@@ -367,12 +449,24 @@ static ws_err run_steps(loop *l)
         if (last || stop || s->step % (uint64_t)o->checkpoint_every == 0)
             WS_TRY(save(l));
         if (stop) {
-            ws_err error = WS_ERROR(INTERRUPTED, "training stopped after step %llu of %lld, with a checkpoint",
-                                    (unsigned long long)s->step, (long long)o->steps);
+            error = WS_ERROR(INTERRUPTED, "training stopped after step %llu of %lld, with a checkpoint",
+                             (unsigned long long)s->step, (long long)o->steps);
             WS_HINT("the same command with --resume goes on");
             return error;
         }
     }
+    return WS_OK;
+}
+
+static ws_err open_device_all(loop *l)
+{
+    const ws_train_options *options = l->training->options;
+    if (options->device == WS_CPU)
+        return WS_OK;
+    const ws_on_device_options device = {l->comm, options, l->state, l->shards, l->first, l->end};
+    WS_TRY(ws_on_device_create_all(&l->device, &device));
+    ws_info("training on %d x %s", l->comm->size, ws_on_device_name(l->device));
+    l->peak = 0; /* of the CPU's cores */
     return WS_OK;
 }
 
@@ -381,11 +475,15 @@ ws_err ws_network_train_all(const ws_network_training *training, ws_network_stat
     loop l;
     ws_err error = ws_agree_all(training->comm, loop_create(&l, training, state));
     if (error == WS_OK)
+        error = open_device_all(&l);
+    if (error == WS_OK)
         error = ws_agree_all(
             l.comm, ws_progress_start(&l.progress, l.comm, "train", "steps", (double)training->options->steps));
     if (error == WS_OK) {
         ws_progress_continue(l.progress, (double)state->step);
         error = run_steps(&l);
+        if (error == WS_OK && l.device)
+            error = ws_agree_all(l.comm, ws_on_device_download(l.device));
     }
     loop_destroy(&l);
     WS_TRY(error);

@@ -72,7 +72,7 @@ static bool fill_result(const ws_trial_record *r, cJSON *result, cJSON *config, 
            cJSON_AddBoolToObject(result, "synthetic", r->rows->synthetic) &&
            cJSON_AddStringToObject(result, "label", c->keys.label) &&
            cJSON_AddStringToObject(result, "dataset", r->rows->dataset) &&
-           cJSON_AddStringToObject(result, "device", "cpu") &&
+           cJSON_AddStringToObject(result, "device", ws_backend_names[c->train.device]) &&
            cJSON_AddStringToObject(result, "isa", ws_isa_names[ws_train_isa(c)]) &&
            cJSON_AddStringToObject(result, "precision", ws_precision_names[c->train.precision]) &&
            cJSON_AddStringToObject(result, "parameter_hash", r->parameter_hash) &&

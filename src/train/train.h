@@ -49,7 +49,12 @@ typedef struct ws_train_options { /* "train" */
     int64_t patience;
     int64_t threads, checkpoint_every, keep, log_every; /* these do not change the result, nor does */
     bool prepare_ahead;
+    int device; /* ws_backend; part of a trial's identity */
+    double reduction_timeout;
+    int64_t bucket_kib;
 } ws_train_options;
+enum { WS_REDUCTION_FIXED, WS_REDUCTION_FAST };
+extern const char *const ws_backend_names[2];                    /* of ws_train_options.device */
 extern const char *const ws_precision_names[WS_PRECISION_COUNT]; /* of ws_train_options.precision */
 enum { WS_OPTIMISER_ADAMW, WS_OPTIMISER_SGD };
 enum { WS_SELECT_FINAL, WS_SELECT_BEST };

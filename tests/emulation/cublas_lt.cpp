@@ -73,8 +73,9 @@ static bool fits(const ws_emulated_operation *operation, const ws_emulated_layou
 }
 
 /* D = op(A) op(B) + beta C + bias, by column; C is not read when beta is 0 */
-static void multiply(const ws_emulated_operation &operation, const void *A, const ws_emulated_layout &of_a, const void *B,
-                     const ws_emulated_layout &of_b, float beta, const float *C, float *D, const ws_emulated_layout &of_d)
+static void multiply(const ws_emulated_operation &operation, const void *A, const ws_emulated_layout &of_a,
+                     const void *B, const ws_emulated_layout &of_b, float beta, const float *C, float *D,
+                     const ws_emulated_layout &of_d)
 {
     const bool adds_bias = operation.epilogue == CUBLASLT_EPILOGUE_BIAS;
     for (int64_t number = 0; number < of_d.count; number++)

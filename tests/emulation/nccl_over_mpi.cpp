@@ -122,7 +122,9 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error)
 
 const char *ncclGetErrorString(ncclResult_t result)
 {
-    return result == ncclSuccess ? "no error" : result == ncclRemoteError ? "remote process exited or there was a network error" : "invalid argument";
+    return result == ncclSuccess       ? "no error"
+           : result == ncclRemoteError ? "remote process exited or there was a network error"
+                                       : "invalid argument";
 }
 
 ncclResult_t ncclGroupStart(void)
@@ -151,7 +153,8 @@ ncclResult_t ncclGroupEnd(void)
             },
             comm->stuck);
     else
-        ws_emulate_do(group_stream, [=] { carry_out(calls); }, comm->stuck);
+        ws_emulate_do(
+            group_stream, [=] { carry_out(calls); }, comm->stuck);
     group_comm = nullptr;
     group_stream = nullptr;
     return ncclSuccess;
