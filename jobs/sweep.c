@@ -149,6 +149,9 @@ static ws_err run_trials(const ws_sweep *sweep, const options *given)
                             .launcher = (ws_sweep_launcher)given->launcher};
     if (how.workers == 0)
         how.workers = ws_sweep_slots(&how);
+    char share[16]; /* each trial checks its part of the memory before it starts */
+    snprintf(share, sizeof share, "%d", how.trials_per_device);
+    WS_CHECK(setenv("WIRESWEEP_TRIALS_PER_DEVICE", share, 1) == 0, MEMORY, "no memory for the environment of trials");
     ws_sweep_counts counts;
     ws_err error = ws_sweep_run(sweep, &how, &counts);
     if (error == WS_OK || error == WS_E_PARTIAL)

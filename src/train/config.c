@@ -71,7 +71,7 @@ ws_isa ws_train_isa(const ws_train_config *config)
     return active == WS_ISA_AMX && config->train.precision != WS_BF16 ? WS_ISA_AVX512 : active;
 }
 
-/* These cannot change what comes out, or stand elsewhere in the identity (the device). */
+/* These cannot change what comes out. */
 static const char *const run_only[] = {"threads", "checkpoint_every",  "keep",      "log_every", "prepare_ahead",
                                        "device",  "reduction_timeout", "bucket_kib"};
 
@@ -578,6 +578,8 @@ cJSON *ws_train_config_print(const ws_train_config *config, bool for_result)
         cJSON_DeleteItemFromObjectCaseSensitive(root, "name");
         for (size_t i = 0; i < sizeof run_only / sizeof *run_only; i++)
             cJSON_DeleteItemFromObjectCaseSensitive(train, run_only[i]);
+        if (config->train.device == WS_CPU) /* as in the results of when there was nothing else */
+            cJSON_DeleteItemFromObjectCaseSensitive(train, "device");
     }
     if (!add(root, "train", train) || !add(root, "model", print_model(config)) ||
         !add(root, "evaluate", print_evaluate(config))) {

@@ -116,8 +116,6 @@ static ws_err make_identity_text(trial *t)
     cJSON_Delete(printed);
     ws_text_appendf(&text, "\n%s\n%s\n%s\n", t->rows.store_hash, t->rows.split_hash,
                     ws_isa_names[ws_train_isa(t->config)]);
-    if (t->config->train.device != WS_CPU)
-        ws_text_appendf(&text, "%s\n", ws_backend_names[t->config->train.device]);
     if (error == WS_OK)
         error = ws_text_check(&text);
     t->identity_text = text.data;

@@ -51,7 +51,7 @@ inline void __syncwarp()
 /* In the place of kernel<<<...>>>. The arguments are copied, as a launch does. */
 template <typename... Parameters, typename... Arguments>
 void ws_emulate(cudaStream_t stream, dim3 blocks, dim3 threads, void (*kernel)(Parameters...),
-                const Arguments &...arguments)
+                Arguments... arguments)
 {
     std::tuple<Parameters...> values(arguments...);
     auto thread = [kernel, values] { std::apply(kernel, values); };

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include "cluster/cluster.h"
+#include "engine/executor.h"
 #include "scenarios.h"
 
 static ws_place cpu, cuda;
@@ -126,6 +127,10 @@ static void replayed_passes_give_the_same_bits(void **state)
             if (pass == 0 || pass == 3)
                 OK(ws_place_download(&cuda, got[k], gradients, extent));
         }
+        for (size_t k = 0; k < executor->pass_count; k++)
+            if (executor->passes[k].graph == NULL)
+                fail_msg("%s: pass %zu was not captured", scenarios[i].name, k);
+        assert_int_equal(executor->pass_count, 2);
         assert_memory_equal(got[0], got[1], extent * sizeof **got);
         assert_memory_equal(&losses[0], &losses[1], sizeof losses[0]);
         ws_executor_destroy(&executor);
