@@ -72,8 +72,8 @@ ws_isa ws_train_isa(const ws_train_config *config)
 }
 
 /* These cannot change what comes out. */
-static const char *const run_only[] = {"threads", "checkpoint_every",  "keep",      "log_every", "prepare_ahead",
-                                       "device",  "reduction_timeout", "bucket_kib"};
+static const char *const run_only[] = {"threads",       "checkpoint_every",  "keep",      "log_every",
+                                       "prepare_ahead", "reduction_timeout", "bucket_kib"};
 
 static const ws_option evaluate_fields[] = {
     WS_OPTION_LIST(
