@@ -27,6 +27,13 @@ static ws_err bench_models_all(const ws_comm *world, const char *file, ws_text *
     return ws_bench_models_all(world, out, json);
 }
 
+static ws_err bench_gpu_all(const ws_comm *world, const char *file, ws_text *out, bool json)
+{
+    (void)file;
+    WS_CHECK(world->size == 1, ARGUMENT, "bench gpu measures one device; run it without mpirun");
+    return ws_bench_gpu(out, json, 1);
+}
+
 static ws_err bench_reduce_all(const ws_comm *world, const char *file, ws_text *out, bool json)
 {
     (void)file;
@@ -52,6 +59,10 @@ static const struct {
      "of all ranks against one rank's",
      false, bench_models_all},
     {"sweep", "1,000 trials of 10 ms, against the same programs in a bare loop", false, bench_sweep_all},
+    {"gpu",
+     "operators and a training step of every network on the first CUDA device, against copies of its memory and large "
+     "matrix products",
+     false, bench_gpu_all},
     {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", false, bench_reduce_all},
     {"extract", "captures to a store, by phase, against a bare program that parses and hashes [CAPTURE]", true,
      ws_bench_extract_all},

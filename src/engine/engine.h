@@ -341,6 +341,19 @@ double ws_multiply_bf16_work(int64_t rounds);
 WS_MUST ws_err ws_bench_step(ws_bench_report *report, const char *name, const ws_plan *plan, ws_executor *executor,
                              double *seconds);
 
+/* `wiresweep bench gpu`: what a CUDA place can do at most, measured by copies of its memory and large matrix products; operators, and a
+ * training step as above, kernel by kernel and captured, against that. divide: sizes are divided by it, to try it out on an emulated
+ * device. */
+typedef struct ws_device_ceilings {
+    double bytes, flops, flops_bf16; /* a second */
+} ws_device_ceilings;
+WS_MUST ws_err ws_bench_device_ceilings(ws_bench_report *report, const ws_place *place, int64_t divide,
+                                        ws_device_ceilings *out);
+WS_MUST ws_err ws_bench_device_operators(ws_bench_report *report, const ws_place *place, int64_t divide,
+                                         const ws_device_ceilings *ceilings);
+WS_MUST ws_err ws_bench_device_step(ws_bench_report *report, const char *name, const ws_plan *plan,
+                                    ws_executor *executor, const ws_place *place, const ws_device_ceilings *ceilings);
+
 /* `wiresweep bench engine`: appends a table, or a JSON array of {name, value, unit, ceiling, of, ratio, target, met}. About 20 s. */
 WS_MUST ws_err ws_bench_engine(ws_text *out, bool json);
 
