@@ -23,7 +23,7 @@ static void every_line_has_a_rate_and_a_ceiling(void **state)
 {
     (void)state;
     ws_text out = {0};
-    if (ws_bench_gpu(&out, true, 64) != WS_OK)
+    if (ws_bench_gpu(&out, true, 256) != WS_OK)
         fail_msg("%s", ws_error_message());
     const char *text = ws_text_string(&out);
     size_t lines = lines_with(text, "\"name\""), networks = 0;
