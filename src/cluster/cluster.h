@@ -99,6 +99,15 @@ WS_MUST ws_err ws_tree_sum_float_all(const ws_comm *comm, int shards, float *con
 WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *const *local, double *result,
                                       size_t count);
 
+/* The same with memory for the shards' values and for their sum, made once and used in every step. Ranks that are all on one machine
+ * share it, and nothing is sent. */
+typedef struct ws_tree_room ws_tree_room;
+WS_MUST ws_err ws_tree_room_create_all(ws_tree_room **out, const ws_comm *comm, int shards, size_t count);
+void ws_tree_room_destroy(ws_tree_room **room);
+float *const *ws_tree_room_shards(const ws_tree_room *room); /* [own shards][count], zeros at first; sums overwrite them */
+float *ws_tree_room_result(const ws_tree_room *room);        /* [count], to be read until the next sum begins */
+WS_MUST ws_err ws_tree_room_sum_all(ws_tree_room *room);
+
 /* What the tree is measured against: own shards one after another, then one MPI_Allreduce; the bits depend on the ranks. local stays. */
 WS_MUST ws_err ws_sum_in_any_order_all(const ws_comm *comm, int own, float *const *local, float *result, size_t count);
 

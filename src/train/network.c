@@ -23,8 +23,9 @@ typedef struct loop {
     ws_shard_threads *threads;
     ws_on_device *device;    /* NULL: on the CPU, with what follows */
     ws_executor **executors; /* [threads] */
-    float **gradients;       /* [own shards][extent] */
-    ws_real *gradient;       /* [extent] their sum over all ranks */
+    ws_tree_room *sums;      /* of gradients */
+    float *const *gradients; /* [own shards][extent], in sums */
+    ws_real *gradient;       /* [extent] their sum over all ranks, in sums */
     double *losses;          /* [shards] */
     report *own, *all;       /* one report; [ranks] reports */
     size_t report_bytes;
@@ -47,13 +48,9 @@ static ws_err make_executors(loop *l)
     WS_TRY(ws_shard_threads_create(&l->threads, (int)threads));
     if (t->options->device != WS_CPU)
         return WS_OK;
-    WS_TRY(WS_NEW_ARRAY(l->gradient, l->state->extent));
     WS_TRY(WS_NEW_ARRAY(l->executors, threads));
     for (size_t i = 0; i < threads && i < own; i++)
         WS_TRY(ws_executor_create(&l->executors[i], l->state->plan));
-    WS_TRY(WS_NEW_ARRAY(l->gradients, own + 1));
-    for (size_t k = 0; k < own; k++)
-        WS_TRY(WS_NEW_ARRAY(l->gradients[k], l->state->extent));
     return WS_OK;
 }
 
@@ -126,11 +123,8 @@ static void loop_destroy(loop *l)
     ws_shard_threads_destroy(&l->threads);
     for (int64_t i = 0; l->executors && i < l->training->options->threads; i++)
         ws_executor_destroy(&l->executors[i]);
-    for (int k = 0; l->gradients && k < l->end - l->first; k++)
-        free(l->gradients[k]);
+    ws_tree_room_destroy(&l->sums);
     free(l->executors);
-    free(l->gradients);
-    free(l->gradient);
     free(l->losses);
     free(l->own);
     free(l->all);
@@ -235,7 +229,7 @@ static ws_err find_norms(loop *l, double *norm, double *of_statistics)
     if (l->device) {
         ws_on_device_norms(l->device, norm, of_statistics);
     } else {
-        WS_TRY(ws_tree_sum_float_all(l->comm, l->shards, l->gradients, l->gradient, s->extent));
+        WS_TRY(ws_tree_room_sum_all(l->sums));
         *norm = ws_gradient_norm(l->gradient, trained);
         *of_statistics = ws_gradient_norm(l->gradient + trained, s->extent - trained);
     }
@@ -470,10 +464,22 @@ static ws_err open_device_all(loop *l)
     return WS_OK;
 }
 
+static ws_err open_sums_all(loop *l)
+{
+    if (l->training->options->device != WS_CPU)
+        return WS_OK;
+    WS_TRY(ws_tree_room_create_all(&l->sums, l->comm, l->shards, l->state->extent));
+    l->gradients = ws_tree_room_shards(l->sums);
+    l->gradient = ws_tree_room_result(l->sums);
+    return WS_OK;
+}
+
 ws_err ws_network_train_all(const ws_network_training *training, ws_network_state *state)
 {
     loop l;
     ws_err error = ws_agree_all(training->comm, loop_create(&l, training, state));
+    if (error == WS_OK)
+        error = open_sums_all(&l);
     if (error == WS_OK)
         error = open_device_all(&l);
     if (error == WS_OK)

@@ -100,16 +100,45 @@ static void double_sums_over_several_bands(void **state)
     free(result);
 }
 
+/* A room's sums in several steps, as training makes them: the bits of the tree each time, on every rank. */
+static void rooms_have_the_tree_bits(void **state)
+{
+    (void)state;
+    enum { COUNT = 5000, STEPS = 3 };
+    for (size_t s = 0; s < sizeof shard_counts / sizeof shard_counts[0]; s++) {
+        int shards = shard_counts[s];
+        uint64_t begin, end;
+        ws_even_split((uint64_t)shards, world.size, world.rank, &begin, &end);
+        ws_tree_room *room;
+        assert_int_equal(ws_tree_room_create_all(&room, &world, shards, COUNT), WS_OK);
+        for (size_t step = 0; step < STEPS; step++) {
+            for (uint64_t shard = begin; shard < end; shard++)
+                for (size_t i = 0; i < COUNT; i++)
+                    ws_tree_room_shards(room)[shard - begin][i] = (float)value_at((int)shard, i + step);
+            assert_int_equal(ws_tree_room_sum_all(room), WS_OK);
+            for (size_t i = 0; i < COUNT; i++) {
+                float expected = reference_float(top_level(shards), 0, shards, i + step);
+                assert_memory_equal(&ws_tree_room_result(room)[i], &expected, sizeof expected);
+            }
+        }
+        ws_tree_room_destroy(&room);
+    }
+}
+
 static void no_shards_is_an_error_everywhere(void **state)
 {
     (void)state;
     float value = 0;
     assert_int_equal(ws_tree_sum_float_all(&world, 0, NULL, &value, 1), WS_E_INTERNAL);
+    ws_tree_room *room;
+    assert_int_equal(ws_tree_room_create_all(&room, &world, 0, 1), WS_E_INTERNAL);
+    assert_null(room);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(float_sums_have_the_tree_bits),
     cmocka_unit_test(double_sums_over_several_bands),
+    cmocka_unit_test(rooms_have_the_tree_bits),
     cmocka_unit_test(no_shards_is_an_error_everywhere),
 };
 WS_MPI_TEST_MAIN(tests)
