@@ -20,6 +20,7 @@ typedef struct step {
     const ws_plan *plan;
     ws_executor *executor; /* inputs are filled */
     ws_real *parameters, *gradient, *first, *second, *average, *shards[SHARDS];
+    ws_tree_room *room; /* of all ranks */
 } step;
 
 /* One training step over the ranks of comm, each with its own shards; alone: all shards on this rank, and nothing is sent. */
@@ -29,16 +30,21 @@ static ws_err make_step_all(const step *s, bool alone, bool fixed)
     const size_t extent = ws_plan_parameter_extent(s->plan);
     const int own = alone ? SHARDS : s->own;
     const ws_adamw adamw = {0.9, 0.99, 1e-8, 1e-4};
+    const bool together = fixed && !alone;
+    float *const *shards = together ? ws_tree_room_shards(s->room) : s->shards;
+    const ws_real *gradient = together ? ws_tree_room_result(s->room) : s->gradient;
     for (int k = 0; k < own; k++) {
         ws_executor_forward(s->executor, s->parameters);
-        ws_executor_backward(s->executor, s->parameters, s->shards[k]);
+        ws_executor_backward(s->executor, s->parameters, shards[k]);
     }
-    if (fixed)
+    if (together)
+        WS_TRY(ws_tree_room_sum_all(s->room));
+    else if (fixed)
         WS_TRY(ws_tree_sum_float_all(comm, SHARDS, s->shards, s->gradient, extent));
     else
         WS_TRY(ws_sum_in_any_order_all(comm, own, s->shards, s->gradient, extent));
-    double norm = ws_gradient_norm(s->gradient, extent);
-    ws_adamw_step(s->plan, &adamw, 1e-6, norm > 1 ? 1 / norm : 1, 1, s->parameters, s->gradient, s->first, s->second);
+    double norm = ws_gradient_norm(gradient, extent);
+    ws_adamw_step(s->plan, &adamw, 1e-6, norm > 1 ? 1 / norm : 1, 1, s->parameters, gradient, s->first, s->second);
     ws_ema_step(0.999, s->average, s->parameters, extent);
     return WS_OK;
 }
@@ -154,6 +160,7 @@ static void release(step *s)
     free(s->average);
     for (int k = 0; k < SHARDS; k++)
         free(s->shards[k]);
+    ws_tree_room_destroy(&s->room);
 }
 
 /* Local: the plan of a shard, its executor with inputs, memory. */
@@ -186,6 +193,8 @@ static ws_err bench_model_all(const ws_comm *comm, const ws_model *model, int ba
     if (error == WS_OK)
         error = prepare(&rows, model, plan, &executor, &s);
     error = ws_agree_all(comm, error);
+    if (error == WS_OK)
+        error = ws_tree_room_create_all(&s.room, comm, SHARDS, ws_plan_parameter_extent(plan));
     if (error == WS_OK)
         error = bench_step_all(&s, model->name, batch, cores_scale, report);
     release(&s);
