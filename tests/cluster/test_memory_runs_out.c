@@ -112,8 +112,8 @@ static void exchange_fails_everywhere(void **state)
 static void tree_sum_fails_everywhere(void **state)
 {
     (void)state;
-    enum { SHARDS = 15 };
-    size_t count = 1 << 19;
+    enum { SHARDS = 127 };
+    size_t count = 1 << 17;
     for (poor = 0; poor < world.size; poor++) {
         uint64_t begin, end;
         ws_even_split(SHARDS, world.size, world.rank, &begin, &end);
