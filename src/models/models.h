@@ -165,7 +165,8 @@ typedef struct ws_model {
     const ws_option_table *options; /* keys of the "model" object besides "kind" */
     /* Adds to `needs`, which is all zeros; NULL: features alone. */
     void (*needs)(const void *options, ws_needs *needs);
-    /* Conditions between options (and batch, shards), NULL: none. `document` and `object` give positions. */
+    /* Conditions between options (and batch, shards, and the columns where these are known), NULL: none. `document` and `object`
+     * give positions. */
     void (*check)(const ws_model_context *context, const ws_json *document, const cJSON *object, ws_problems *problems);
     const ws_network *network; /* exactly one of the two */
     const ws_classical *classical;

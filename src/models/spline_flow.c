@@ -91,20 +91,56 @@ static int64_t width_of(const ws_model_context *context, int flow)
     return width;
 }
 
+/* Adds what is wrong with the columns of a flow; nothing where they are sound. */
+static void describe_fault(const ws_model_context *context, int flow, ws_text *out)
+{
+    char name[256];
+    if (width_of(context, flow) < 2)
+        ws_text_appendf(out, "spline_flow: one column cannot be conditioned on another; %s needs two",
+                        is_ensemble(context) ? "each of model.flows" : "it");
+    for (walk w = walk_columns(context, flow), before = w; next_column(&w) && out->length == 0; before = w) {
+        if (before.rest == NULL)
+            return;
+        const char *begin = before.rest + strspn(before.rest, " ");
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, ","), begin);
+        if (w.column < 0) {
+            const size_t known = context->column_names ? (size_t)context->columns : 0;
+            const char *closest = ws_closest_name(name, context->column_names, known);
+            ws_text_appendf(out, "model.flows: \"%s\" is none of the columns that the model sees%s%s%s", name,
+                            closest ? ". Did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "");
+        }
+        for (walk earlier = walk_columns(context, flow); next_column(&earlier) && earlier.rest != w.rest;)
+            if (w.column >= 0 && earlier.column == w.column && out->length == 0)
+                ws_text_appendf(out, "model.flows: \"%s\" is named twice in one flow", name);
+    }
+}
+
+static void describe_faults(const ws_model_context *context, ws_text *out)
+{
+    if (flows_of(context) > MOST_FLOWS)
+        ws_text_appendf(out, "model.flows: %d flows, at most %d are possible", flows_of(context), MOST_FLOWS);
+    for (int flow = 0; flow < flows_of(context) && out->length == 0; flow++)
+        describe_fault(context, flow, out);
+}
+
 static ws_err check_columns(const ws_model_context *context)
 {
-    const spline_flow_options *options = context->options;
-    WS_CHECK(flows_of(context) <= MOST_FLOWS, CONFIG, "model.flows: %d flows, at most %d are possible",
-             flows_of(context), MOST_FLOWS);
-    for (int flow = 0; flow < flows_of(context); flow++) {
-        WS_CHECK(width_of(context, flow) >= 2, CONFIG,
-                 "spline_flow: one column cannot be conditioned on another; %s needs two",
-                 is_ensemble(context) ? "each of model.flows" : "it");
-        for (walk w = walk_columns(context, flow), before = w; next_column(&w); before = w)
-            WS_CHECK(w.column >= 0, CONFIG, "model.flows: \"%s\" does not begin with a column's name, in \"%s\"",
-                     before.rest, options->flows.items[flow]);
-    }
-    return WS_OK;
+    ws_text fault = {0};
+    describe_faults(context, &fault);
+    ws_err error = fault.length > 0 ? WS_ERROR(CONFIG, "%s", ws_text_string(&fault)) : ws_text_check(&fault);
+    ws_text_destroy(&fault);
+    return error;
+}
+
+static void check(const ws_model_context *context, const ws_json *document, const cJSON *object, ws_problems *problems)
+{
+    const cJSON *flows = cJSON_GetObjectItemCaseSensitive(object, "flows");
+    ws_text fault = {0};
+    if (context->columns > 0) /* else the store could not be read, which has been said */
+        describe_faults(context, &fault);
+    if (fault.length > 0)
+        ws_problems_add(problems, document, flows ? flows : object, "%s", ws_text_string(&fault));
+    ws_text_destroy(&fault);
 }
 
 /* ---- plans ---- */
@@ -314,5 +350,6 @@ const ws_model ws_model_spline_flow = {
     .fills_box = true,
     .scores = (const char *const[]){"nll", "outside", NULL},
     .options = &options_table,
+    .check = check,
     .network = &network,
 };

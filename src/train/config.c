@@ -93,6 +93,8 @@ typedef struct reader {
     ws_arena *arena;
     ws_problems *problems;
     ws_train_config *config;
+    int columns; /* that the model sees, with their names; 0: not known */
+    const char *const *column_names;
 } reader;
 
 static const cJSON *at(const reader *r, const char *object, const char *key)
@@ -288,6 +290,8 @@ static void check_model(const reader *r)
                                 .options = config->model_options,
                                 .wanted = ws_scores_wanted(config),
                                 .seed = (uint64_t)config->train.seed,
+                                .columns = r->columns,
+                                .column_names = r->column_names,
                                 .batch = config->train.batch,
                                 .shards = (int)config->train.gradient_shards,
                                 .threads = (int)config->train.threads};
@@ -356,18 +360,27 @@ static ws_err check_level(const reader *r, const ws_store *store)
     return WS_OK;
 }
 
-static ws_err check_columns(const reader *r, const ws_string_list *names)
+static ws_err check_columns(reader *r, const ws_string_list *names)
 {
     int count, *chosen;
+    const char **seen;
     ws_text complaint = {0};
     ws_err error = ws_columns_choose(&r->config->keys.columns, names, r->arena, &count, &chosen, &complaint);
-    if (error == WS_OK && complaint.length > 0)
+    const bool sound = error == WS_OK && complaint.length == 0;
+    if (error == WS_OK && !sound)
         ws_problems_add(r->problems, r->document, at(r, NULL, "columns"), "columns: %s", ws_text_string(&complaint));
     ws_text_destroy(&complaint);
-    return error;
+    if (!sound)
+        return error;
+    WS_TRY(ws_arena_alloc(r->arena, &seen, (size_t)count, sizeof *seen));
+    for (int i = 0; i < count; i++)
+        seen[i] = names->items[chosen[i]];
+    r->columns = count;
+    r->column_names = seen;
+    return WS_OK;
 }
 
-static ws_err check_features(const reader *r, const ws_store *store)
+static ws_err check_features(reader *r, const ws_store *store)
 {
     int columns;
     ws_string_list names;
@@ -404,7 +417,7 @@ static ws_err check_needs(const reader *r, const ws_store *store)
     return WS_OK;
 }
 
-static ws_err check_store(const reader *r)
+static ws_err check_store(reader *r)
 {
     const char *path = r->config->keys.store;
     ws_store store;
@@ -446,7 +459,8 @@ static ws_err check_store(const reader *r)
 ws_err ws_train_config_read(const ws_json *document, ws_arena *arena, ws_train_config *out, ws_problems *problems)
 {
     static const char *const extra[] = {"model", "train", "evaluate", NULL};
-    reader r = {document, ws_json_root(document), arena, problems, out};
+    reader r = {
+        .document = document, .root = ws_json_root(document), .arena = arena, .problems = problems, .config = out};
     *out = (ws_train_config){0};
     WS_TRY(ws_options_read(&key_table, document, r.root, "", extra, arena, &out->keys, problems));
     if (!cJSON_IsObject(r.root))
@@ -456,8 +470,8 @@ ws_err ws_train_config_read(const ws_json *document, ws_arena *arena, ws_train_c
     WS_TRY(read_model(&r));
     WS_TRY(read_evaluate(&r));
     check_train(&r);
-    check_model(&r);
     WS_TRY(check_store(&r));
+    check_model(&r);
     return WS_OK;
 }
 
