@@ -1,6 +1,10 @@
 /* A trial from configuration to record, and the scoring of another store with a trained model. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 #include "train/record.h"
 
 typedef struct trial {
@@ -16,6 +20,8 @@ typedef struct trial {
     float *test, *validation, *shuffled;
     uint64_t *test_unsolved, *validation_unsolved;
     double begun;
+    int lock;          /* first rank: of the run folder; -1: not held */
+    bool makes_folder; /* it was not there before */
 } trial;
 
 static char *path_in(const trial *t, const char *name)
@@ -25,8 +31,28 @@ static char *path_in(const trial *t, const char *name)
 
 /* ---- the run folder ---- */
 
+/* First rank. Makes the folder, and keeps other processes out of it for as long as this one lives; a file system without locks
+ * does not. */
+static ws_err claim_folder(trial *t)
+{
+    char *checkpoints = path_in(t, "checkpoints");
+    WS_CHECK(checkpoints, MEMORY, "no memory for a path");
+    t->makes_folder = !ws_directory_exists(t->run->directory);
+    ws_err error = ws_directory_create(checkpoints);
+    int lock = error == WS_OK ? open(checkpoints, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    free(checkpoints);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(lock);
+        error = WS_ERROR(ARGUMENT, "%s: another process is training in this folder", t->run->directory);
+        WS_HINT("let it end, or stop it; or choose another folder with -o");
+        return error;
+    }
+    t->lock = lock;
+    return error;
+}
+
 /* First rank. *finished: a record is there. */
-static ws_err look_at_folder(const trial *t, bool *finished)
+static ws_err look_at_folder(trial *t, bool *finished)
 {
     static const char *const traces[] = {"record.json", "model.h5", "checkpoints", "metrics.jsonl"};
     *finished = false;
@@ -48,11 +74,18 @@ static ws_err look_at_folder(const trial *t, bool *finished)
         if (there && i == 0)
             *finished = true;
     }
-    char *checkpoints = path_in(t, "checkpoints");
-    WS_CHECK(checkpoints, MEMORY, "no memory for a path");
-    ws_err error = ws_directory_create(checkpoints);
+    return *finished ? WS_OK : claim_folder(t);
+}
+
+/* First rank. What did not begin leaves nothing behind that the next try would be refused for. */
+static void leave_folder(trial *t, ws_err error)
+{
+    char *checkpoints = t->lock >= 0 && error != WS_OK ? path_in(t, "checkpoints") : NULL;
+    if (checkpoints && rmdir(checkpoints) == 0 && t->makes_folder)
+        (void)rmdir(t->run->directory);
     free(checkpoints);
-    return error;
+    if (t->lock >= 0)
+        close(t->lock);
 }
 
 /* First rank. What is finished must be what is asked for, not another configuration, store or split. */
@@ -350,7 +383,7 @@ static ws_err run_trial(trial *t, ws_text *summary)
 
 ws_err ws_train_run_all(const ws_comm *comm, const ws_train_config *config, const ws_train_run *run, ws_text *summary)
 {
-    trial t = {.comm = comm, .config = config, .run = run, .begun = ws_clock_seconds()};
+    trial t = {.comm = comm, .config = config, .run = run, .begun = ws_clock_seconds(), .lock = -1};
     t.record = (ws_trial_record){.config = config, .rows = &t.rows, .ranks = comm->size, .started = time(NULL)};
     ws_err error = run_trial(&t, summary);
     free(t.test);
@@ -362,6 +395,7 @@ ws_err ws_train_run_all(const ws_comm *comm, const ws_train_config *config, cons
     ws_learned_destroy(&t.learned);
     ws_network_state_destroy(&t.state);
     ws_rows_destroy(&t.rows);
+    leave_folder(&t, error);
     WS_TRY(error);
     return WS_OK;
 }

@@ -3,14 +3,16 @@
  * CONFIGURATION (JSON): the keys of ws_train_keys at the top level, and the objects "model" (kind, and the options of
  * that model), "train" and "evaluate". Relative paths are relative to the file that names them.
  *
- * RUN FOLDER
- *   checkpoints/step_00001000.h5   /param/NAME /ema/NAME /adam/m/NAME /adam/v/NAME; attributes step, seed, shards,
- * config, loss, seconds, ...; also best.h5, the best on the validation rows metrics.jsonl                  one line a
- * logged step: step, loss, grad_norm, learning_rate, ms, samples_per_second, gflop_per_second, of_peak; and one a validation: step,
- * validation_loss model.h5                       what scoring needs: parameters (/param/NAME; /learned/NAME of
- * classical models), normalisation, class and column names, configuration scores.h5                      test and
- * validation rows: row_hash, part, and a dataset for each score, or predicted and truth record.json written last:
- * schema, id, status, result, run (DESIGN "Records")
+ * RUN FOLDER, of one process at a time
+ *   checkpoints/step_00001000.h5   /param/NAME /ema/NAME /adam/m/NAME /adam/v/NAME; attributes step, seed, shards, config,
+ *                                  loss, seconds, ...; also best.h5, the best on the validation rows
+ *   metrics.jsonl                  one line a logged step: step, loss, grad_norm, learning_rate, ms, samples_per_second,
+ *                                  gflop_per_second, of_peak; and one a validation: step, validation_loss
+ *   model.h5                       what scoring needs: parameters (/param/NAME; /learned/NAME of classical models),
+ *                                  normalisation, class and column names, configuration
+ *   scores.h5                      test and validation rows: row_hash, part, and a dataset for each score, or predicted
+ *                                  and truth
+ *   record.json                    written last: schema, id, status, result, run (DESIGN "Records")
  */
 #ifndef WS_TRAIN_TRAIN_H
 #define WS_TRAIN_TRAIN_H

@@ -20,6 +20,10 @@ start() {
 for attempt in 1 2; do
     calls=$((RANDOM % 500))
     start killed$attempt $calls
+    status=0
+    "$WIRESWEEP" train cfm.json -q $long --resume -o killed$attempt >/dev/null 2>message.txt || status=$?
+    [ $status = 2 ] && grep -q "another process is training in this folder" message.txt ||
+        fail "two at once in one folder: status $status $(cat message.txt)"
     kill -9 $pid
     wait $pid 2>/dev/null && fail "the killed run ended well"
     [ ! -e killed$attempt/record.json ] || fail "a killed run left a record"
