@@ -114,7 +114,8 @@ static void check_seeds(const checker *c, const cJSON *seeds, const cJSON *grid)
 {
     if (!seeds)
         return;
-    bool sound = (cJSON_IsNumber(seeds) && seeds->valuedouble >= 1 && seeds->valuedouble <= 1e6) ||
+    bool sound = (cJSON_IsNumber(seeds) && seeds->valuedouble >= 1 && seeds->valuedouble <= 1e6 &&
+                  seeds->valuedouble == (double)(int64_t)seeds->valuedouble) ||
                  (cJSON_IsArray(seeds) && seeds->child);
     if (!sound)
         ws_problems_add(c->problems, c->document, seeds, "seeds: expected a number of them, or a list");

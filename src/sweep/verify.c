@@ -333,6 +333,12 @@ static ws_err read_and_run(verifier *v, const ws_json *document)
     cJSON_ArrayForEach(trial, member(v->manifest, "trials")) WS_TRY_GOTO(done, consider(v, trial));
     thin_out(v);
     v->counts->trials = v->sweep.count + v->counts->different;
+    if (v->counts->trials == 0 && !v->options->scratch) { /* of a spot check, none may be drawn */
+        error = v->options->cell ? WS_ERROR(ARGUMENT, "--cell %s: no finished trial is like this", v->options->cell)
+                                 : WS_ERROR(ARGUMENT, "%s: no trial is finished", v->options->directory);
+        WS_HINT("wiresweep status %s says how far the sweep is; keys are those of a record's result.config",
+                v->options->directory);
+    }
     if (v->sweep.count)
         WS_TRY_GOTO(done, run_again(v, scratch));
 done:

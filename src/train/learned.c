@@ -318,6 +318,8 @@ static ws_err read_config(hid_t file, const char *path, ws_arena *arena, const w
     char *text;
     ws_json *document = NULL;
     ws_problems problems = {0};
+    WS_CHECK(H5Aexists(file, "config") > 0, FORMAT,
+             "%s: holds no trained model; `wiresweep inspect %s` says what it is", path, path);
     WS_TRY(ws_h5_read_attribute_text(file, ".", "config", &text));
     ws_err error = ws_json_read_text(&document, text, path);
     free(text);

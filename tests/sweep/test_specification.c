@@ -282,6 +282,7 @@ static void wrong_specifications_are_refused_at_once(void **state)
     refused("{\"base\":{},\"random\":{\"count\":2,\"keys\":{\"a\":{\"log_uniform\":[0,1]}}}}", "LOW must be above 0");
     refused("{\"base\":{},\"random\":{\"count\":2,\"keys\":{\"a\":{\"normal\":[0,1]}}}}", "random.keys.a: expected {");
     refused("{\"base\":{},\"seeds\":0}", "seeds: expected");
+    refused("{\"base\":{},\"seeds\":2.5}", "seeds: expected");
     refused("{\"base\":{},\"seeds\":2,\"grid\":{\"train.seed\":[1]}}",
             "train.seed is set by \"seeds\" and by \"grid\"");
     refused("{\"base\":{},\"exclude\":[3]}", "exclude: expected");

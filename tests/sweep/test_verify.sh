@@ -35,6 +35,8 @@ ends_with 0 "$WIRESWEEP" verify --ranks 2 --cell model.kind=flow_cfm,train.seed=
 ends_with 0 "$WIRESWEEP" verify --random 1 --json done
 grep -q '"verdict": "same bits"' stdout || fail "no verdict: $(cat stdout)"
 ends_with 2 "$WIRESWEEP" verify --cell model.kind done
+ends_with 2 "$WIRESWEEP" verify --cell model.knd=flow_cfm done # nothing verified is not all verified
+grep -q -- "--cell model.knd=flow_cfm: no finished trial is like this" stderr || fail "a selection of nothing: $(cat stderr)"
 ls -d done/verify.* 2>/dev/null && fail "what was run again is left there"
 
 network=$(basename "$(dirname "$(grep -l '"flow_cfm"' done/trials/*/record.json | head -n 1)")")

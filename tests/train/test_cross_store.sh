@@ -42,6 +42,10 @@ for wrong in "--store otherwise.h5" "--store otherwise.h5 --label label" "--labe
     "$WIRESWEEP" evaluate anomaly -q $wrong >/dev/null 2>message.txt || status=$?
     [ $status = 2 ] || fail "evaluate $wrong: status $status $(cat message.txt)"
 done
+mkdir other
+cp second.h5 other/model.h5
+"$WIRESWEEP" evaluate other >/dev/null 2>message.txt && fail "a store passed for a model"
+grep -q "other/model.h5: holds no trained model" message.txt || fail "a store for a model: $(cat message.txt)"
 # without that store there are none, and it is said
 mv store.h5 moved.h5
 "$WIRESWEEP" evaluate anomaly -q --json --store second.h5 --protocol cross_store >without.json 2>message.txt
