@@ -370,6 +370,8 @@ static void check_exclusions(reader *r)
     for (const cJSON *item = r->exclude ? r->exclude->child : NULL; item; item = item->next, index++)
         if (r->excluded[index] == 0)
             ws_problems_add(&r->problems, r->document, item, "exclude: no trial is like this one");
+    if (r->sweep->excluded > 0 && r->sweep->count == 0)
+        ws_problems_add(&r->problems, r->document, r->exclude, "exclude: no trial is left");
 }
 
 /* A canonical text in which "seed":NUMBER stands once, so that another number can be put there. */

@@ -287,6 +287,7 @@ static void wrong_specifications_are_refused_at_once(void **state)
             "train.seed is set by \"seeds\" and by \"grid\"");
     refused("{\"base\":{},\"exclude\":[3]}", "exclude: expected");
     refused("{\"base\":{},\"seeds\":2,\"exclude\":[{\"train.seed\":7}]}", "exclude: no trial is like this one");
+    refused("{\"base\":{},\"seeds\":2,\"exclude\":[{\"train.seed\":[0,1]}]}", "exclude: no trial is left");
     refused("{\"base\":{},\"comparison\":3}", "comparison: expected {");
     refused("{\"base\":{},\"comparison\":{\"reference\":\"logistic\"}}", "comparison.reference: expected the keys");
     refused("{\"base\":{},\"comparison\":{\"metric\":\"auc\"}}", "comparison.metric: expected one of");
