@@ -9,9 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+extern const char *__asan_default_options(void);
 extern const char *__lsan_default_options(void);
 extern int __lsan_is_turned_off(void);
 extern const char *__lsan_default_suppressions(void);
+
+/* Where the thread-local memory of a library that was loaded later lies is guessed from what is in front of it, sometimes wrongly, and
+ * then the search for leaks ends the program. */
+const char *__asan_default_options(void)
+{
+    return "intercept_tls_get_addr=0";
+}
 
 const char *__lsan_default_options(void)
 {
