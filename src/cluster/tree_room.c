@@ -2,7 +2,6 @@
  * not travel, a rank adds up its slice where they lie. Elsewhere, or where the system has no memory to share, the sums of tree_sum.c. */
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,12 +21,6 @@ struct ws_tree_room {
 
 /* ---- memory ---- */
 
-/* The first rank's file, which has no name, as the others reach it. */
-typedef struct place {
-    int64_t process;
-    int fd; /* -1: there is none */
-} place;
-
 static size_t shared_bytes(const ws_tree_room *room)
 {
     return ((size_t)room->plan.shards + 1) * room->stride * sizeof(float);
@@ -40,11 +33,9 @@ static bool map(ws_tree_room *room, int fd)
     return room->shared != NULL;
 }
 
-static bool map_of(ws_tree_room *room, const place *first)
+static bool map_of(ws_tree_room *room, const ws_shared_file *first)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%lld/fd/%d", (long long)first->process, first->fd);
-    int fd = first->fd < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    int fd = ws_shared_file_open(first, O_RDWR);
     bool mapped = map(room, fd);
     if (fd >= 0)
         close(fd);
@@ -62,16 +53,13 @@ static void unmap(ws_tree_room *room)
 static ws_err share_all(ws_tree_room *room)
 {
     const ws_comm *comm = room->comm;
-    place first = {.process = getpid(), .fd = -1};
+    int own = comm->rank == 0 ? memfd_create("wiresweep-gradients", MFD_CLOEXEC) : -1;
     bool missing;
-    if (comm->rank == 0) {
-        first.fd = memfd_create("wiresweep-gradients", MFD_CLOEXEC);
-        if (first.fd >= 0 && (ftruncate(first.fd, (off_t)shared_bytes(room)) != 0 || !map(room, first.fd))) {
-            close(first.fd);
-            first.fd = -1;
-        }
+    if (own >= 0 && (ftruncate(own, (off_t)shared_bytes(room)) != 0 || !map(room, own))) {
+        close(own);
+        own = -1;
     }
-    const int own = comm->rank == 0 ? first.fd : -1;
+    ws_shared_file first = ws_shared_file_of(own);
     ws_err error = ws_broadcast_all(comm, &first, sizeof first, 0);
     bool here = error == WS_OK && (comm->rank == 0 ? room->shared != NULL : map_of(room, &first));
     if (error == WS_OK)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
@@ -174,13 +175,35 @@ const char *ws_arena_strdup(ws_arena *arena, const char *text)
     return memcpy(copy, text, bytes);
 }
 
-/* ---- looking into another process's arena ---- */
+/* ---- looking into another process's memory ---- */
 
-ws_err ws_arena_blocks(const ws_arena *arena, ws_arena_block **blocks, size_t *count, int *fd)
+ws_shared_file ws_shared_file_of(int descriptor)
+{
+    struct stat info;
+    if (descriptor < 0 || fstat(descriptor, &info) != 0)
+        return (ws_shared_file){.descriptor = -1};
+    return (ws_shared_file){getpid(), (uint64_t)info.st_dev, (uint64_t)info.st_ino, descriptor};
+}
+
+int ws_shared_file_open(const ws_shared_file *file, int flags)
+{
+    char path[64];
+    struct stat info;
+    snprintf(path, sizeof path, "/proc/%lld/fd/%lld", (long long)file->process, (long long)file->descriptor);
+    const int here = file->descriptor < 0 ? -1 : open(path, flags | O_CLOEXEC);
+    if (here < 0)
+        return -1;
+    if (fstat(here, &info) == 0 && (uint64_t)info.st_dev == file->device && (uint64_t)info.st_ino == file->inode)
+        return here;
+    close(here);
+    return -1;
+}
+
+ws_err ws_arena_blocks(const ws_arena *arena, ws_arena_block **blocks, size_t *count, ws_shared_file *file)
 {
     size_t n = 0;
     *count = 0;
-    *fd = arena->fd;
+    *file = ws_shared_file_of(arena->fd);
     for (const block *at = arena->first; at; at = at->next)
         n++;
     WS_TRY(WS_NEW_ARRAY(*blocks, n));
@@ -223,17 +246,15 @@ static ws_err map_blocks(ws_arena_view *view, int fd, const ws_arena_block *bloc
     return WS_OK;
 }
 
-ws_err ws_arena_view_create(ws_arena_view **out, int64_t process, int fd, const ws_arena_block *blocks, size_t count)
+ws_err ws_arena_view_create(ws_arena_view **out, const ws_shared_file *file, const ws_arena_block *blocks, size_t count)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%lld/fd/%d", (long long)process, fd);
     *out = NULL;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    WS_CHECK(file >= 0, IO, "%s: %s", path, strerror(errno));
+    int here = ws_shared_file_open(file, O_RDONLY);
+    WS_CHECK(here >= 0, IO, "the memory of process %lld cannot be reached", (long long)file->process);
     ws_err error = WS_NEW(*out);
     if (error == WS_OK)
-        error = map_blocks(*out, file, blocks, count);
-    close(file);
+        error = map_blocks(*out, here, blocks, count);
+    close(here);
     if (error != WS_OK)
         ws_arena_view_destroy(out);
     WS_TRY(error);

@@ -30,18 +30,29 @@ WS_MUST ws_err ws_arena_alloc(ws_arena *arena, void *out, size_t count, size_t s
 /* Copy of `text` in the arena; NULL only when out of memory. */
 const char *ws_arena_strdup(ws_arena *arena, const char *text);
 
-/* An arena into which other processes of the machine can look: its blocks lie in a file without a name (memfd_create(2)), which
- * ends with the last process that has it. */
+/* A file without a name (memfd_create(2)) as another process of the machine reaches it. In a container the number of a process may be
+ * that of another one with other files, so the file itself is told too. */
+typedef struct ws_shared_file {
+    int64_t process;
+    uint64_t device, inode;
+    int64_t descriptor; /* of that process; -1: there is none */
+} ws_shared_file;
+ws_shared_file ws_shared_file_of(int descriptor);
+int ws_shared_file_open(const ws_shared_file *file,
+                        int flags); /* a descriptor of this process; -1: it cannot be reached */
+
+/* An arena into which other processes of the machine can look: its blocks lie in a file without a name, which ends with the last
+ * process that has it. */
 WS_MUST ws_err ws_arena_create_shared(ws_arena **out, size_t block_bytes);
 typedef struct ws_arena_block {
     uint64_t address; /* where the owner has it */
     uint64_t offset, bytes;
 } ws_arena_block;
-/* blocks: malloc'ed, [*count]; *fd: the file, as the owner's descriptor. */
-WS_MUST ws_err ws_arena_blocks(const ws_arena *arena, ws_arena_block **blocks, size_t *count, int *fd);
+/* blocks: malloc'ed, [*count] */
+WS_MUST ws_err ws_arena_blocks(const ws_arena *arena, ws_arena_block **blocks, size_t *count, ws_shared_file *file);
 /* Another process's shared arena, to be read here. It must not be reset, and must live until the view has been made. */
 typedef struct ws_arena_view ws_arena_view;
-WS_MUST ws_err ws_arena_view_create(ws_arena_view **out, int64_t process, int fd, const ws_arena_block *blocks,
+WS_MUST ws_err ws_arena_view_create(ws_arena_view **out, const ws_shared_file *file, const ws_arena_block *blocks,
                                     size_t count);
 /* Where this process has what lies at `theirs` in the owner's; NULL for NULL and for what is not in the arena. */
 const void *ws_arena_view_at(const ws_arena_view *view, const void *theirs);

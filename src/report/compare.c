@@ -225,7 +225,7 @@ static void add_words(const ws_report_comparison *c, ws_text *out)
     if (tests)
         ws_text_appendf(out, " The smallest p that sign flips and signed ranks can reach with %zu pairs: %.4g.", most,
                         2 * pow(0.5, (double)most));
-    if (tests && (double)tests * 2 * pow(0.5, (double)most) > 0.05)
+    if (tests && strcmp(c->correction, "holm") == 0 && (double)tests * 2 * pow(0.5, (double)most) > 0.05)
         ws_text_appendf(out, " With %zu comparison%s neither can be significant at 5 %% after Holm.", tests,
                         tests == 1 ? "" : "s");
     if (tests && least < 2)
@@ -280,6 +280,7 @@ static ws_err write_line(const ws_report_comparison *c, size_t i, ws_text *out)
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
         ws_report_csv_text(out, texts[k]);
     double effect = p->deviation > 0 ? p->difference / p->deviation : NAN;
+    size_t seeds = isnan(effect) ? 0 : ws_seeds_needed(effect, 0.8);
     double *values = ws_report_grid_values(&c->grid, i, 0), middle = NAN;
     size_t defined = 0;
     for (size_t t = 0; t < line->cell->count; t++)
@@ -307,7 +308,7 @@ static ws_err write_line(const ws_report_comparison *c, size_t i, ws_text *out)
                               pairing->unpaired.p,
                               pairing->unpaired.improved,
                               pairing->unpaired.epsilon,
-                              isnan(effect) ? NAN : (double)ws_seeds_needed(effect, 0.8),
+                              seeds ? (double)seeds : NAN, /* also where 1,000 are not enough */
                               middle};
     for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
         ws_report_csv_number(out, numbers[k]);

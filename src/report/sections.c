@@ -107,32 +107,46 @@ static void write_audit(ws_text *out, const ws_report *report, size_t begin, siz
     ws_text_append(out, any ? " (in the training rows).\n" : "");
 }
 
-static size_t distinct_seeds(const ws_report *report, size_t begin, size_t end, bool of_protocol)
+static int rising(const void *a, const void *b)
 {
-    double seen[64];
-    size_t count = 0;
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static ws_err count_seeds(const ws_report *report, size_t begin, size_t end, bool of_protocol, size_t *out)
+{
+    size_t total = 0, used = 0;
+    double *seeds = NULL;
+    for (size_t c = begin; c < end; c++)
+        total += report->cells[c].count;
+    WS_TRY(WS_NEW_ARRAY(seeds, total));
     for (size_t c = begin; c < end; c++)
         for (size_t t = 0; t < report->cells[c].count; t++) {
             const ws_report_trial *trial = &report->cells[c].trials[t];
             double seed = of_protocol ? trial->protocol_seed : trial->train_seed;
-            size_t i = 0;
-            while (i < count && seen[i] != seed)
-                i++;
-            if (i == count && count < 64 && !isnan(seed))
-                seen[count++] = seed;
+            if (!isnan(seed))
+                seeds[used++] = seed;
         }
-    return count;
+    qsort(seeds, used, sizeof *seeds, rising);
+    *out = 0;
+    for (size_t i = 0; i < used; i++)
+        *out += i == 0 || seeds[i] != seeds[i - 1];
+    free(seeds);
+    return WS_OK;
 }
 
 /* Which of the two seeds the spread in this section comes from. */
-static void write_seeds(ws_text *out, const ws_report *report, size_t begin, size_t end)
+static ws_err write_seeds(ws_text *out, const ws_report *report, size_t begin, size_t end)
 {
-    size_t train = distinct_seeds(report, begin, end, false), protocol = distinct_seeds(report, begin, end, true);
+    size_t train = 0, protocol = 0;
+    WS_TRY(count_seeds(report, begin, end, false, &train));
+    WS_TRY(count_seeds(report, begin, end, true, &protocol));
     if (train)
         ws_text_appendf(out, "Seeds: %zu of training, %zu of the split%s.\n", train, protocol,
                         train > 1 && protocol > 1 ? "; the spread holds both" : "");
     else
         ws_text_appendf(out, "Seeds: %zu of the split.\n", protocol);
+    return WS_OK;
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -168,7 +182,7 @@ static ws_err add_section(const ws_report *report, size_t begin, size_t end, uns
     ws_text_append(text, "\n");
     WS_TRY(ws_report_extent_markdown(report, begin, end, text));
     write_audit(text, report, begin, end);
-    write_seeds(text, report, begin, end);
+    WS_TRY(write_seeds(text, report, begin, end));
     WS_TRY(write_hashes(text, report, begin, end));
     ws_report_notes_markdown(report, begin, end, text);
     WS_TRY(ws_report_alarms(report, begin, end, text));

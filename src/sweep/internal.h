@@ -107,8 +107,8 @@ WS_MUST ws_err ws_trial_publish(const char *directory, const char *id, const cha
                                 ws_text *difference);
 /* Names in trials/ are safe on disk only when it has been flushed. */
 WS_MUST ws_err ws_trials_flush(const char *directory);
-/* Moves trials/ID to trials/ID.AS-K. */
-WS_MUST ws_err ws_trial_set_aside(const char *directory, const char *id, const char *as);
+/* Moves trials/ID to trials/ID.AS-K; *moved false: another supervisor has just done so. */
+WS_MUST ws_err ws_trial_set_aside(const char *directory, const char *id, const char *as, bool *moved);
 
 /* ---- journal.c ---- */
 typedef struct ws_journal {

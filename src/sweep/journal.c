@@ -1,5 +1,5 @@
-/* Journal: one append-only file a worker, one line an event, flushed by the supervisor ten times a second at most. For people and for later questions; what is true
- * of a trial is its record. */
+/* Journal: one append-only file a worker, one line an event, flushed by the supervisor ten times a second at most, so that a power
+ * failure may take the last lines. For people and for later questions; what is true of a trial is its record. */
 #include "sweep/internal.h"
 
 #include <errno.h>

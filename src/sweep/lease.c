@@ -3,8 +3,8 @@
  *
  * A supervisor claims a trial by giving its own file (pulse.c) one more name, work/ID/lease-G, G one above the last generation:
  * link(2) gives a name to exactly one of those who try, also over NFS. So one touch keeps all its leases fresh. A lease that is
- * given back becomes ended-G; a lost one stays, and is superseded by the next generation: a number is never used twice, so
- * nobody can take one claim for another. The run folder of generation G is work/ID/G.
+ * given back becomes ended-G, of which the last is kept; a lost one stays, and is superseded by the next generation: a number is
+ * never used twice, so nobody can take one claim for another. The run folder of generation G is work/ID/G.
  */
 #include "sweep/internal.h"
 
@@ -192,11 +192,16 @@ ws_err ws_claim_release(ws_claim *claim, const char *directory, const char *id)
 {
     char *lease = ws_format("%s/work/%s/lease-%d", directory, id, claim->generation),
          *ended = ws_format("%s/work/%s/ended-%d", directory, id, claim->generation);
-    ws_err error = lease && ended ? WS_OK : WS_ERROR(MEMORY, "no memory for a path");
+    /* a trial that is left to others is claimed and given back every second, and a file has room for some 65,000 names */
+    char *before = ws_format("%s/work/%s/ended-%d", directory, id, claim->generation - 1);
+    ws_err error = lease && ended && before ? WS_OK : WS_ERROR(MEMORY, "no memory for a path");
     if (error == WS_OK && claim->generation && rename(lease, ended) != 0 && errno != ENOENT)
         error = WS_ERROR(IO, "cannot rename %s to %s: %s", lease, ended, strerror(errno));
+    if (error == WS_OK)
+        unlink(before);
     free(lease);
     free(ended);
+    free(before);
     ws_claim_forget(claim);
     return error;
 }
@@ -207,6 +212,21 @@ void ws_claim_forget(ws_claim *claim)
     *claim = (ws_claim){0};
 }
 
+/* Removes work/ID of a published trial. Who claims it at the same moment finds it published, and clears up after that claim. */
+static ws_err remove_work(const char *work)
+{
+    contents place;
+    ws_err error = ws_directory_remove(work);
+    for (int tries = 0; error != WS_OK && tries < 10; tries++) {
+        ws_error_clear();
+        WS_TRY(look_into(work, &place));
+        if (place.lease || place.run)
+            return WS_OK;
+        error = ws_directory_remove(work);
+    }
+    return error;
+}
+
 ws_err ws_claim_clear(ws_claim *claim, const char *directory, const char *id)
 {
     char *work = ws_format("%s/work/%s", directory, id);
@@ -215,7 +235,7 @@ ws_err ws_claim_clear(ws_claim *claim, const char *directory, const char *id)
     ws_err error = look_into(work, &place);
     /* run folders that are still there belong to others, who will compare theirs with what has been published */
     if (error == WS_OK && !place.run && place.lease <= claim->generation)
-        error = ws_directory_remove(work);
+        error = remove_work(work);
     else if (error == WS_OK)
         error = ws_claim_release(claim, directory, id);
     free(work);
@@ -236,7 +256,7 @@ static ws_err tidy_one(const ws_pulse *self, const char *directory, const char *
         if (error == WS_OK && generation)
             error = look_at_generation(self, work, generation, &last);
         if (error == WS_OK && (last == WS_HOLDER_GONE || (last == WS_HOLDER_LOST && !place.run)))
-            error = ws_directory_remove(work);
+            error = remove_work(work);
     }
     free(work);
     free(published);

@@ -200,6 +200,20 @@ static ws_err note_additions(const cJSON *old, cJSON *new, const char **added, s
     return WS_OK;
 }
 
+/* What tables test against was frozen before the first trial: whoever adds trials may have seen what it gives. */
+static ws_err check_comparison(const cJSON *old, const cJSON *new, const char *path)
+{
+    const cJSON *there = ws_json_find(old, "specification.comparison"),
+                *here = ws_json_find(new, "specification.comparison");
+    if ((!there && !here) || cJSON_Compare(there, here, true))
+        return WS_OK;
+    ws_err error = WS_ERROR(
+        CONFIG, "%s: \"comparison\" was frozen before the first trial, and is another one where trials are added",
+        path);
+    WS_HINT("give the comparison this sweep was started with, or another folder with -o");
+    return error;
+}
+
 static ws_err continue_manifest(const cJSON *old, cJSON *new, const char *path)
 {
     const char **there = NULL, **here = NULL;
@@ -218,6 +232,7 @@ static ws_err continue_manifest(const cJSON *old, cJSON *new, const char *path)
             here[added++] = here[i];
     if (added == 0)
         goto done;
+    WS_TRY_GOTO(done, check_comparison(old, new, path));
     WS_TRY_GOTO(done, note_additions(old, new, here, added));
     WS_TRY_GOTO(done, write_manifest(new, path));
     ws_info("%zu trials added to the %zu planned before", added, there_count);

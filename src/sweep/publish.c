@@ -22,16 +22,18 @@ ws_err ws_trials_flush(const char *directory)
     return error;
 }
 
-ws_err ws_trial_set_aside(const char *directory, const char *id, const char *as)
+ws_err ws_trial_set_aside(const char *directory, const char *id, const char *as, bool *moved)
 {
     char *from = ws_trial_directory(directory, id), *to = NULL;
     ws_err error = WS_OK;
+    *moved = false;
     WS_CHECK_GOTO(done, from, MEMORY, "no memory for a path");
     for (int k = 1;; k++) {
         free(to);
         to = ws_format("%s.%s-%d", from, as, k);
         WS_CHECK_GOTO(done, to, MEMORY, "no memory for a path");
-        if (rename(from, to) == 0 || errno == ENOENT) /* ENOENT: another supervisor was first */
+        *moved = rename(from, to) == 0;
+        if (*moved || errno == ENOENT) /* ENOENT: another supervisor was first */
             break;
         WS_CHECK_GOTO(done, errno == ENOTEMPTY || errno == EEXIST, IO, "cannot rename %s to %s: %s", from, to,
                       strerror(errno));
@@ -71,6 +73,7 @@ static ws_err meet_first(const char *directory, const char *id, const char *run,
     ws_trial_state theirs, ours;
     cJSON *first = NULL, *second = NULL;
     ws_comparison comparison = {0};
+    bool moved;
     char *path = ws_trial_directory(directory, id);
     ws_err error = WS_OK;
     *again = false;
@@ -79,7 +82,7 @@ static ws_err meet_first(const char *directory, const char *id, const char *run,
     WS_TRY_GOTO(done, ws_run_look(run, id, &ours, &second, NULL));
     if (theirs != WS_TRIAL_DONE && (theirs != WS_TRIAL_FAILED || ours == WS_TRIAL_DONE)) {
         *again = true; /* it finishes after all */
-        error = ws_trial_set_aside(directory, id, theirs == WS_TRIAL_FAILED ? "failed" : "broken");
+        error = ws_trial_set_aside(directory, id, theirs == WS_TRIAL_FAILED ? "failed" : "broken", &moved);
         goto done;
     }
     *out = theirs == WS_TRIAL_DONE ? WS_PUBLISHED_BEFORE : WS_PUBLISHED_FAILED_BEFORE;

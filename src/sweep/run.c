@@ -48,16 +48,19 @@ static ws_err freeze(const ws_sweep *sweep, const char *directory)
     return error;
 }
 
-/* Sets a failed trial aside, with what is known of its tries. */
+/* Sets a failed trial aside, with what is known of its tries. Where another supervisor was first, it may be at work there already. */
 static ws_err try_anew(ws_supervisor *s, const char *id)
 {
+    bool moved = false;
     char *work = ws_format("%s/work/%s", s->options->directory, id);
     WS_CHECK(work, MEMORY, "no memory for a path");
-    ws_err error = ws_trial_set_aside(s->options->directory, id, "failed");
-    if (error == WS_OK && ws_directory_exists(work))
+    ws_err error = ws_trial_set_aside(s->options->directory, id, "failed", &moved);
+    if (error == WS_OK && moved && ws_directory_exists(work))
         error = ws_directory_remove(work);
     free(work);
     WS_TRY(error);
+    if (!moved)
+        return WS_OK;
     return ws_journal_write(&s->workers[0].journal, "retried", id, NULL);
 }
 

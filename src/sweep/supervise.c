@@ -64,8 +64,13 @@ static ws_err open_log(const char *run, int *out)
     *out = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (*out < 0)
         error = WS_ERROR(IO, "%s: cannot be opened: %s", path, strerror(errno));
-    else if (flock(*out, LOCK_EX | LOCK_NB) != 0 && errno != EWOULDBLOCK)
-        error = WS_ERROR(IO, "%s: cannot be locked: %s", path, strerror(errno));
+    /* another supervisor that looks whether it is locked has it for a moment */
+    for (int tries = 0; error == WS_OK && tries < 100 && flock(*out, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno == EWOULDBLOCK)
+            usleep(1000);
+        else if (errno != EINTR)
+            error = WS_ERROR(IO, "%s: cannot be locked: %s", path, strerror(errno));
+    }
     free(path);
     return error;
 }
@@ -105,11 +110,12 @@ static ws_err make_ready(ws_supervisor *s, ws_worker *worker, ws_task *task, boo
 static ws_err count_published(ws_supervisor *s, const char *id, bool *open)
 {
     ws_trial_state state;
+    bool moved;
     WS_TRY(ws_trial_look(s->options->directory, id, &state, NULL, NULL));
     *open = state != WS_TRIAL_DONE && state != WS_TRIAL_FAILED;
     s->counts->done += state == WS_TRIAL_DONE;
     s->counts->failed += state == WS_TRIAL_FAILED;
-    return state == WS_TRIAL_BROKEN ? ws_trial_set_aside(s->options->directory, id, "broken") : WS_OK;
+    return state == WS_TRIAL_BROKEN ? ws_trial_set_aside(s->options->directory, id, "broken", &moved) : WS_OK;
 }
 
 /* Claims one pending trial, unless it turns out to be published, or in the hands of another one. */
@@ -306,8 +312,14 @@ void ws_supervise_end(ws_supervisor *s)
     for (int k = 0; s->workers && k < s->options->workers; k++) {
         ws_worker *worker = &s->workers[k];
         int status;
-        while (worker->process.pid && !ws_process_poll(&worker->process, &status))
+        while (worker->process.pid && !ws_process_poll(&worker->process, &status)) {
+            for (int other = k; other < s->options->workers; other++)
+                if (s->workers[other].process.pid)
+                    ws_process_limit(&s->workers[other].process, s->options->time_limit);
+            if (ws_pulse_beat(&s->pulse) != WS_OK)
+                ws_error_clear();
             wait_for_something(s);
+        }
         drop_task(s, &worker->task);
         ws_journal_close(&worker->journal);
     }

@@ -4,7 +4,6 @@
  * The description that goes round is the reader's own struct with its addresses; whoever receives it puts in its own.
  */
 #include <stdlib.h>
-#include <unistd.h>
 #include "train/internal.h"
 
 static ws_err read_rows(ws_arena *arena, const ws_train_config *config, const ws_frozen *frozen, ws_rows *out)
@@ -37,17 +36,16 @@ static ws_err read_to_share(const ws_train_config *config, const ws_frozen *froz
 
 typedef struct description {
     ws_rows rows;
-    int64_t process;
+    ws_shared_file file;
     int64_t blocks; /* that follow; 0: nothing is shared */
-    int fd;
 } description;
 
 static ws_err describe(const ws_rows *rows, description *out, ws_arena_block **blocks)
 {
     size_t count;
-    *out = (description){.rows = *rows, .process = getpid()};
-    WS_TRY(ws_arena_blocks(rows->arena, blocks, &count, &out->fd));
-    out->blocks = out->fd >= 0 ? (int64_t)count : 0;
+    *out = (description){.rows = *rows};
+    WS_TRY(ws_arena_blocks(rows->arena, blocks, &count, &out->file));
+    out->blocks = out->file.descriptor >= 0 ? (int64_t)count : 0;
     return WS_OK;
 }
 
@@ -117,7 +115,7 @@ static ws_err see_rows(const description *told, ws_rows *out)
 static ws_err look(const description *told, const ws_arena_block *blocks, ws_rows *out)
 {
     *out = (ws_rows){0};
-    WS_TRY(ws_arena_view_create(&out->view, told->process, told->fd, blocks, (size_t)told->blocks));
+    WS_TRY(ws_arena_view_create(&out->view, &told->file, blocks, (size_t)told->blocks));
     ws_err error = ws_arena_create(&out->arena, WS_ROWS_BLOCK);
     if (error == WS_OK)
         error = see_rows(told, out);

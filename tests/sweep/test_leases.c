@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <sys/stat.h>
 #include "sweep_fixture.h"
+#include "sweep/internal.h"
 
 static fixture f;
 
@@ -224,6 +226,98 @@ static void memory_cores_and_devices_are_limited(void **state)
     ws_sweep_destroy(&sweep);
 }
 
+static void make_folders(const char *folder, const char *published)
+{
+    static const char *const names[] = {"work", "supervisors", "trials"};
+    char path[700];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        assert_int_equal(ws_directory_create(path), WS_OK);
+    }
+    if (published) {
+        snprintf(path, sizeof path, "%s/trials/%s", folder, published);
+        assert_int_equal(ws_directory_create(path), WS_OK);
+    }
+}
+
+/* A trial that is left to another machine is claimed and given back as long as that one is busy, which may be days. */
+static void claims_that_are_given_back_do_not_pile_up(void **state)
+{
+    (void)state;
+    const char *folder = in(&f, "given_back");
+    ws_pulse pulse;
+    struct stat info;
+    make_folders(folder, NULL);
+    assert_int_equal(ws_pulse_start(&pulse, folder, 60, 1), WS_OK);
+    for (int k = 1; k <= 20; k++) {
+        ws_claim claim;
+        assert_int_equal(ws_claim_take(&claim, &pulse, folder, "one"), WS_OK);
+        assert_int_equal(claim.result, WS_CLAIM_MINE);
+        assert_int_equal(claim.generation, k); /* a number is never used twice */
+        assert_int_equal(ws_claim_release(&claim, folder, "one"), WS_OK);
+    }
+    assert_int_equal(stat(pulse.path, &info), 0);
+    assert_int_equal(info.st_nlink, 2); /* its own name, and that of the last claim */
+    ws_pulse_stop(&pulse);
+}
+
+static int claim_and_clear(const char *folder)
+{
+    ws_pulse pulse;
+    ws_err error = ws_pulse_start(&pulse, folder, 60, 1);
+    for (int k = 0; k < 3000 && error == WS_OK; k++) {
+        ws_claim claim;
+        error = ws_claim_take(&claim, &pulse, folder, "one");
+        if (error == WS_OK && claim.result == WS_CLAIM_MINE)
+            error = ws_claim_clear(&claim, folder, "one");
+    }
+    if (error != WS_OK)
+        ws_error_print(error, true);
+    ws_pulse_stop(&pulse);
+    return (int)error;
+}
+
+/* Supervisors that claim a trial in the moment in which another one, which has published it, clears up after it. */
+static void claims_meet_clearing(void **state)
+{
+    (void)state;
+    const char *folder = in(&f, "clearing");
+    pid_t others[3];
+    make_folders(folder, "one");
+    for (size_t i = 0; i < 3; i++) {
+        others[i] = fork();
+        assert_true(others[i] >= 0);
+        if (others[i] == 0)
+            _exit(claim_and_clear(folder));
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(wait_for(others[i]), WS_OK);
+}
+
+/* What tables test against must not be chosen after results have been seen. */
+static void trials_are_added_but_the_comparison_stays(void **state)
+{
+    (void)state;
+    static const char base[] = "{\"base\":{\"task\":\"anomaly\",\"protocol\":\"random\",\"model\":{\"kind\":\"cfm\"}},"
+                               "\"comparison\":{\"metric\":\"%s\"},\"seeds\":%d}";
+    static const struct {
+        const char *metric;
+        int seeds;
+        ws_err expected;
+    } starts[] = {{"auroc", 1, WS_OK}, {"auprc", 2, WS_E_CONFIG}, {"auroc", 2, WS_OK}};
+    char folder[512], path[512];
+    snprintf(folder, sizeof folder, "%s", in(&f, "frozen"));
+    snprintf(path, sizeof path, "%s", in(&f, "frozen.json"));
+    for (size_t i = 0; i < 3; i++) {
+        ws_sweep_options options = options_of(&f, folder, 1);
+        ws_sweep_counts counts;
+        char *text = ws_format(base, starts[i].metric, starts[i].seeds);
+        write_text(path, text);
+        free(text);
+        assert_int_equal(run_with(&options, path, &counts), starts[i].expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +327,9 @@ int main(void)
         cmocka_unit_test(a_machine_that_fails_what_others_finish_is_quarantined),
         cmocka_unit_test(a_trial_that_fails_on_different_machines_is_given_up),
         cmocka_unit_test(memory_cores_and_devices_are_limited),
+        cmocka_unit_test(claims_that_are_given_back_do_not_pile_up),
+        cmocka_unit_test(claims_meet_clearing),
+        cmocka_unit_test(trials_are_added_but_the_comparison_stays),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
