@@ -41,7 +41,7 @@ typedef struct ws_device {
     bool (*reached)(void *queue, void *mark);   /* true also after a fault, which wait reports */
     /* Work given between capture and captured is not done but kept, to be replayed at one call's cost. captured gives NULL where the
      * device cannot keep it; a fault of capturing is not left in the queue. */
-    void (*capture)(void *queue);
+    bool (*capture)(void *queue); /* false: it has not begun, and work is done as ever */
     void *(*captured)(void *queue);
     void (*replay)(void *queue, void *graph);
     void (*forget)(void *queue, void *graph);

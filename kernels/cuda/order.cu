@@ -83,12 +83,14 @@ bool ws_cuda_reached(void *queue_, void *mark)
 
 /* ---- graphs ---- */
 
-void ws_cuda_capture(void *queue_)
+bool ws_cuda_capture(void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     queue->faulty = queue->fault[0] != '\0';
-    ws_cuda_note(queue, cudaStreamBeginCapture(queue->stream, cudaStreamCaptureModeThreadLocal),
-                 "cudaStreamBeginCapture");
+    const bool begun = cudaStreamBeginCapture(queue->stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess;
+    if (!begun)
+        (void)cudaGetLastError();
+    return begun;
 }
 
 void *ws_cuda_captured(void *queue_)

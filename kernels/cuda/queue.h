@@ -42,7 +42,7 @@ void ws_cuda_mark_set(void *queue, void *mark);
 void ws_cuda_follow(void *queue, void *mark);
 void ws_cuda_wait_mark(void *queue, void *mark);
 bool ws_cuda_reached(void *queue, void *mark);
-void ws_cuda_capture(void *queue);
+bool ws_cuda_capture(void *queue);
 void *ws_cuda_captured(void *queue);
 void ws_cuda_replay(void *queue, void *graph);
 void ws_cuda_forget(void *queue, void *graph);

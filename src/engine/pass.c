@@ -90,15 +90,14 @@ void ws_executor_pass(ws_executor *x, ws_pass pass)
             known->warm = true;
         return;
     }
-    device->capture(x->place.queue);
-    run(x, &pass);
-    known->graph = device->captured(x->place.queue);
-    if (known->graph) {
+    const bool kept = device->capture(x->place.queue);
+    run(x, &pass); /* done here and now where it is not kept; a second time would add to sums of earlier passes again */
+    known->graph = kept ? device->captured(x->place.queue) : NULL;
+    if (known->graph)
         device->replay(x->place.queue, known->graph);
-    } else {
-        x->captures = false;
+    else if (kept)
         run(x, &pass);
-    }
+    x->captures = known->graph != NULL;
 }
 
 void ws_executor_forget_passes(ws_executor *x)
