@@ -9,7 +9,7 @@ cmake -S "$WIRESWEEP_SOURCE" -B "$folder" -DWIRESWEEP_MINIMAL=REPLACED -DWIRESWE
 cmake --build "$folder" -j 2 >"$folder/log" 2>&1 || { tail -30 "$folder/log"; exit 1; }
 for program in cuda_parity device_training device_bench; do
     status=0
-    "$folder/minimal/$program" >"$folder/said" 2>&1 || status=$?
+    "$folder/tests/minimal/$program" >"$folder/said" 2>&1 || status=$?
     [ "$status" = 77 ] && grep -q "without CUDA\|no CUDA" "$folder/said" || { echo "$program: $status"; cat "$folder/said"; exit 1; }
-    ! ldd "$folder/minimal/$program" | grep -E 'mpi|hdf5|pcap|cjson|openblas|crypto' || { echo "$program needs a library"; exit 1; }
+    ! ldd "$folder/tests/minimal/$program" | grep -E 'mpi|hdf5|pcap|cjson|openblas|crypto' || { echo "$program needs a library"; exit 1; }
 done

@@ -11,7 +11,7 @@ function(ws_find_or_replace name library header) # and folders to look for the h
     target_link_libraries(PkgConfig::${name} INTERFACE ${WS_${name}_LIBRARY})
     message(STATUS "  ${library} ${WS_${name}_LIBRARY}")
   else()
-    target_include_directories(PkgConfig::${name} INTERFACE ${PROJECT_SOURCE_DIR}/minimal/${library})
+    target_include_directories(PkgConfig::${name} INTERFACE ${PROJECT_SOURCE_DIR}/tests/minimal/${library})
     message(STATUS "  ${library} replaced")
   endif()
 endfunction()
@@ -22,4 +22,4 @@ ws_find_or_replace(OPENBLAS openblas f77blas.h x86_64-linux-gnu/openblas-pthread
 ws_find_or_replace(CJSON cjson cjson/cJSON.h)
 ws_find_or_replace(CMOCKA cmocka cmocka.h)
 add_library(PkgConfig::MPI_PC INTERFACE IMPORTED GLOBAL) # one rank, whatever is installed
-target_include_directories(PkgConfig::MPI_PC INTERFACE ${PROJECT_SOURCE_DIR}/minimal/mpi)
+target_include_directories(PkgConfig::MPI_PC INTERFACE ${PROJECT_SOURCE_DIR}/tests/minimal/mpi)
