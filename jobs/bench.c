@@ -98,13 +98,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
             ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
             : WS_ERROR(ARGUMENT, "bench takes one name, and for extract a capture, but was given %zu arguments",
                        positional->count);
-    WS_HINT("wiresweep bench engine|models|sweep|reduce|extract");
+    WS_HINT("wiresweep bench engine|models|gpu|sweep|reduce|extract");
     return error;
 }
 
 const ws_job ws_job_bench = {
     .name = "bench",
-    .usage = "bench engine|models|sweep|reduce|extract [CAPTURE] [--json]",
+    .usage = "bench engine|models|gpu|sweep|reduce|extract [CAPTURE] [--json]",
     .help = "benchmarks, each as a ratio to a ceiling measured in the same run",
     .example = "  wiresweep bench extract\n  mpirun -n 2 wiresweep bench reduce --json",
     .options = &table,

@@ -213,7 +213,8 @@ static ws_err pass_over(loop *l, double loss, double norm)
         ws_err error =
             WS_ERROR(NUMERIC, "training: step %llu has loss %g and gradient norm %g%s", (unsigned long long)s->step,
                      isnan(loss) ? NAN : loss, isnan(norm) ? NAN : norm, else_what);
-        WS_HINT("lower train.learning_rate or train.clip; \"on_nonfinite\": \"skip\" leaves out single steps");
+        WS_HINT("lower train.learning_rate, or %s train.clip; \"on_nonfinite\": \"skip\" leaves out single steps",
+                l->training->options->clip > 0 ? "lower" : "set");
         return error;
     }
     s->skipped++;
