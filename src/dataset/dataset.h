@@ -199,7 +199,7 @@ typedef struct ws_flow_features {
     ws_feature_table table;
     void (*make)(const ws_flow *flow, const ws_flow_packet *packets, float *out); /* packets: the stored ones */
 } ws_flow_features;
-enum { WS_FEATURE_TABLES_MAX = 8 };                            /* of a store */
+enum { WS_FEATURE_TABLES_MAX = 32 };                           /* of a store */
 extern const ws_flow_features ws_features_flow20;              /* every store of captures has it */
 extern const ws_flow_features *const ws_flow_feature_tables[]; /* NULL-terminated; flow20 first */
 const ws_flow_features *ws_flow_features_find(const char *name);
