@@ -18,6 +18,7 @@
 #include "capture/capture.h"
 #include "cluster/cluster.h"
 #include "jobs/job.h"
+#include "models/models.h"
 #include "storage/storage.h"
 
 typedef struct options {
@@ -81,6 +82,8 @@ static void look_at_build(findings *f)
     found(f, "liblzma", "%s", lzma_version_string());
     found(f, "libbz2", "%s", BZ2_bzlibVersion());
     found(f, "libcrypto", "%s", OpenSSL_version(OPENSSL_VERSION));
+    if (strncmp(ws_model_find("rbf_svm")->help, "not built", 9) == 0)
+        missing(f, "LIBSVM, for the model rbf_svm", "apt-get install libsvm-dev, then build again");
 }
 
 /* "key : value" of /proc/cpuinfo or "key: value kB" of /proc/meminfo */

@@ -3,7 +3,7 @@
 
 ws_build_packages="cmake ninja-build gcc libc6-dev pkg-config libopenmpi-dev openmpi-bin libhdf5-openmpi-dev libpcap-dev
     libcjson-dev libopenblas-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev libssl-dev libcmocka-dev ca-certificates"
-ws_optional_packages="libisal-dev" # the build does without
+ws_optional_packages="libisal-dev libsvm-dev" # the build does without
 ws_test_packages="g++ python3 python3-scipy gnuplot-nox hdf5-tools tshark wireshark-common jq zstd xz-utils bzip2"
 
 ws_say() {
