@@ -206,6 +206,12 @@ bool ws_record_comment(const ws_record *record, size_t *at, const char **text, s
 typedef struct ws_walk ws_walk;
 WS_MUST ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input);
 void ws_walk_destroy(ws_walk **walk);
+/* Hands on what the walk reads of a file that is not compressed, in the order of reading, mostly from one multiple of
+ * WS_WALK_STRETCH to another or to the file's end: for sums over the file's bytes without a second reading. `alone`: the next
+ * range will begin where this one ends, so that the walk may read far ahead. */
+enum { WS_WALK_STRETCH = 64 << 10 };
+typedef void (*ws_walk_watcher)(void *context, uint32_t input, uint64_t offset, const uint8_t *bytes, size_t count);
+void ws_walk_watch(ws_walk *walk, ws_walk_watcher watcher, void *context, bool alone);
 /* Sets the range. For pcapng the state (sections, interfaces) carries on when begin is where the last range ended;
  * another begin is reached by reading the file from its start. */
 WS_MUST ws_err ws_walk_range(ws_walk *walk, uint64_t begin, uint64_t end);

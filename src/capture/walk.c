@@ -72,10 +72,22 @@ ws_err ws_walk_reach(ws_walk *walk, uint64_t end, bool *has)
     return WS_OK;
 }
 
+void ws_walk_watch(ws_walk *walk, ws_walk_watcher watcher, void *context, bool alone)
+{
+    walk->watcher = walk->capture->stream == NULL ? watcher : NULL;
+    walk->watcher_context = context;
+    walk->alone = alone && walk->watcher != NULL;
+}
+
+static uint64_t stretch_of(uint64_t offset)
+{
+    return offset / WS_WALK_STRETCH * WS_WALK_STRETCH;
+}
+
 static ws_err widen_buffer(ws_walk *walk, size_t bytes)
 {
-    size_t wanted =
-        walk->capture->bytes < WALK_BUFFER ? (size_t)walk->capture->bytes : WALK_BUFFER; /* many are small */
+    const size_t usual = WALK_BUFFER + (walk->watcher != NULL ? WS_WALK_STRETCH : 0);
+    size_t wanted = walk->capture->bytes < usual ? (size_t)walk->capture->bytes : usual; /* many are small */
     wanted = bytes > wanted ? bytes : wanted;
     if (wanted <= walk->capacity)
         return WS_OK;
@@ -89,30 +101,48 @@ static ws_err widen_buffer(ws_walk *walk, size_t bytes)
     return WS_OK;
 }
 
+/* Where reading ends that begins at `begin` for the sake of what lies before `needed`. */
+static ws_err read_until(ws_walk *walk, uint64_t begin, uint64_t needed, uint64_t *end)
+{
+    const uint64_t most = begin + walk->capacity;
+    /* A range of some rank needs no more than a little beyond its end. */
+    uint64_t until = walk->end > begin + WALK_READ_AHEAD ? walk->end : begin + WALK_READ_AHEAD;
+    if (walk->watcher != NULL)
+        until = walk->alone ? most : stretch_of(until + WS_WALK_STRETCH - 1);
+    until = until < most ? until : most;
+    if (walk->watcher != NULL)
+        until = stretch_of(until);
+    until = until < needed ? needed : until;
+    bool has;
+    WS_TRY(ws_walk_has(walk, until, &has));
+    *end = has ? until : walk->bytes;
+    return WS_OK;
+}
+
 ws_err ws_walk_fill(ws_walk *walk, uint64_t offset, size_t bytes, const uint8_t **at)
 {
-    WS_TRY(widen_buffer(walk, bytes));
-
     /* What is there already moves to the front. */
+    const bool meets = offset >= walk->buffer_begin && offset < walk->buffer_begin + walk->buffer_bytes;
+    const uint64_t begin = meets || walk->watcher == NULL ? offset : stretch_of(offset), needed = offset + bytes;
+    WS_TRY(widen_buffer(walk, (size_t)(needed - begin)));
     size_t kept = 0;
-    if (offset >= walk->buffer_begin && offset < walk->buffer_begin + walk->buffer_bytes) {
+    if (meets) {
         kept = (size_t)(walk->buffer_begin + walk->buffer_bytes - offset);
         memmove(walk->buffer, walk->buffer + (offset - walk->buffer_begin), kept);
     }
-    walk->buffer_begin = offset;
+    walk->buffer_begin = begin;
     walk->buffer_bytes = kept;
 
-    /* A range of some rank needs no more than a little beyond its end. */
-    uint64_t ahead = walk->end > offset + WALK_READ_AHEAD ? walk->end - offset : WALK_READ_AHEAD;
-    uint64_t read = ahead < bytes ? bytes : ahead;
-    read = read < walk->capacity ? read : walk->capacity;
-    bool has;
-    WS_TRY(ws_walk_has(walk, offset + read, &has));
-    read = has ? read : walk->bytes - offset;
-    if (read > kept)
-        WS_TRY(ws_capture_read(walk->capture, offset + kept, walk->buffer + kept, (size_t)read - kept));
-    walk->buffer_bytes = read > kept ? (size_t)read : kept;
-    *at = walk->buffer;
+    uint64_t end = needed;
+    WS_TRY(read_until(walk, begin, needed, &end));
+    if (end > begin + kept) {
+        const size_t count = (size_t)(end - begin - kept);
+        WS_TRY(ws_capture_read(walk->capture, begin + kept, walk->buffer + kept, count));
+        if (walk->watcher != NULL)
+            walk->watcher(walk->watcher_context, walk->input, begin + kept, walk->buffer + kept, count);
+        walk->buffer_bytes += count;
+    }
+    *at = walk->buffer + (offset - begin);
     return WS_OK;
 }
 

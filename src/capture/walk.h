@@ -101,6 +101,9 @@ struct ws_walk {
     uint8_t *buffer; /* bytes [buffer_begin, buffer_begin + buffer_bytes) of the file */
     size_t capacity, buffer_bytes;
     uint64_t buffer_begin;
+    ws_walk_watcher watcher; /* or NULL */
+    void *watcher_context;
+    bool alone;
     ws_damage *damage;
     size_t damage_count, damage_capacity;
     /* pcapng: the section that offset lies in */

@@ -78,8 +78,11 @@ WS_MUST ws_err ws_exchange_begin_all(ws_exchange **exchange, const ws_comm *comm
 void ws_exchange_push(ws_exchange *exchange); /* from time to time: MPI moves messages only while it is called */
 WS_MUST ws_err ws_exchange_end(ws_exchange *exchange); /* all has come and gone */
 void ws_exchange_destroy(ws_exchange **exchange);      /* waits for what is on its way */
-/* Few bytes from one rank to another, which receives as many; those of a pair arrive in the order they were sent. */
-WS_MUST ws_err ws_send(const ws_comm *comm, int to, const void *data, size_t bytes);
+/* Few bytes from one rank to another, which receives as many; those of a pair arrive in the order they were sent. The sender,
+ * which need not wait, ends what it began (NULL: nothing). */
+typedef struct ws_sending ws_sending;
+WS_MUST ws_err ws_send_begin(ws_sending **out, const ws_comm *comm, int to, const void *data, size_t bytes);
+WS_MUST ws_err ws_send_end(ws_sending **sending);
 WS_MUST ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes);
 /* True on every rank when any rank gives true (stop requests). */
 WS_MUST ws_err ws_any_all(const ws_comm *comm, bool local, bool *any);
@@ -104,8 +107,9 @@ WS_MUST ws_err ws_tree_sum_double_all(const ws_comm *comm, int shards, double *c
 typedef struct ws_tree_room ws_tree_room;
 WS_MUST ws_err ws_tree_room_create_all(ws_tree_room **out, const ws_comm *comm, int shards, size_t count);
 void ws_tree_room_destroy(ws_tree_room **room);
-float *const *ws_tree_room_shards(const ws_tree_room *room); /* [own shards][count], zeros at first; sums overwrite them */
-float *ws_tree_room_result(const ws_tree_room *room);        /* [count], to be read until the next sum begins */
+float *const *
+ws_tree_room_shards(const ws_tree_room *room);        /* [own shards][count], zeros at first; sums overwrite them */
+float *ws_tree_room_result(const ws_tree_room *room); /* [count], to be read until the next sum begins */
 WS_MUST ws_err ws_tree_room_sum_all(ws_tree_room *room);
 
 /* What the tree is measured against: own shards one after another, then one MPI_Allreduce; the bits depend on the ranks. local stays. */

@@ -176,9 +176,33 @@ ws_err ws_exchange_others_all(const ws_comm *comm, const void *send, const size_
     return error;
 }
 
-ws_err ws_send(const ws_comm *comm, int to, const void *data, size_t bytes)
+struct ws_sending {
+    MPI_Request request;
+    uint8_t data[];
+};
+
+ws_err ws_send_begin(ws_sending **out, const ws_comm *comm, int to, const void *data, size_t bytes)
 {
-    WS_MPI(MPI_Send(data, (int)bytes, MPI_BYTE, to, SMALL_TAG, comm->mpi));
+    *out = malloc(sizeof **out + bytes);
+    WS_CHECK(*out != NULL, MEMORY, "out of memory for a message of %zu bytes", bytes);
+    memcpy((*out)->data, data, bytes);
+    const int status = MPI_Isend((*out)->data, (int)bytes, MPI_BYTE, to, SMALL_TAG, comm->mpi, &(*out)->request);
+    if (status != MPI_SUCCESS) {
+        free(*out);
+        *out = NULL;
+    }
+    WS_MPI(status);
+    return WS_OK;
+}
+
+ws_err ws_send_end(ws_sending **sending)
+{
+    if (*sending == NULL)
+        return WS_OK;
+    const int status = MPI_Wait(&(*sending)->request, MPI_STATUS_IGNORE);
+    free(*sending);
+    *sending = NULL;
+    WS_MPI(status);
     return WS_OK;
 }
 

@@ -45,8 +45,10 @@
  *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check)
  *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Of
  *                         inputs of input_hash_from bytes and more (in the options; where it is not there, of none)
- *                         input_sha256 is over the SHA-256 of each 16 MiB, input_hash_block:
- *                         split -b 16M --filter='openssl sha256 -binary' FILE | sha256sum
+ *                         input_sha256 is over the SHA-256 of each input_hash_block bytes (1 MiB), which is over the
+ *                         SHA-256 of each of its input_hash_leaf bytes (64 KiB; where that is not there, of all of them):
+ *                         split -b 1M --filter="split -b 64K --filter='openssl sha256 -binary' | openssl sha256 -binary" \
+ *                         FILE | sha256sum
  *   /provenance/files/    only where an input is several files (extract --join): name, sha256 (texts), bytes, records
  *                         (uint64), input (uint32: index into inputs), each [files], in the order in which they were read.
  *                         Then an input has the name of its first file, and its input_sha256 is over those of its files:
@@ -139,7 +141,7 @@ typedef struct ws_extract_options {
     bool skip_not_finite;      /* tables: rows with Infinity or NaN are left out; else the cell is 0 */
 } ws_extract_options;
 
-enum { WS_INPUT_HASH_BLOCK = 16 << 20, WS_INPUT_HASH_FROM = 256 << 20 };
+enum { WS_INPUT_HASH_LEAF = 64 << 10, WS_INPUT_HASH_BLOCK = 1 << 20, WS_INPUT_HASH_FROM = 256 << 20 };
 #define WS_INPUT_HASH_WHOLE INT64_MAX
 
 /* Why rows of tables were skipped. */

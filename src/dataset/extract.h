@@ -280,6 +280,9 @@ WS_MUST ws_err extract_hasher_start(extract_hasher **out, const extraction *x, b
 void extract_hasher_push(extract_hasher *hasher, double part);
 /* Waits for it; of every input, in hex, in the arena; the same on all ranks. */
 WS_MUST ws_err extract_hasher_finish_all(extract_hasher *hasher, ws_arena *arena, ws_string_list *out);
+/* Whether it waits for what the walk of the input reads, and takes it; context: the hasher. */
+bool extract_hasher_watches(const extract_hasher *hasher, size_t input);
+void extract_hasher_watch(void *context, uint32_t input, uint64_t offset, const uint8_t *bytes, size_t count);
 bool extract_hashes_blocks(const extraction *x, size_t input); /* whether the file is hashed in blocks */
 void extract_hasher_destroy(extract_hasher **hasher);          /* also while it runs */
 

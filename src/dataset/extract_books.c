@@ -24,6 +24,7 @@ void extract_put_hash_form(cJSON *options, const ws_extract_options *from)
     if (from->input_hash_from == WS_INPUT_HASH_WHOLE)
         return;
     extract_put_number(options, "input_hash_block", WS_INPUT_HASH_BLOCK);
+    extract_put_number(options, "input_hash_leaf", WS_INPUT_HASH_LEAF);
     extract_put_number(options, "input_hash_from",
                        from->input_hash_from == 0 ? WS_INPUT_HASH_FROM : (uint64_t)from->input_hash_from);
 }

@@ -1,9 +1,13 @@
-/* SHA-256 of the inputs for provenance, taken while the rank extracts: the files are read at about the same time, so the second
- * reading mostly finds them in the page cache. A thread does it, which calls neither MPI nor HDF5; where the rank has but one
- * core, the rank itself does, a part in every round: a thread there would hold it up while others wait for it.
+/* SHA-256 of the inputs for provenance, taken while the rank extracts.
  *
- * SHA-256 of a file is one chain: one core takes it, at 1 to 2 GB/s, however many ranks there are. So large inputs are dealt
- * out in blocks: SHA-256 over the SHA-256 of each WS_INPUT_HASH_BLOCK bytes.
+ * SHA-256 of a file is one chain: one core takes it, at 1 to 2 GB/s, however many ranks there are. So large inputs are hashed
+ * as a tree: SHA-256 over the SHA-256 of each WS_INPUT_HASH_BLOCK bytes, which is over that of each of its leaves.
+ *
+ * Leaves of large captures that are not compressed are taken from what the walk has just read, while it lies in the cache:
+ * no second reading. Ranks take what they happen to read whole; what no rank has at the end (the neighbourhood of a stripe's
+ * edge, rounds of a run that this one goes on from) is read again. Everything else is read beside, at about the time when it
+ * is extracted, so that it is mostly found in the page cache: by a thread, which calls neither MPI nor HDF5; where the rank
+ * has but one core, by the rank itself, a part in every round: a thread there would hold it up while others wait for it.
  */
 #include "dataset/extract.h"
 
@@ -14,29 +18,46 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { HASH_BLOCK = 1 << 17 }; /* two stay in the L2 cache */
+enum {
+    READ_BYTES = 1 << 17, /* two stay in the L2 cache */
+    LEAVES = WS_INPUT_HASH_BLOCK / WS_INPUT_HASH_LEAF,
+    LEAVES_READ = READ_BYTES / WS_INPUT_HASH_LEAF,
+};
 
-/* A unit on its way. Two go side by side: one chain of SHA-256 leaves half of a core idle. */
+/* A file that is one chain, on its way. Two go side by side: one chain of SHA-256 leaves half of a core idle. */
 typedef struct hash_lane {
-    size_t input, unit;
-    FILE *file; /* of the input */
+    size_t input;
+    FILE *file;
     bool busy;
-    uint64_t at, end; /* of the input's bytes */
+    uint64_t at, end;
     ws_sha256 *hash;
-    uint8_t *block;
+    uint8_t *bytes; /* [READ_BYTES] */
     size_t held;
 } hash_lane;
+
+/* A block of which the walk has given some leaves. */
+typedef struct hash_block {
+    size_t input, unit;
+    uint32_t have; /* a bit for each leaf */
+    ws_digest leaves[LEAVES];
+} hash_block;
+_Static_assert((int)WS_INPUT_HASH_LEAF == (int)WS_WALK_STRETCH, "leaves are what walks read");
+_Static_assert(LEAVES < 32, "a bit of 32 for each leaf");
 
 struct extract_hasher {
     const extraction *x;
     pthread_t thread;
-    bool running;
+    bool beside, running;
     atomic_bool cancelled;
     size_t *units;   /* [inputs + 1]: the first unit of each input: the file, or a block of it */
     uint64_t *words; /* four for each unit; zero where another rank hashes, so that the sum over ranks is the digest */
+    int64_t *taken;  /* of each unit, whether this rank has its digest */
     hash_lane lanes[2];
-    size_t next_input, next_unit;   /* to be given to a lane */
-    uint64_t own_bytes, done_bytes; /* of the units that are this rank's */
+    hash_block block;
+    FILE *file; /* of the input of which blocks are read */
+    size_t file_input;
+    size_t next_input, next_unit;   /* to be read next */
+    uint64_t own_bytes, done_bytes; /* of the units that this rank reads as it goes */
     bool done;
     ws_err error;
     char *message; /* of the error: contexts of errors belong to threads */
@@ -48,18 +69,19 @@ bool extract_hashes_blocks(const extraction *x, size_t input)
     return x->inputs[input].bytes >= (uint64_t)(from == 0 ? WS_INPUT_HASH_FROM : from);
 }
 
-/* Where a file ends that ends at or before `reached`: it may have shrunk further. */
-static uint64_t ends_at(FILE *file, uint64_t reached)
+/* Whether the leaves come from what the walk reads. */
+static bool is_watched(const extract_hasher *h, size_t input)
 {
-    struct stat about;
-    return fstat(fileno(file), &about) == 0 && (uint64_t)about.st_size < reached ? (uint64_t)about.st_size : reached;
+    const extraction *x = h->x;
+    return !h->beside && x->tables == NULL && !x->inputs[input].compressed && extract_hashes_blocks(x, input);
 }
 
+/* Whether this rank reads the unit as it goes. */
 static bool is_mine(const extract_hasher *h, size_t input, size_t unit)
 {
     const int hasher =
         extract_hashes_blocks(h->x, input) ? (int)(unit % (size_t)h->x->comm->size) : h->x->inputs[input].hasher;
-    return hasher == h->x->comm->rank;
+    return hasher == h->x->comm->rank && !is_watched(h, input);
 }
 
 /* Of the input's bytes. */
@@ -73,37 +95,80 @@ static void unit_range(const extract_hasher *h, size_t input, size_t unit, uint6
     *end = *end - *begin < WS_INPUT_HASH_BLOCK ? *end : *begin + WS_INPUT_HASH_BLOCK;
 }
 
-static ws_err lane_open(const extract_hasher *h, hash_lane *lane, size_t input, size_t unit)
+static void keep_digest(extract_hasher *h, size_t unit, ws_digest digest)
 {
-    const extract_input *from = &h->x->inputs[input];
-    if (lane->file != NULL && lane->input != input) {
-        fclose(lane->file);
-        lane->file = NULL;
+    memcpy(h->words + 4 * unit, digest.bytes, sizeof digest.bytes);
+    h->taken[unit] = 1;
+}
+
+/* ---------------------------------------------------------------- reading */
+static ws_err open_file(const extraction *x, FILE **file, size_t *opened, size_t input)
+{
+    if (*file != NULL && *opened != input) {
+        fclose(*file);
+        *file = NULL;
     }
-    if (lane->file == NULL)
-        lane->file = fopen(from->path, "rb");
-    WS_CHECK(lane->file != NULL, IO, "%s: cannot be opened again to take its SHA-256", from->path);
-    lane->busy = true;
-    lane->input = input;
-    lane->unit = unit;
-    unit_range(h, input, unit, &lane->at, &lane->end);
-    WS_CHECK(fseeko(lane->file, (off_t)lane->at, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, from->path,
-             lane->at);
+    if (*file == NULL)
+        *file = fopen(x->inputs[input].path, "rb");
+    WS_CHECK(*file != NULL, IO, "%s: cannot be opened again to take its SHA-256", x->inputs[input].path);
+    *opened = input;
     return WS_OK;
 }
 
-/* Gives an idle lane this rank's next unit, if any is left. */
-static ws_err lane_take(extract_hasher *h, hash_lane *lane)
+/* Where a file ends that ends at or before `reached`: it may have shrunk further. */
+static uint64_t ends_at(FILE *file, uint64_t reached)
 {
-    while (!lane->busy && h->next_input < h->x->input_count) {
-        if (h->next_unit == h->units[h->next_input + 1]) {
-            h->next_input++;
-            continue;
-        }
-        if (is_mine(h, h->next_input, h->next_unit))
-            WS_TRY(lane_open(h, lane, h->next_input, h->next_unit));
-        h->next_unit++;
+    struct stat about;
+    return fstat(fileno(file), &about) == 0 && (uint64_t)about.st_size < reached ? (uint64_t)about.st_size : reached;
+}
+
+static ws_err read_bytes(const extract_input *input, FILE *file, uint64_t at, uint8_t *out, size_t bytes)
+{
+    const size_t got = fread(out, 1, bytes, file);
+    WS_CHECK(got == bytes, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes when it was opened",
+             input->path, ends_at(file, at + got), input->bytes);
+    return WS_OK;
+}
+
+/* Leaves [first, first + count) of a block lie at `bytes`; the last may be shorter. */
+static void hash_leaves(const uint8_t *bytes, size_t size, ws_digest *leaves)
+{
+    ws_hash_text texts[LEAVES];
+    size_t count = 0;
+    for (size_t at = 0; at < size; at += WS_INPUT_HASH_LEAF, count++)
+        texts[count] = (ws_hash_text){bytes + at, size - at < WS_INPUT_HASH_LEAF ? size - at : WS_INPUT_HASH_LEAF};
+    ws_sha256_many(texts, count, leaves);
+}
+
+/* Reads a block, through the first lane's room. */
+static ws_err hash_unit(extract_hasher *h, size_t input, size_t unit)
+{
+    const extract_input *from = &h->x->inputs[input];
+    uint8_t *room = h->lanes[0].bytes;
+    ws_digest leaves[LEAVES];
+    uint64_t begin, end;
+    size_t count = 0;
+    unit_range(h, input, unit, &begin, &end);
+    WS_TRY(open_file(h->x, &h->file, &h->file_input, input));
+    WS_CHECK(fseeko(h->file, (off_t)begin, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, from->path, begin);
+    for (uint64_t at = begin; at < end; at += READ_BYTES, count += LEAVES_READ) {
+        const size_t size = end - at < READ_BYTES ? (size_t)(end - at) : READ_BYTES;
+        WS_TRY(read_bytes(from, h->file, at, room, size));
+        hash_leaves(room, size, leaves + count);
     }
+    count = (size_t)((end - begin + WS_INPUT_HASH_LEAF - 1) / WS_INPUT_HASH_LEAF);
+    keep_digest(h, unit, ws_sha256_of(leaves, count * sizeof *leaves));
+    h->done_bytes += end - begin;
+    return WS_OK;
+}
+
+static ws_err lane_take(extract_hasher *h, hash_lane *lane, size_t input)
+{
+    WS_TRY(open_file(h->x, &lane->file, &lane->input, input));
+    WS_CHECK(fseeko(lane->file, 0, SEEK_SET) == 0, IO, "%s: no way to its beginning", h->x->inputs[input].path);
+    lane->busy = true;
+    lane->at = 0;
+    lane->end = h->x->inputs[input].bytes;
     return WS_OK;
 }
 
@@ -112,11 +177,9 @@ static ws_err lane_read(const extract_hasher *h, hash_lane *lane)
     lane->held = 0;
     if (!lane->busy)
         return WS_OK;
-    const size_t wanted = lane->end - lane->at < HASH_BLOCK ? (size_t)(lane->end - lane->at) : HASH_BLOCK;
-    lane->held = fread(lane->block, 1, wanted, lane->file);
-    const extract_input *input = &h->x->inputs[lane->input];
-    WS_CHECK(lane->held == wanted, IO, "%s: ends at byte %" PRIu64 ", but had %" PRIu64 " bytes when it was opened",
-             input->path, ends_at(lane->file, lane->at + lane->held), input->bytes);
+    const size_t wanted = lane->end - lane->at < READ_BYTES ? (size_t)(lane->end - lane->at) : READ_BYTES;
+    WS_TRY(read_bytes(&h->x->inputs[lane->input], lane->file, lane->at, lane->bytes, wanted));
+    lane->held = wanted;
     lane->at += wanted;
     return WS_OK;
 }
@@ -125,20 +188,43 @@ static void lane_end(extract_hasher *h, hash_lane *lane)
 {
     if (!lane->busy || lane->at < lane->end)
         return;
-    const ws_digest digest = ws_sha256_finish(lane->hash);
-    memcpy(h->words + 4 * lane->unit, digest.bytes, sizeof digest.bytes);
+    keep_digest(h, h->units[lane->input], ws_sha256_finish(lane->hash));
     lane->busy = false;
+}
+
+/* Reads this rank's next blocks, and gives idle lanes its next files, until both have one. */
+static ws_err take_next(extract_hasher *h)
+{
+    while (h->next_input < h->x->input_count) {
+        const size_t input = h->next_input, unit = h->next_unit;
+        hash_lane *idle = !h->lanes[0].busy ? &h->lanes[0] : !h->lanes[1].busy ? &h->lanes[1] : NULL;
+        if (unit == h->units[input + 1]) {
+            h->next_input++;
+            continue;
+        }
+        if (is_mine(h, input, unit)) {
+            const bool block = extract_hashes_blocks(h->x, input);
+            if (!block && idle == NULL)
+                return WS_OK;
+            h->next_unit++;
+            WS_TRY(block ? hash_unit(h, input, unit) : lane_take(h, idle, input));
+            if (block)
+                return WS_OK;
+        } else {
+            h->next_unit = is_watched(h, input) ? h->units[input + 1] : unit + 1;
+        }
+    }
+    return WS_OK;
 }
 
 static ws_err hash_step(extract_hasher *h)
 {
     hash_lane *one = &h->lanes[0], *two = &h->lanes[1];
-    WS_TRY(lane_take(h, one));
-    WS_TRY(lane_take(h, two));
-    h->done = !one->busy && !two->busy;
+    WS_TRY(take_next(h));
+    h->done = !one->busy && !two->busy && h->next_input == h->x->input_count;
     WS_TRY(lane_read(h, one));
     WS_TRY(lane_read(h, two));
-    ws_sha256_update_two(one->hash, one->block, one->held, two->hash, two->block, two->held);
+    ws_sha256_update_two(one->hash, one->bytes, one->held, two->hash, two->bytes, two->held);
     h->done_bytes += one->held + two->held;
     lane_end(h, one);
     lane_end(h, two);
@@ -186,9 +272,10 @@ static ws_err prepare(extract_hasher *h)
             h->own_bytes += is_mine(h, i, unit) ? end - begin : 0;
         }
     WS_TRY(WS_NEW_ARRAY(h->words, h->units[x->input_count] * 4));
+    WS_TRY(WS_NEW_ARRAY(h->taken, h->units[x->input_count]));
     for (int i = 0; i < 2; i++) {
         WS_TRY(ws_sha256_create(&h->lanes[i].hash));
-        WS_TRY(WS_NEW_ARRAY(h->lanes[i].block, HASH_BLOCK));
+        WS_TRY(WS_NEW_ARRAY(h->lanes[i].bytes, READ_BYTES));
     }
     return WS_OK;
 }
@@ -200,6 +287,7 @@ ws_err extract_hasher_start(extract_hasher **out, const extraction *x, bool besi
     ws_err error = WS_OK;
     WS_TRY(WS_NEW(h));
     h->x = x;
+    h->beside = beside;
     atomic_init(&h->cancelled, false);
     WS_TRY_GOTO(fail, prepare(h));
     if (beside)
@@ -213,6 +301,45 @@ fail:
     return error;
 }
 
+/* ---------------------------------------------------------------- what the walk reads */
+static void keep_leaf(extract_hasher *h, size_t input, uint64_t leaf, const ws_digest *digest)
+{
+    hash_block *block = &h->block;
+    const size_t unit = h->units[input] + (size_t)(leaf / LEAVES);
+    uint64_t begin, end;
+    if (block->have == 0 || block->input != input || block->unit != unit)
+        *block = (hash_block){.input = input, .unit = unit};
+    block->leaves[leaf % LEAVES] = *digest;
+    block->have |= 1u << leaf % LEAVES;
+    unit_range(h, input, unit, &begin, &end);
+    const size_t count = (size_t)((end - begin + WS_INPUT_HASH_LEAF - 1) / WS_INPUT_HASH_LEAF);
+    if (block->have == (1u << count) - 1)
+        keep_digest(h, unit, ws_sha256_of(block->leaves, count * sizeof *block->leaves));
+}
+
+void extract_hasher_watch(void *context, uint32_t input, uint64_t offset, const uint8_t *bytes, size_t count)
+{
+    extract_hasher *h = context;
+    const uint64_t total = h->x->inputs[input].bytes, end = offset + count;
+    uint64_t leaf = (offset + WS_INPUT_HASH_LEAF - 1) / WS_INPUT_HASH_LEAF, at;
+    while ((at = leaf * WS_INPUT_HASH_LEAF) < end) {
+        ws_digest leaves[LEAVES];
+        uint64_t whole = end == total ? end : end / WS_INPUT_HASH_LEAF * WS_INPUT_HASH_LEAF;
+        whole = whole < at + READ_BYTES ? whole : at + READ_BYTES;
+        if (whole <= at)
+            return;
+        hash_leaves(bytes + (at - offset), (size_t)(whole - at), leaves);
+        for (size_t i = 0; at < whole; at += WS_INPUT_HASH_LEAF)
+            keep_leaf(h, input, leaf++, &leaves[i++]);
+    }
+}
+
+bool extract_hasher_watches(const extract_hasher *h, size_t input)
+{
+    return is_watched(h, input);
+}
+
+/* ---------------------------------------------------------------- the end */
 static ws_err hasher_join(extract_hasher *h)
 {
     if (h->running)
@@ -223,6 +350,29 @@ static ws_err hasher_join(extract_hasher *h)
     if (h->error == WS_OK)
         return WS_OK;
     return ws_error_set(h->error, h->message != NULL ? h->message : "an input cannot be hashed", "", "");
+}
+
+/* Every unit's digest in the words of one rank and zeros in those of the others, then in those of all. */
+static ws_err settle_units_all(extract_hasher *h)
+{
+    const extraction *x = h->x;
+    const size_t units = h->units[x->input_count];
+    const int64_t mine = x->comm->size - x->comm->rank;
+    for (size_t unit = 0; unit < units; unit++)
+        h->taken[unit] *= mine;
+    WS_TRY(ws_max_i64_all(x->comm, h->taken, units));
+    ws_err local = WS_OK;
+    size_t missing = 0;
+    for (size_t input = 0; input < x->input_count; input++)
+        for (size_t unit = h->units[input]; unit < h->units[input + 1]; unit++) {
+            if (h->taken[unit] == 0 && missing++ % (size_t)x->comm->size == (size_t)x->comm->rank && local == WS_OK)
+                local = hash_unit(h, input, unit);
+            else if (h->taken[unit] != 0 && h->taken[unit] != mine)
+                memset(h->words + 4 * unit, 0, sizeof(ws_digest));
+        }
+    WS_AGREE(x->comm, local);
+    WS_TRY(ws_sum_u64_all(x->comm, h->words, units * 4));
+    return WS_OK;
 }
 
 /* Of an input, in hex. */
@@ -250,7 +400,7 @@ ws_err extract_hasher_finish_all(extract_hasher *h, ws_arena *arena, ws_string_l
     if (local == WS_OK)
         local = ws_arena_alloc(arena, &items, x->input_count, sizeof *items);
     WS_AGREE(x->comm, local);
-    WS_TRY(ws_sum_u64_all(x->comm, h->words, h->units[x->input_count] * 4));
+    WS_TRY(settle_units_all(h));
     for (size_t i = 0; local == WS_OK && i < x->input_count; i++) {
         char hex[65] = "";
         local = digest_hex(h, i, hex);
@@ -273,11 +423,14 @@ void extract_hasher_destroy(extract_hasher **hasher)
     for (int i = 0; i < 2; i++) {
         if (h->lanes[i].file != NULL)
             fclose(h->lanes[i].file);
-        free(h->lanes[i].block);
+        free(h->lanes[i].bytes);
         ws_sha256_destroy(&h->lanes[i].hash);
     }
+    if (h->file != NULL)
+        fclose(h->file);
     free(h->units);
     free(h->words);
+    free(h->taken);
     free(h->message);
     free(h);
     *hasher = NULL;

@@ -54,6 +54,13 @@ static void share_bytes(const uint64_t *alone, uint64_t splittable, uint64_t all
         cut[r] = cut[r] > splittable ? splittable : cut[r] < cut[r - 1] ? cut[r - 1] : cut[r];
 }
 
+/* Where a large piece begins that is to begin about there: at a block of the input's hash, so that one rank reads all of it. */
+static uint64_t block_near(uint64_t offset, uint64_t begin, uint64_t end)
+{
+    const uint64_t at = (offset + WS_INPUT_HASH_BLOCK / 2) / WS_INPUT_HASH_BLOCK * WS_INPUT_HASH_BLOCK;
+    return at < begin ? begin : at > end ? end : at;
+}
+
 /* Adds the pieces of a splittable range that begins at `position` of the splittable bytes. */
 static ws_err cut_range(extraction *x, uint32_t input, uint64_t begin, uint64_t end, uint64_t position,
                         const uint64_t *cut)
@@ -61,9 +68,14 @@ static ws_err cut_range(extraction *x, uint32_t input, uint64_t begin, uint64_t 
     for (int r = 0; r < x->comm->size; r++) {
         uint64_t low = cut[r] > position ? cut[r] - position : 0;
         uint64_t high = cut[r + 1] > position ? cut[r + 1] - position : 0;
-        high = high < end - begin ? high : end - begin;
+        low = begin + (low < end - begin ? low : end - begin);
+        high = begin + (high < end - begin ? high : end - begin);
+        if (end - begin >= (uint64_t)x->comm->size * 2 * WS_INPUT_HASH_BLOCK) {
+            low = low == begin ? low : block_near(low, begin, end);
+            high = high == end ? high : block_near(high, begin, end);
+        }
         if (low < high)
-            WS_TRY(add_piece(x, input, r, begin + low, begin + high, low > 0));
+            WS_TRY(add_piece(x, input, r, low, high, low > begin));
     }
     return WS_OK;
 }
@@ -218,6 +230,8 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
 {
     extract_input *input = &x->inputs[piece->input];
     WS_TRY(extract_input_use(input, piece->input));
+    if (extract_hasher_watches(x->hasher, piece->input))
+        ws_walk_watch(input->walk, extract_hasher_watch, x->hasher, x->comm->size == 1);
     if (input->splittable)
         WS_TRY(extract_state_range(x, piece));
     else

@@ -42,9 +42,8 @@ static const ws_option setting_fields[] = {
     WS_OPTION_ENUM(ws_extract_settings, non_finite, "zero", "zero|skip",
                    "flow tables: a cell with Infinity or NaN is 0, or its row is left out; both are counted"),
     WS_OPTION_ENUM(ws_extract_settings, input_hash, "auto", "auto|file|tree",
-                   "provenance: SHA-256 of an input, or of the SHA-256 of its 16 MiB blocks, which cores take "
-                   "together; auto: from "
-                   "256 MiB on"),
+                   "provenance: SHA-256 of an input, or over that of its blocks of 1 MiB and their leaves of 64 KiB, "
+                   "which cores take together; auto: from 256 MiB on"),
     WS_OPTION_DOUBLE(ws_extract_settings, checkpoint, 300, 0, 1e6,
                      "seconds between the states that --resume can go on from; 0: only at a signal; changes no result"),
     WS_OPTION_INT(ws_extract_settings, checkpoint_bytes, 0, 0, 1e15, "the same in bytes of input; 0: no such bound"),

@@ -3,7 +3,7 @@
  * rank hashes what is behind its last block boundary first, so that the next rank need not wait for all its share. What a
  * file really holds is hashed by store_hash.
  */
-#include "dataset/store_layout.h"
+#include "dataset/store_writer.h"
 
 #include <stdlib.h>
 
@@ -78,7 +78,7 @@ typedef struct added_rows {
     const ws_comm *comm;
     ws_block_hash *blocks;
     size_t columns;
-    const ws_share_chain *chain;
+    ws_share_chain *chain;
     uint64_t begin, end;
     const void *const *values;
 } added_rows;
@@ -91,18 +91,25 @@ static const unsigned char *value_of(const added_rows *rows, size_t column, uint
 /* Goes on where the row before the share left off. */
 static ws_err receive_begun(const added_rows *rows)
 {
-    for (size_t c = 0; c < rows->columns && rows->chain->before >= 0; c++)
-        WS_TRY(ws_receive(rows->comm, rows->chain->before, rows->blocks[c].begun, WS_SHA256_STATE_BYTES));
+    uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
+    if (rows->chain->before < 0)
+        return WS_OK;
+    WS_TRY(ws_receive(rows->comm, rows->chain->before, states, rows->columns * sizeof *states));
+    for (size_t c = 0; c < rows->columns; c++)
+        memcpy(rows->blocks[c].begun, states[c], sizeof *states);
     return WS_OK;
 }
 
-/* One by one: so small a message is on its way at once, where one of 1 KiB waits until the rank behind, which may be writing, has
- * taken it. */
+/* The rank behind may be writing, and takes it later. */
 static ws_err hand_on(const added_rows *rows)
 {
-    for (size_t c = 0; c < rows->columns && rows->chain->behind >= 0 && rows->end % WS_HASH_BLOCK_ROWS != 0; c++)
-        WS_TRY(ws_send(rows->comm, rows->chain->behind, rows->blocks[c].state, WS_SHA256_STATE_BYTES));
-    return WS_OK;
+    uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
+    if (rows->chain->behind < 0 || rows->end % WS_HASH_BLOCK_ROWS == 0)
+        return WS_OK;
+    for (size_t c = 0; c < rows->columns; c++)
+        memcpy(states[c], rows->blocks[c].state, sizeof *states);
+    return ws_send_begin(&rows->chain->sending, rows->comm, rows->chain->behind, states,
+                         rows->columns * sizeof *states);
 }
 
 /* No block boundary among the rows: all of them belong to a block that began before. */
@@ -143,7 +150,7 @@ static ws_err add_whole(const added_rows *rows, uint64_t first, uint64_t last)
     return WS_OK;
 }
 
-ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns, const ws_share_chain *chain,
+ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns, ws_share_chain *chain,
                          uint64_t begin, uint64_t count, const void *const *values)
 {
     enum { ROWS = WS_HASH_BLOCK_ROWS };

@@ -215,6 +215,17 @@ static void add_levels(cJSON *root, const ws_store *store, const description *d)
     }
 }
 
+/* Of an input that was hashed as a tree; older stores have no leaves. */
+static void add_hash_form(cJSON *input, const cJSON *options)
+{
+    static const char *const keys[][2] = {{"input_hash_block", "sha256_block"}, {"input_hash_leaf", "sha256_leaf"}};
+    for (size_t i = 0; i < 2; i++) {
+        const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(options, keys[i][0]);
+        if (cJSON_IsNumber(bytes))
+            cJSON_AddNumberToObject(input, keys[i][1], bytes->valuedouble);
+    }
+}
+
 static ws_err describe_json(const ws_store *store, const description *d, ws_text *out)
 {
     cJSON *root = cJSON_CreateObject();
@@ -241,8 +252,7 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
     if (d->apart_from >= 0)
         add_integer(root, "hosts_apart_from", d->apart_from);
     cJSON *inputs = cJSON_AddArrayToObject(root, "inputs"), *options = parsed_or_text(d->options);
-    const cJSON *hash_from = cJSON_GetObjectItemCaseSensitive(options, "input_hash_from"),
-                *hash_block = cJSON_GetObjectItemCaseSensitive(options, "input_hash_block");
+    const cJSON *hash_from = cJSON_GetObjectItemCaseSensitive(options, "input_hash_from");
     for (uint64_t i = 0; i < d->input_count; i++) {
         cJSON *input = cJSON_CreateObject();
         cJSON_AddStringToObject(input, "name", d->inputs[i]);
@@ -250,9 +260,9 @@ static ws_err describe_json(const ws_store *store, const description *d, ws_text
         add_integer(input, "records", (int64_t)d->input_records[i]);
         if (i < d->sha256_count)
             cJSON_AddStringToObject(input, "sha256", d->input_sha256[i]);
-        if (i < d->sha256_count && d->file_count == 0 && cJSON_IsNumber(hash_from) && cJSON_IsNumber(hash_block) &&
+        if (i < d->sha256_count && d->file_count == 0 && cJSON_IsNumber(hash_from) &&
             (double)d->input_bytes[i] >= hash_from->valuedouble)
-            cJSON_AddNumberToObject(input, "sha256_block", hash_block->valuedouble);
+            add_hash_form(input, options);
         add_integer(input, "rows", (int64_t)d->summary.inputs[i]);
         cJSON_AddItemToArray(inputs, input);
     }

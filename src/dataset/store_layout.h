@@ -174,6 +174,7 @@ typedef struct ws_block_hash {
 /* Which rank holds the row before this rank's share of a window, and which the one behind; -1: none. */
 typedef struct ws_share_chain {
     int before, behind;
+    ws_sending *sending; /* states on their way to the rank behind, until ws_send_end */
 } ws_share_chain;
 WS_MUST ws_err ws_block_hash_create(ws_block_hash *out, const char *path, size_t row_bytes, bool text);
 void ws_block_hash_destroy(ws_block_hash *blocks);
@@ -181,9 +182,8 @@ WS_MUST ws_err ws_block_hash_reserve(ws_block_hash *blocks,
                                      uint64_t rows); /* so that adding as many cannot fail for memory */
 /* Rows [begin, begin + count) of so many columns, values[columns]: this rank's share of a window; shares follow one another in
  * rank order, and so do windows. The ranks of a chain call it together. */
-WS_MUST ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns,
-                                 const ws_share_chain *chain, uint64_t begin, uint64_t count,
-                                 const void *const *values);
+WS_MUST ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns, ws_share_chain *chain,
+                                 uint64_t begin, uint64_t count, const void *const *values);
 /* After a window: every rank gets the states that `last`, the rank with its last rows, holds. */
 WS_MUST ws_err ws_block_hash_carry_all(const ws_comm *comm, ws_block_hash *blocks, size_t count, int last);
 /* The last block, where it is not full; on one rank. */

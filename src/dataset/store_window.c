@@ -42,7 +42,7 @@ static ws_err take_shares_all(ws_store_writer *writer, window *w)
 /* counts[rank * 2 + which]: records of each rank's share. */
 static ws_share_chain chain_of(const uint64_t *counts, const ws_comm *comm, int which, int *last)
 {
-    ws_share_chain chain = {-1, -1};
+    ws_share_chain chain = {.before = -1, .behind = -1};
     *last = -1;
     for (int r = 0; r < comm->size; r++) {
         if (counts[r * 2 + which] == 0)
@@ -258,7 +258,7 @@ static ws_err write_columns(const ws_store_writer *writer, const window *w)
     return error;
 }
 
-static ws_err hash_columns(ws_store_writer *writer, const window *w)
+static ws_err hash_columns(ws_store_writer *writer, window *w)
 {
     const size_t of_rows = writer->row_column_count;
     const ws_share *rows = &w->shares[WS_HELD_ROWS], *packets = &w->shares[WS_HELD_PACKETS];
@@ -285,7 +285,7 @@ static ws_err carry_hashes_all(ws_store_writer *writer, const window *w)
 /* Writing and hashing the same columns at once: one thread calls HDF5, another hashes. */
 typedef struct column_work {
     ws_store_writer *writer;
-    const window *w;
+    window *w;
     ws_err written, hashed;
 } column_work;
 
@@ -301,7 +301,7 @@ static void write_or_hash(void *context, int part, int thread)
         work->hashed = hash_columns(work->writer, work->w);
 }
 
-static ws_err put_columns_all(ws_store_writer *writer, const window *w)
+static ws_err put_columns_all(ws_store_writer *writer, window *w)
 {
     const ws_comm *comm = &writer->comm;
     if (writer->threads == NULL) {
@@ -310,7 +310,8 @@ static ws_err put_columns_all(ws_store_writer *writer, const window *w)
         const bool hashes_first = writer->apart && comm->rank < comm->size / 2;
         ws_err first = hashes_first ? hash_columns(writer, w) : write_columns(writer, w);
         ws_err second = hashes_first ? write_columns(writer, w) : hash_columns(writer, w);
-        WS_AGREE(comm, first == WS_OK ? second : first);
+        const ws_err rows = ws_send_end(&w->row_chain.sending), packets = ws_send_end(&w->packet_chain.sending);
+        WS_AGREE(comm, first != WS_OK ? first : second != WS_OK ? second : rows != WS_OK ? rows : packets);
         return WS_OK;
     }
     column_work work = {.writer = writer, .w = w};
@@ -362,7 +363,7 @@ uint64_t ws_store_column_rows(const ws_store_writer *writer, size_t column)
 ws_err ws_store_write_last_start_all(ws_store_writer *writer)
 {
     const bool mine = writer->comm.rank == 0;
-    const ws_share_chain alone = {-1, -1};
+    ws_share_chain alone = {.before = -1, .behind = -1};
     const ws_written_column *column = ws_store_column_find(writer, packet_start);
     const void *const value = &writer->total_packets;
     ws_err local = extend(column, writer->total_rows + 1);
