@@ -72,11 +72,12 @@ ws_build() {
     cmake --build "$folder" ${1:+--target "$@"} >&2 || ws_die "the build of $preset failed"
 }
 
-# Several ranks on one machine, also as root and in a container, without spinning and without ptrace-like copies.
+# Several ranks on one machine, also as root and in a container, without spinning, without ptrace-like copies, without a look for
+# networks at every start.
 ws_mpi_environment() {
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
     export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-    export OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none
+    export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader OMPI_MCA_btl_vader_single_copy_mechanism=none
     # hwloc: no word about a missing /sys, and no look for X displays, which takes seconds where localhost has no name.
     export HWLOC_HIDE_ERRORS=2 HWLOC_COMPONENTS=-gl
 }
