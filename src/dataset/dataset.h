@@ -308,6 +308,9 @@ typedef struct ws_split {
     uint64_t rows_left_out;   /* of these classes */
     uint64_t rows_thinned;    /* of classes with more than maximum_rows */
     uint64_t rows_unlabelled; /* without a label of the level */
+    /* Classes by name with their rows, "Cloud (7), Mail (3)": those left out; those that take part, but not in training, not in
+     * test. NULL: none. Owned. */
+    char *small_classes, *untrained_classes, *untested_classes;
 } ws_split;
 WS_MUST ws_err ws_split_create(ws_split *out, const ws_store *store, const ws_split_options *options);
 void ws_split_destroy(ws_split *split);

@@ -124,6 +124,7 @@ typedef struct chosen_rows {
     uint64_t *rows;
     int32_t *labels;
     uint64_t count;
+    uint64_t *class_rows; /* [classes] of the level; NULL without one */
 } chosen_rows;
 
 static ws_err no_level(const ws_store *store, const char *label)
@@ -204,7 +205,7 @@ static ws_err choose_labelled(const ws_store *store, const ws_split_options *opt
     free(path);
     WS_TRY(error);
     uint64_t *counts;
-    WS_TRY(WS_NEW_ARRAY(counts, level->classes));
+    WS_TRY(WS_NEW_ARRAY(counts, level->classes + 1));
     error = count_classes(store, level, chosen->labels, counts, split);
     if (error == WS_OK)
         error = thin(store, options, level, counts, chosen->labels, split);
@@ -221,7 +222,7 @@ static ws_err choose_labelled(const ws_store *store, const ws_split_options *opt
         chosen->labels[chosen->count] = class; /* never before position i */
         chosen->rows[chosen->count++] = i;
     }
-    free(counts);
+    chosen->class_rows = counts;
     WS_TRY(error);
     return WS_OK;
 }
@@ -243,6 +244,62 @@ static ws_err choose_rows(const ws_store *store, const ws_split_options *options
     WS_CHECK(chosen->count > 0, CONFIG, "%s: no row takes part in the split (level %s, classes of at least %lld rows)",
              store->path, options->label == NULL ? "none" : options->label, (long long)options->minimum_rows);
     return WS_OK;
+}
+
+/* ---------------------------------------------------------------- classes that a split is not fair to */
+enum { NAMED_CLASSES = 20 };
+
+/* The classes that are marked, with all their rows, as "A (3), B (7)"; *out NULL where there are none. */
+static ws_err name_classes(const ws_label_level *level, const uint64_t *rows, const bool *marked, char **out)
+{
+    ws_text text = {0};
+    size_t count = 0;
+    for (size_t c = 0; c < level->classes; c++)
+        if (marked[c] && count++ < NAMED_CLASSES)
+            ws_text_appendf(&text, "%s%s (%llu)", count > 1 ? ", " : "", level->names[c], (unsigned long long)rows[c]);
+    if (count > NAMED_CLASSES)
+        ws_text_appendf(&text, " and %zu more", count - NAMED_CLASSES);
+    ws_err error = ws_text_check(&text);
+    if (error == WS_OK && count > 0) {
+        *out = strdup(ws_text_string(&text));
+        if (*out == NULL)
+            error = WS_ERROR(MEMORY, "no memory for the names of %zu classes", count);
+    }
+    ws_text_destroy(&text);
+    return error;
+}
+
+static ws_err tell_classes(ws_split *split, const ws_store *store, const ws_split_options *options,
+                           const chosen_rows *chosen)
+{
+    const ws_label_level *level = options->label == NULL ? NULL : ws_store_level(store, options->label);
+    const uint64_t minimum = options->minimum_rows > 0 ? (uint64_t)options->minimum_rows : 0;
+    bool *small = NULL, *untrained = NULL, *untested = NULL;
+    ws_err error = WS_OK;
+    if (level == NULL || chosen->class_rows == NULL)
+        return WS_OK;
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(small, level->classes + 1));
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(untrained, level->classes + 1));
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(untested, level->classes + 1));
+    for (size_t c = 0; c < level->classes; c++) {
+        small[c] = chosen->class_rows[c] > 0 && chosen->class_rows[c] < minimum;
+        untrained[c] = untested[c] = chosen->class_rows[c] > 0 && !small[c];
+    }
+    for (uint64_t i = 0; i < chosen->count; i++) {
+        const uint8_t part = split->part[chosen->rows[i]];
+        if (part == WS_PART_TRAIN)
+            untrained[chosen->labels[i]] = false;
+        if (part == WS_PART_TEST)
+            untested[chosen->labels[i]] = false;
+    }
+    WS_TRY_GOTO(done, name_classes(level, chosen->class_rows, small, &split->small_classes));
+    WS_TRY_GOTO(done, name_classes(level, chosen->class_rows, untrained, &split->untrained_classes));
+    WS_TRY_GOTO(done, name_classes(level, chosen->class_rows, untested, &split->untested_classes));
+done:
+    free(small);
+    free(untrained);
+    free(untested);
+    return error;
 }
 
 /* ---------------------------------------------------------------- checks and hash */
@@ -330,6 +387,7 @@ static ws_err create(ws_split *split, const ws_store *store, const ws_split_opti
     for (uint64_t i = 0; i < split->rows; i++)
         split->counts[split->part[i]]++;
     WS_TRY(check_parts(split, store, options));
+    WS_TRY(tell_classes(split, store, options, chosen));
     WS_TRY(hash_split(split, store, options));
     return WS_OK;
 }
@@ -341,6 +399,7 @@ ws_err ws_split_create(ws_split *out, const ws_store *store, const ws_split_opti
     ws_err error = create(out, store, options, &chosen);
     free(chosen.rows);
     free(chosen.labels);
+    free(chosen.class_rows);
     if (error != WS_OK)
         ws_split_destroy(out);
     WS_TRY(error);
@@ -350,5 +409,8 @@ ws_err ws_split_create(ws_split *out, const ws_store *store, const ws_split_opti
 void ws_split_destroy(ws_split *split)
 {
     free(split->part);
+    free(split->small_classes);
+    free(split->untrained_classes);
+    free(split->untested_classes);
     memset(split, 0, sizeof *split);
 }

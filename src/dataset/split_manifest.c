@@ -216,6 +216,13 @@ static ws_err read_rows(const ws_split *split, const ws_store *store, const ws_s
     return WS_OK;
 }
 
+static void append_named(ws_text *out, const char *key, const char *classes)
+{
+    ws_text_appendf(out, "  \"%s\": ", key);
+    append_string(out, classes == NULL ? "" : classes);
+    ws_text_append(out, ",\n");
+}
+
 static void append_head(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)
 {
     ws_text_append(out, "{\n  \"protocol\": ");
@@ -240,6 +247,9 @@ static void append_head(const ws_split *split, const ws_store *store, const ws_s
                     (unsigned long long)split->counts[WS_PART_NONE], split->classes_left_out,
                     (unsigned long long)split->rows_left_out, (unsigned long long)split->rows_thinned,
                     (unsigned long long)split->rows_unlabelled);
+    append_named(out, "small_classes", split->small_classes);
+    append_named(out, "untrained_classes", split->untrained_classes);
+    append_named(out, "untested_classes", split->untested_classes);
 }
 
 ws_err ws_split_manifest(const ws_split *split, const ws_store *store, const ws_split_options *options, ws_text *out)

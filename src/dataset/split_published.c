@@ -7,6 +7,7 @@
  *   netmamba     NetMamba+: at most 2,000 rows a class, cut 8:1:1 at random
  *   leaderboard  the pcapML leaderboard's notebook: about 30,000 rows, at least 50 a class, cut 4:1 at random into train and
  *                test
+ *   leaderboard_temporal  the same rows; of each class the last fifth in time, at least one row, is test
  *   flowconx_v1  FlowCon-X as first published: a fifth of every class, at least one row, is test, the others train; of more
  *                than 10,000 test rows as many are scored, as equal in class as they can be; nothing validates
  */
@@ -159,6 +160,31 @@ static ws_err assign_leaderboard(const ws_store *store, const ws_split_options *
     return assign_capped(store, options, chosen, label, count, leaderboard_most, 0.8, 0, part);
 }
 
+static ws_err assign_leaderboard_temporal(const ws_store *store, const ws_split_options *options,
+                                          const uint64_t *chosen, const int32_t *label, uint64_t count, uint8_t *part)
+{
+    ws_ordered_row *rows = NULL;
+    uint64_t *times = NULL;
+    ws_err error = WS_OK;
+    WS_TRY_GOTO(done, draw(store, options, chosen, label, count, &rows));
+    WS_TRY_GOTO(done, WS_NEW_ARRAY(times, store->rows));
+    WS_TRY_GOTO(done, ws_store_read(store, "/flows/first_ns", H5T_NATIVE_INT64, 0, store->rows, times));
+    for (uint64_t begin = 0, end; begin < count; begin = end) {
+        end = run_end(rows, begin, count);
+        const uint64_t most = leaderboard_most(end - begin, count), size = most < end - begin ? most : end - begin;
+        const uint64_t tests = size / 5 > 0 ? size / 5 : 1;
+        for (uint64_t i = begin; i < begin + size; i++) /* the sign bit maps the order of times to that of keys */
+            rows[i].key = times[rows[i].row] ^ (UINT64_C(1) << 63);
+        qsort(rows + begin, size, sizeof *rows, compare_rows);
+        give(rows + begin, size - tests, WS_PART_TRAIN, part);
+        give(rows + begin + size - tests, tests, WS_PART_TEST, part);
+    }
+done:
+    free(times);
+    free(rows);
+    return error;
+}
+
 /* ---------------------------------------------------------------- flowconx_v1 */
 enum { FLOWCONX_TEST_MOST = 10000 };
 
@@ -213,6 +239,9 @@ const ws_protocol ws_protocol_netmamba = {"netmamba", "published: at most 2,000 
                                           true};
 const ws_protocol ws_protocol_leaderboard = {"leaderboard", "published: about 30,000 rows, 4:1, no validation",
                                              assign_leaderboard, true};
+const ws_protocol ws_protocol_leaderboard_temporal = {
+    "leaderboard_temporal", "published: leaderboard's rows, the last fifth of each class in time tests",
+    assign_leaderboard_temporal, true};
 const ws_protocol ws_protocol_flowconx_v1 = {
     "flowconx_v1", "published: 4:1 within each class, at most 10,000 test rows, no validation", assign_flowconx_v1,
     true};

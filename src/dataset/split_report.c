@@ -9,6 +9,17 @@ static void append_part(const ws_split *split, int part, ws_text *out)
     ws_text_appendf(out, "  %-12s %12llu rows\n", ws_part_names[part], (unsigned long long)split->counts[part]);
 }
 
+/* Classes that a reader would otherwise look for in vain. */
+static void append_unfair(const ws_split *split, ws_text *out)
+{
+    if (split->small_classes != NULL)
+        ws_text_appendf(out, "classes left out, too small (rows): %s\n", split->small_classes);
+    if (split->untrained_classes != NULL)
+        ws_text_appendf(out, "classes without training rows: %s\n", split->untrained_classes);
+    if (split->untested_classes != NULL)
+        ws_text_appendf(out, "classes without test rows: %s\n", split->untested_classes);
+}
+
 static void append_overlaps(const ws_split_audit *audit, ws_text *out)
 {
     ws_text_append(out, "shared between parts, in rows (and their share)\n");
@@ -72,6 +83,7 @@ static void append_text(const ws_split *split, const ws_whole_audit *audit, ws_t
     for (int part = WS_PART_TRAIN; part < WS_PART_COUNT; part++)
         append_part(split, part, out);
     append_part(split, WS_PART_NONE, out);
+    append_unfair(split, out);
     if (audit->training_hash[0] != '\0')
         ws_text_appendf(out, "training rows are all rows of the store with content hash %.16s\n", audit->training_hash);
     append_overlaps(&audit->overlaps, out);

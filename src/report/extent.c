@@ -34,8 +34,11 @@ static void write_left_out(ws_text *out, const cJSON *counts)
         return;
     if (unlabelled > 0 || small > 0 || thinned > 0)
         ws_text_appendf(out, "; left out: %.0f without label, %.0f of classes too small", unlabelled, small);
+    const char *names = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(counts, "classes_left_out"));
+    if (small > 0 && names != NULL)
+        ws_text_appendf(out, ": %s", names);
     if (thinned > 0)
-        ws_text_appendf(out, ", %.0f of classes cut to maximum_rows", thinned);
+        ws_text_appendf(out, "%s %.0f of classes cut to maximum_rows", names ? ";" : ",", thinned);
 }
 
 /* Some splits give each seed other numbers of rows. */

@@ -22,6 +22,7 @@ typedef struct ws_rows {
     ws_samples part[WS_PART_COUNT]; /* training: normal rows only when detecting anomalies */
     ws_samples validation_normal;   /* those of the validation rows that are normal; all when classifying */
     const uint64_t *row_hash[WS_PART_COUNT];
+    const char *small_classes; /* of ws_split: those left out; NULL: none */
     uint64_t rows_left_out; /* classes too small, or unknown to a trained model; rows it was trained on */
     uint64_t rows_thinned;  /* of classes with more than maximum_rows */
     uint64_t rows_unlabelled;

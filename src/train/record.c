@@ -18,6 +18,7 @@ static bool add_counts(cJSON *result, const ws_rows *rows)
            cJSON_AddNumberToObject(counts, "test", (double)rows->part[WS_PART_TEST].rows) &&
            cJSON_AddNumberToObject(counts, "classes", rows->classes) &&
            cJSON_AddNumberToObject(counts, "rows_left_out", (double)rows->rows_left_out) &&
+           (rows->small_classes == NULL || cJSON_AddStringToObject(counts, "classes_left_out", rows->small_classes)) &&
            cJSON_AddNumberToObject(counts, "rows_thinned", (double)rows->rows_thinned) &&
            cJSON_AddNumberToObject(counts, "rows_unlabelled", (double)rows->rows_unlabelled);
 }

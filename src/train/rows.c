@@ -382,6 +382,28 @@ static ws_err check_parts(const loading *l)
     return WS_OK;
 }
 
+/* Classes that cannot be learned, or not be judged, are named. */
+static ws_err tell_classes(loading *l)
+{
+    const ws_split *split = &l->split;
+    if (split->small_classes != NULL) {
+        l->out->small_classes = ws_arena_strdup(l->out->arena, split->small_classes);
+        WS_CHECK(l->out->small_classes, MEMORY, "no memory for the names of classes");
+    }
+    if (!ws_is_first_rank())
+        return WS_OK;
+    if (split->small_classes != NULL)
+        ws_warn("left out, with fewer than minimum_rows = %lld rows: %s", (long long)l->config->keys.minimum_rows,
+                split->small_classes);
+    if (l->config->keys.task != WS_TASK_CLASSIFY)
+        return WS_OK;
+    if (split->untrained_classes != NULL && !l->frozen)
+        ws_warn("protocol %s gives no training rows of: %s", l->config->keys.protocol, split->untrained_classes);
+    if (split->untested_classes != NULL)
+        ws_warn("protocol %s gives no test rows of: %s", l->config->keys.protocol, split->untested_classes);
+    return WS_OK;
+}
+
 static ws_err load(loading *l)
 {
     ws_rows *out = l->out;
@@ -405,6 +427,7 @@ static ws_err load(loading *l)
     free(path);
     WS_TRY(error);
     WS_TRY(number_classes(l));
+    WS_TRY(tell_classes(l));
     WS_TRY(make_parts(l, parts));
     WS_TRY(check_parts(l));
     WS_TRY(fill_parts(l, parts));

@@ -312,6 +312,36 @@ static void test_large_classes_are_thinned(void **state)
     ws_store_close(&reverse_store);
 }
 
+/* The rows of leaderboard; of each class the last fifth in time is test. */
+static void test_leaderboard_temporal(void **state)
+{
+    (void)state;
+    ws_split drawn, split;
+    ws_split_options options = options_of("leaderboard", 3);
+    ok(ws_split_create(&drawn, &store, &options));
+    options.protocol = "leaderboard_temporal";
+    ok(ws_split_create(&split, &store, &options));
+    for (int c = 0; c < 3; c++) {
+        int64_t newest = INT64_MIN, oldest = INT64_MAX;
+        uint64_t rows = 0, tests = 0;
+        for (int i = 0; i < ROWS; i++) {
+            assert_int_equal(split.part[i] == WS_PART_NONE, drawn.part[i] == WS_PART_NONE);
+            if (labels[i] != c || split.part[i] == WS_PART_NONE)
+                continue;
+            const bool test = split.part[i] == WS_PART_TEST;
+            rows++;
+            tests += test;
+            assert_true(test || split.part[i] == WS_PART_TRAIN);
+            newest = !test && first_ns[i] > newest ? first_ns[i] : newest;
+            oldest = test && first_ns[i] < oldest ? first_ns[i] : oldest;
+        }
+        assert_int_equal(tests, rows / 5);
+        assert_true(newest <= oldest);
+    }
+    ws_split_destroy(&drawn);
+    ws_split_destroy(&split);
+}
+
 static void test_small_classes_and_wrong_options(void **state)
 {
     (void)state;
@@ -336,6 +366,14 @@ static void test_small_classes_and_wrong_options(void **state)
     ok(ws_split_create(&split, &store, &options));
     assert_int_equal(split.classes_left_out, classes);
     assert_int_equal(split.rows_left_out, left_out);
+    for (int c = 0; c < 3; c++) { /* and which they are */
+        char named[64];
+        const ws_label_level *level = ws_store_level(&store, options.label);
+        snprintf(named, sizeof named, "%s (%llu)", level->names[c], (unsigned long long)of_class[c]);
+        assert_int_equal(strstr(split.small_classes, named) != NULL, of_class[c] < smallest + 1);
+    }
+    assert_null(split.untrained_classes);
+    assert_null(split.untested_classes);
     assert_int_equal(split.rows_unlabelled, unlabelled);
     ws_split_destroy(&split);
     options.minimum_rows = ROWS + 1;
@@ -438,6 +476,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_groups_stay_whole),
         cmocka_unit_test(test_groups_of_anomalies),
         cmocka_unit_test(test_large_classes_are_thinned),
+        cmocka_unit_test(test_leaderboard_temporal),
         cmocka_unit_test(test_small_classes_and_wrong_options),
         cmocka_unit_test(test_manifest),
     };
