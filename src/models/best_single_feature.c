@@ -243,5 +243,5 @@ const ws_model ws_model_best_single_feature = {
     .raw = true,
     .scores = (const char *const[]){"value", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){fit_all, score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
 };

@@ -204,5 +204,5 @@ const ws_model ws_model_isolation_forest = {
     .tasks = WS_CAN_ANOMALY,
     .scores = (const char *const[]){"isolation", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){fit_all, score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
 };

@@ -53,5 +53,5 @@ const ws_model ws_model_knn = {
     .tasks = WS_CAN_CLASSIFY,
     .deterministic = true,
     .options = &options_table,
-    .classical = &(const ws_classical){fit_all, score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
 };

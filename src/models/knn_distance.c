@@ -39,5 +39,5 @@ const ws_model ws_model_knn_distance = {
     .deterministic = true,
     .scores = (const char *const[]){"distance", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){fit_all, score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
 };

@@ -138,5 +138,5 @@ const ws_model ws_model_mahalanobis = {
     .deterministic = true,
     .scores = (const char *const[]){"distance", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){fit_all, score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
 };

@@ -40,5 +40,5 @@ const ws_model ws_model_majority = {
     .deterministic = true,
     .scores = (const char *const[]){"constant", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){fit_all, score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
 };

@@ -137,6 +137,7 @@ struct ws_arrays {   /* zero-initialise; everything lies in the arena */
         *undefined; /* why these rows do not say what is to be learned, so that there are no scores; NULL: they do */
     ws_array *items;
     size_t count, capacity;
+    const void *prepared; /* by ws_classical.prepare; in the arena */
 };
 /* Adds an array of zeros and points *values at it. */
 WS_MUST ws_err ws_arrays_add(ws_arrays *arrays, const char *name, int dimensions, const int64_t *shape,
@@ -151,6 +152,10 @@ typedef struct ws_classical {
     /* values[rows][columns] to out[rows][width], row by row. */
     ws_err (*score)(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
                     float *out);
+    /* Before the first score, also of a model read from a file: learned->prepared. NULL: nothing is to be prepared. */
+    ws_err (*prepare)(const ws_model_context *context, ws_arrays *learned);
+    /* Rows that it likes to score at once, where a row's score does not depend on the others; 0: as the scorer likes. */
+    uint64_t score_rows;
 } ws_classical;
 
 /* ---- registry ---- */

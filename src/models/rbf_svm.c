@@ -404,5 +404,5 @@ const ws_model ws_model_rbf_svm = {
     .tasks = WS_CAN_CLASSIFY,
     .options = &options_table,
     .check = CHECK,
-    .classical = &(const ws_classical){fit_all, score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
 };

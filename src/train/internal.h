@@ -157,6 +157,8 @@ WS_MUST ws_err ws_learned_create(const ws_model *model, const ws_model_context *
 void ws_learned_destroy(ws_learned *learned);
 /* Takes the averaged parameters of a trained state. */
 WS_MUST ws_err ws_learned_take(ws_learned *learned, const ws_network_state *state);
+/* Of a classical model, once it is fitted: what makes it ready to score. */
+WS_MUST ws_err ws_learned_prepare(ws_learned *learned);
 /* Collective: what the model's scores need besides its parameters, from normal rows. */
 WS_MUST ws_err ws_learned_calibrate_all(const ws_comm *comm, ws_learned *learned, const ws_samples *normal);
 /* SHA-256 over sorted names, shapes and little-endian values, of the trained and the averaged parameters or the arrays.
@@ -175,7 +177,8 @@ WS_MUST ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *lear
  * threads and neighbours. (The BLAS rounds a row's sums by its place, so in another order of rows the last bits move.) */
 enum { WS_SCORE_ROWS = 256 };
 
-/* Collective: out[rows][width] of all rows on every rank; malloc'ed. Rows go in fixed batches, so that a row's score
+/* Collective: out[rows][width] of all rows on every rank; malloc'ed. Rows go in fixed batches, or as a model that does not mind likes
+ * them (ws_classical.score_rows), so that a row's score
  * does not depend on the number of ranks or threads. NaN where the model is not defined. unsolved: [width] rows of which a solver
  * could not keep to its tolerance, malloc'ed likewise; NULL: nobody asks. */
 WS_MUST ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples,

@@ -47,6 +47,14 @@ ws_err ws_learned_take(ws_learned *learned, const ws_network_state *state)
     return WS_OK;
 }
 
+ws_err ws_learned_prepare(ws_learned *learned)
+{
+    const ws_classical *classical = learned->model->classical;
+    if (!classical || !classical->prepare || learned->arrays.undefined)
+        return WS_OK;
+    return classical->prepare(learned->context, &learned->arrays);
+}
+
 ws_err ws_learned_calibrate_all(const ws_comm *comm, ws_learned *learned, const ws_samples *normal)
 {
     const ws_network *network = learned->model->network;
@@ -399,5 +407,5 @@ ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *learned)
     WS_CHECK(H5Literate_by_name(file, "/learned", H5_INDEX_NAME, H5_ITER_INC, NULL, note_array, &learned->arrays,
                                 H5P_DEFAULT) >= 0,
              FORMAT, "%s: what the model learned cannot be read", path);
-    return WS_OK;
+    return ws_learned_prepare(learned);
 }

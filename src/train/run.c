@@ -259,6 +259,7 @@ static ws_err train(trial *t)
     } else {
         WS_AGREE(t->comm, t->config->model->classical->fit_all(t->comm, &t->context, &t->rows.part[WS_PART_TRAIN],
                                                                &t->rows.part[WS_PART_VALIDATION], &t->learned.arrays));
+        WS_AGREE(t->comm, ws_learned_prepare(&t->learned));
         t->record.train_seconds = ws_clock_seconds() - begin;
     }
     return WS_OK;

@@ -1,5 +1,6 @@
 /* Scoring rows over ranks and threads. Rows are cut into blocks of a fixed number of rows, the last one padded with
- * zeros; a block is scored alone, by whichever rank and thread has it. */
+ * zeros; a block is scored alone, by whichever rank and thread has it. Where a model says that a row's score does not depend on
+ * the other rows, blocks are as long as the work can be shared. */
 #include <math.h>
 #include <stdlib.h>
 #include "train/internal.h"
@@ -7,6 +8,7 @@
 typedef struct scoring {
     const ws_learned *learned;
     const ws_samples *samples;
+    uint64_t block_rows; /* a multiple of WS_SCORE_ROWS */
     uint64_t first, end; /* blocks of this rank */
     int width;
     ws_executor **executors;                  /* [threads] */
@@ -20,11 +22,10 @@ typedef struct scoring {
     ws_progress *progress;
 } scoring;
 
-/* Rows [begin, begin + WS_SCORE_ROWS) of the samples, without what scores must not know. */
-static ws_samples block_of(const ws_samples *all, uint64_t begin)
+/* Rows [begin, begin + rows) of the samples, without what scores must not know. */
+static ws_samples block_of(const ws_samples *all, uint64_t begin, uint64_t rows)
 {
-    ws_samples block = {
-        .rows = WS_SCORE_ROWS, .columns = all->columns, .values = all->values + begin * (uint64_t)all->columns};
+    ws_samples block = {.rows = rows, .columns = all->columns, .values = all->values + begin * (uint64_t)all->columns};
     for (int k = 0; k < WS_SEQUENCE_KINDS; k++) {
         const ws_sequence *from = &all->sequence[k];
         if (from->tokens > 0)
@@ -53,30 +54,30 @@ static ws_err score_rows(const scoring *s, const ws_samples *block, int thread, 
     if (learned->plan) {
         ws_scoring job = {s->executors[thread], learned->parameters, &learned->arrays, block, out, unsolved,
                           learned->calibrating};
-        memset(unsolved, 0, WS_SCORE_ROWS * (size_t)s->width * sizeof *unsolved);
+        memset(unsolved, 0, block->rows * (size_t)s->width * sizeof *unsolved);
         return learned->model->network->score(learned->context, &job);
     }
-    for (size_t i = 0; i < WS_SCORE_ROWS * (size_t)s->width && learned->arrays.undefined; i++)
+    for (size_t i = 0; i < block->rows * (size_t)s->width && learned->arrays.undefined; i++)
         out[i] = NAN;
     if (learned->arrays.undefined)
         return WS_OK;
-    return learned->model->classical->score(learned->context, &learned->arrays, WS_SCORE_ROWS, block->values, out);
+    return learned->model->classical->score(learned->context, &learned->arrays, block->rows, block->values, out);
 }
 
 static void score_block(void *context, int index, int thread)
 {
     scoring *s = context;
-    uint64_t begin = (s->first + (uint64_t)index) * WS_SCORE_ROWS, left = s->samples->rows - begin;
-    uint64_t rows = left < WS_SCORE_ROWS ? left : WS_SCORE_ROWS;
-    ws_samples block = rows < WS_SCORE_ROWS ? s->last : block_of(s->samples, begin);
-    size_t width = (size_t)s->width, at = (size_t)thread * WS_SCORE_ROWS * width;
+    uint64_t begin = (s->first + (uint64_t)index) * s->block_rows, left = s->samples->rows - begin;
+    uint64_t rows = left < s->block_rows ? left : s->block_rows;
+    ws_samples block = rows < s->block_rows ? s->last : block_of(s->samples, begin, s->block_rows);
+    size_t width = (size_t)s->width, at = (size_t)thread * s->block_rows * width;
     float *out = s->block_out + at;
     uint8_t *unsolved = s->block_unsolved + at;
     if (s->errors[thread] != WS_OK || ws_stop_requested())
         return;
     s->errors[thread] = score_rows(s, &block, thread, out, unsolved);
     count_unsolved(s, rows, unsolved, s->unsolved + (size_t)thread * (width + 1));
-    memcpy(s->out + (uint64_t)index * WS_SCORE_ROWS * width, out, rows * width * sizeof *out);
+    memcpy(s->out + (uint64_t)index * s->block_rows * width, out, rows * width * sizeof *out);
     if (thread == 0)
         ws_progress_update(s->progress, (double)(begin + rows), NULL);
 }
@@ -92,23 +93,23 @@ static ws_err pad(void **memory, const void *from, size_t bytes, size_t padded)
 static ws_err make_last(scoring *s)
 {
     const ws_samples *all = s->samples;
-    const uint64_t rows = all->rows % WS_SCORE_ROWS, begin = all->rows - rows;
+    const uint64_t rows = all->rows % s->block_rows, begin = all->rows - rows;
     size_t bytes = (size_t)all->columns * sizeof *all->values;
     void **memory = s->padding;
     if (rows == 0)
         return WS_OK;
-    s->last = block_of(all, begin);
-    WS_TRY(pad(memory, s->last.values, rows * bytes, WS_SCORE_ROWS * bytes));
+    s->last = block_of(all, begin, s->block_rows);
+    WS_TRY(pad(memory, s->last.values, rows * bytes, s->block_rows * bytes));
     s->last.values = *memory++;
     for (int k = 0; k < WS_SEQUENCE_KINDS; k++) {
         ws_sequence *sequence = &s->last.sequence[k];
         if (sequence->tokens == 0)
             continue;
         bytes = (size_t)sequence->tokens * (size_t)sequence->columns * sizeof *sequence->values;
-        WS_TRY(pad(memory, sequence->values, rows * bytes, WS_SCORE_ROWS * bytes));
+        WS_TRY(pad(memory, sequence->values, rows * bytes, s->block_rows * bytes));
         sequence->values = *memory++;
         bytes = sizeof *sequence->length;
-        WS_TRY(pad(memory, sequence->length, rows * bytes, WS_SCORE_ROWS * bytes));
+        WS_TRY(pad(memory, sequence->length, rows * bytes, s->block_rows * bytes));
         sequence->length = *memory++;
     }
     return WS_OK;
@@ -118,9 +119,9 @@ static ws_err make_room(scoring *s, int threads, uint64_t own_rows)
 {
     size_t width = (size_t)s->width, n = (size_t)threads;
     WS_TRY(WS_NEW_ARRAY(s->executors, n));
-    WS_TRY(WS_NEW_ARRAY(s->block_out, n * WS_SCORE_ROWS * width));
+    WS_TRY(WS_NEW_ARRAY(s->block_out, n * s->block_rows * width));
     WS_TRY(WS_NEW_ARRAY(s->errors, n));
-    WS_TRY(WS_NEW_ARRAY(s->block_unsolved, n * WS_SCORE_ROWS * width));
+    WS_TRY(WS_NEW_ARRAY(s->block_unsolved, n * s->block_rows * width));
     WS_TRY(WS_NEW_ARRAY(s->unsolved, n * (width + 1)));
     WS_TRY(WS_NEW_ARRAY(s->out, own_rows * width));
     WS_TRY(make_last(s));
@@ -163,17 +164,29 @@ static int width_of(const ws_learned *learned)
                                                               : ws_model_width(learned->model, learned->context);
 }
 
+static uint64_t block_rows_of(const ws_comm *comm, const ws_learned *learned, uint64_t rows)
+{
+    const uint64_t most = learned->model->classical ? learned->model->classical->score_rows : 0;
+    const uint64_t workers = (uint64_t)comm->size * (uint64_t)learned->context->threads;
+    const uint64_t share = (rows + workers - 1) / workers;
+    const uint64_t blocks = ((share < most ? share : most) + WS_SCORE_ROWS - 1) / WS_SCORE_ROWS;
+    return WS_SCORE_ROWS * (blocks > 0 ? blocks : 1);
+}
+
 ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples, const char *title,
                     float **out, uint64_t **unsolved)
 {
     int threads = learned->context->threads;
-    scoring s = {.learned = learned, .samples = samples, .width = width_of(learned)};
-    uint64_t blocks = (samples->rows + WS_SCORE_ROWS - 1) / WS_SCORE_ROWS, own_rows;
+    scoring s = {.learned = learned,
+                 .samples = samples,
+                 .block_rows = block_rows_of(comm, learned, samples->rows),
+                 .width = width_of(learned)};
+    uint64_t blocks = (samples->rows + s.block_rows - 1) / s.block_rows, own_rows;
     size_t bytes = 0;
     bool stop = false;
     ws_even_split(blocks, comm->size, comm->rank, &s.first, &s.end);
-    own_rows = s.end * WS_SCORE_ROWS < samples->rows ? s.end * WS_SCORE_ROWS : samples->rows;
-    own_rows -= s.first * WS_SCORE_ROWS < own_rows ? s.first * WS_SCORE_ROWS : own_rows;
+    own_rows = s.end * s.block_rows < samples->rows ? s.end * s.block_rows : samples->rows;
+    own_rows -= s.first * s.block_rows < own_rows ? s.first * s.block_rows : own_rows;
     ws_err error = ws_agree_all(comm, ws_progress_start(&s.progress, comm, title, "rows", (double)own_rows));
     if (error == WS_OK)
         error = ws_agree_all(comm, score_own(&s, threads, own_rows));

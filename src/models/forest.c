@@ -1,0 +1,328 @@
+/* Forests: trees grown by ranks and threads, each alone, and gathered in order; and scores, the mean over the trees of the leaves'
+ * shares of the classes, summed in the order of the trees. Tree t is grown from stream t, so neither depends on ranks or threads.
+ *
+ * Learned: nodes [nodes][2] (ws_tree_node) of all trees one after another, node_start [trees + 1] where each begins; mixed
+ * [mixed leaves][classes] with mixed_start [trees + 1] likewise. For scoring nodes are laid out shorter.
+ */
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "models/forest.h"
+
+/* ---- fitting ---- */
+
+typedef struct fitting {
+    const ws_comm *comm;
+    const ws_forest_options *options;
+    ws_tree_rows rows;
+    ws_tree_settings settings;
+    uint64_t first, end;      /* trees of this rank */
+    ws_tree *trees;           /* [end - first] */
+    ws_tree_grower **growers; /* [threads] */
+    ws_err *errors;           /* [threads] */
+    ws_shard_threads *threads;
+    ws_progress *progress;
+    atomic_uint_fast64_t next;
+} fitting;
+
+static ws_err keep_tree(ws_tree *from, size_t classes, ws_tree *to)
+{
+    to->count = from->count;
+    to->mixed_count = from->mixed_count;
+    WS_TRY(WS_NEW_ARRAY(to->nodes, from->count));
+    WS_TRY(WS_NEW_ARRAY(to->mixed, from->mixed_count * classes));
+    memcpy(to->nodes, from->nodes, from->count * sizeof *from->nodes);
+    if (from->mixed_count > 0)
+        memcpy(to->mixed, from->mixed, from->mixed_count * classes * sizeof *from->mixed);
+    return WS_OK;
+}
+
+/* Which thread grows a tree does not matter: the next that is free. */
+static void grow_trees(void *context, int shard, int thread)
+{
+    fitting *f = context;
+    ws_tree tree = {0};
+    ws_err error = WS_OK;
+    (void)shard;
+    for (;;) {
+        const uint64_t number = atomic_fetch_add(&f->next, 1);
+        if (number >= f->end || error != WS_OK || ws_stop_requested())
+            break;
+        error = ws_tree_grow(f->growers[thread], number, &tree);
+        if (error == WS_OK)
+            error = keep_tree(&tree, (size_t)f->rows.classes, &f->trees[number - f->first]);
+        if (thread == 0)
+            ws_progress_update(f->progress, (double)(number - f->first), NULL);
+    }
+    ws_tree_destroy(&tree);
+    f->errors[thread] = error;
+}
+
+static int tried_columns(const ws_forest_options *options, int columns)
+{
+    int tried = options->max_features == WS_FOREST_SQRT   ? (int)sqrt(columns)
+                : options->max_features == WS_FOREST_LOG2 ? (int)log2(columns)
+                                                          : columns;
+    return tried > 1 ? tried : 1;
+}
+
+/* rows / (classes * rows of the class), or 1. */
+static ws_err weigh_classes(const ws_forest_options *options, const ws_samples *training, int classes, double *weight)
+{
+    double *rows, present = 0;
+    WS_TRY(WS_NEW_ARRAY(rows, (size_t)classes));
+    for (uint64_t i = 0; i < training->rows; i++)
+        rows[training->label[i]]++;
+    for (int k = 0; k < classes; k++)
+        present += rows[k] > 0;
+    for (int k = 0; k < classes; k++)
+        weight[k] = options->class_weight == WS_FOREST_BALANCED && rows[k] > 0
+                        ? (double)training->rows / (present * rows[k])
+                        : 1;
+    free(rows);
+    return WS_OK;
+}
+
+static ws_err grow_own(fitting *f, const ws_model_context *context, const ws_samples *training, double *weight)
+{
+    const size_t threads = (size_t)context->threads;
+    WS_TRY(weigh_classes(f->options, training, context->classes, weight));
+    f->settings.class_weight = weight;
+    WS_TRY(ws_shard_threads_create(&f->threads, context->threads));
+    WS_TRY(ws_tree_rows_create(&f->rows, training, context->classes, !f->settings.random_cuts, f->threads));
+    WS_TRY(WS_NEW_ARRAY(f->trees, f->end - f->first));
+    WS_TRY(WS_NEW_ARRAY(f->errors, threads));
+    WS_TRY(WS_NEW_ARRAY(f->growers, threads));
+    for (size_t t = 0; t < threads; t++)
+        WS_TRY(ws_tree_grower_create(&f->growers[t], &f->rows, &f->settings));
+    atomic_store(&f->next, f->first);
+    ws_shard_threads_run(f->threads, 0, context->threads, grow_trees, f);
+    for (size_t t = 0; t < threads; t++)
+        if (f->errors[t] != WS_OK)
+            return ws_error_set(f->errors[t], "no memory for a tree", "", "");
+    return WS_OK;
+}
+
+/* ---- what was learned ---- */
+
+/* starts[tree + 1] to sums of the trees before; on every rank alike. */
+static ws_err gather_starts_all(const ws_comm *comm, uint64_t *own, size_t count, const char *name, ws_arrays *learned,
+                                double **starts)
+{
+    void *all = NULL;
+    size_t bytes = 0;
+    WS_TRY(ws_gather_all(comm, own, count * sizeof *own, &all, &bytes, NULL));
+    const size_t trees = bytes / sizeof *own;
+    ws_err error = ws_arrays_add(learned, name, 1, (int64_t[]){(int64_t)trees + 1}, starts);
+    for (size_t t = 0; t < trees && error == WS_OK; t++)
+        (*starts)[t + 1] = (*starts)[t] + (double)((const uint64_t *)all)[t];
+    free(all);
+    return error;
+}
+
+/* What the ranks have, one after another, to values; of one rank without a copy between. */
+typedef const void *(*part_of)(const ws_tree *tree, size_t classes, size_t *bytes);
+static const void *nodes_of(const ws_tree *tree, size_t classes, size_t *bytes)
+{
+    (void)classes;
+    *bytes = tree->count * sizeof *tree->nodes;
+    return tree->nodes;
+}
+static const void *mixed_of(const ws_tree *tree, size_t classes, size_t *bytes)
+{
+    *bytes = tree->mixed_count * classes * sizeof *tree->mixed;
+    return tree->mixed;
+}
+
+static void concatenate(const fitting *f, part_of part, char *to)
+{
+    for (uint64_t t = 0; t < f->end - f->first; t++) {
+        size_t bytes;
+        const void *from = part(&f->trees[t], (size_t)f->rows.classes, &bytes);
+        memcpy(to, from, bytes);
+        to += bytes;
+    }
+}
+
+static ws_err gather_all(const fitting *f, part_of part, double *values)
+{
+    char *own = NULL;
+    void *all = NULL;
+    size_t total = 0, bytes = 0;
+    if (f->comm->size == 1) {
+        concatenate(f, part, (char *)values);
+        return WS_OK;
+    }
+    for (uint64_t t = 0; t < f->end - f->first; t++) {
+        (void)part(&f->trees[t], (size_t)f->rows.classes, &bytes);
+        total += bytes;
+    }
+    WS_AGREE(f->comm, WS_NEW_ARRAY(own, total));
+    concatenate(f, part, own);
+    ws_err error = ws_gather_all(f->comm, own, total, &all, &bytes, NULL);
+    if (error == WS_OK)
+        memcpy(values, all, bytes);
+    free(own);
+    free(all);
+    return error;
+}
+
+static ws_err keep_all(const fitting *f, ws_arrays *learned)
+{
+    const size_t own = f->end - f->first;
+    uint64_t *counts = NULL;
+    double *node_start, *mixed_start, *nodes, *mixed;
+    ws_err error = ws_agree_all(f->comm, WS_NEW_ARRAY(counts, 2 * own));
+    for (size_t t = 0; t < own && error == WS_OK; t++) {
+        counts[t] = f->trees[t].count;
+        counts[own + t] = f->trees[t].mixed_count;
+    }
+    if (error == WS_OK)
+        error = gather_starts_all(f->comm, counts, own, "node_start", learned, &node_start);
+    if (error == WS_OK)
+        error = gather_starts_all(f->comm, counts + own, own, "mixed_start", learned, &mixed_start);
+    free(counts);
+    WS_TRY(error);
+    const int64_t trees = f->options->trees;
+    error = ws_arrays_add(learned, "nodes", 2, (int64_t[]){(int64_t)node_start[trees], 2}, &nodes);
+    if (error == WS_OK)
+        error = ws_arrays_add(learned, "mixed", 2, (int64_t[]){(int64_t)mixed_start[trees], f->rows.classes}, &mixed);
+    WS_AGREE(f->comm, error);
+    WS_TRY(gather_all(f, nodes_of, nodes));
+    return gather_all(f, mixed_of, mixed);
+}
+
+ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, const ws_samples *training,
+                         bool random_cuts, ws_arrays *learned)
+{
+    const ws_forest_options *options = context->options;
+    fitting f = {.comm = comm, .options = options};
+    double *weight = NULL;
+    bool stop = false;
+    ws_even_split((uint64_t)options->trees, comm->size, comm->rank, &f.first, &f.end);
+    f.settings = (ws_tree_settings){.tried_columns = tried_columns(options, context->columns),
+                                    .maximum_depth = options->max_depth,
+                                    .minimum_split_rows = options->min_samples_split,
+                                    .minimum_leaf_rows = options->min_samples_leaf,
+                                    .bootstrap = options->bootstrap,
+                                    .random_cuts = random_cuts,
+                                    .seed = context->seed};
+    ws_err error =
+        ws_agree_all(comm, ws_progress_start(&f.progress, comm, "grow trees", "trees", (double)(f.end - f.first)));
+    ws_err growing = WS_NEW_ARRAY(weight, (size_t)context->classes);
+    if (error == WS_OK && growing == WS_OK)
+        growing = grow_own(&f, context, training, weight);
+    ws_progress_finish(&f.progress);
+    if (error == WS_OK)
+        error = ws_agree_all(comm, growing);
+    if (error == WS_OK)
+        error = ws_any_all(comm, ws_stop_requested(), &stop);
+    if (error == WS_OK && stop)
+        error = WS_ERROR(INTERRUPTED, "growing trees stopped; the same command with --resume begins again");
+    if (error == WS_OK)
+        error = keep_all(&f, learned);
+    for (uint64_t t = 0; f.trees && t < f.end - f.first; t++)
+        ws_tree_destroy(&f.trees[t]);
+    for (int t = 0; f.growers && t < context->threads; t++)
+        ws_tree_grower_destroy(&f.growers[t]);
+    free(f.trees);
+    free(f.growers);
+    free(f.errors);
+    free(weight);
+    ws_tree_rows_destroy(&f.rows);
+    ws_shard_threads_destroy(&f.threads);
+    return error;
+}
+
+/* ---- scores ---- */
+
+/* A step goes to the next node or `right` further; from a leaf, whose threshold is NaN, nowhere. */
+typedef struct step {
+    float threshold;
+    uint32_t column, right, leaf;
+} step;
+
+ws_err ws_forest_prepare(const ws_model_context *context, ws_arrays *learned)
+{
+    const ws_array *array = ws_arrays_find(learned, "nodes");
+    const ws_tree_node *nodes = (const ws_tree_node *)(const void *)array->values;
+    const size_t count = array->count / 2;
+    step *steps;
+    (void)context;
+    WS_TRY(ws_arena_alloc(learned->arena, &steps, count, sizeof *steps));
+    for (size_t i = 0; i < count; i++) {
+        if (nodes[i].link < 0) {
+            steps[i] = (step){NAN, 0, 0, (uint32_t)nodes[i].threshold};
+        } else {
+            const uint64_t link = (uint64_t)nodes[i].link;
+            steps[i] = (step){(float)nodes[i].threshold, (uint32_t)(link % WS_TREE_COLUMNS),
+                              (uint32_t)(link / WS_TREE_COLUMNS), 0};
+        }
+    }
+    learned->prepared = steps;
+    return WS_OK;
+}
+
+enum { LANES = 8 };
+
+/* The leaves of LANES rows. They step together, since one row's steps wait for each other. */
+static inline void find_leaves(const step *tree, const float *const row[LANES], uint32_t leaf[LANES])
+{
+    uint32_t at[LANES] = {0}, moved;
+    do {
+        moved = 0;
+        for (int l = 0; l < LANES; l++) {
+            const step here = tree[at[l]];
+            const uint32_t by = row[l][here.column] <= here.threshold ? 1 : here.right;
+            at[l] += by;
+            moved |= by;
+        }
+    } while (moved);
+    for (int l = 0; l < LANES; l++)
+        leaf[l] = tree[at[l]].leaf;
+}
+
+static void add_tree(const step *tree, const double *mixed, int columns, uint32_t classes, uint64_t rows,
+                     const float *values, double *sums)
+{
+    for (uint64_t i = 0; i < rows; i += LANES) {
+        const float *row[LANES];
+        uint32_t leaf[LANES];
+        const int here = rows - i < LANES ? (int)(rows - i) : LANES;
+        for (int l = 0; l < LANES; l++)
+            row[l] = values + (i + (uint64_t)(l < here ? l : 0)) * (uint64_t)columns;
+        find_leaves(tree, row, leaf);
+        for (int l = 0; l < here; l++) {
+            double *sum = sums + (i + (uint64_t)l) * classes;
+            if (leaf[l] < classes)
+                sum[leaf[l]] += 1;
+            else
+                for (uint32_t k = 0; k < classes; k++)
+                    sum[k] += mixed[(leaf[l] - classes) * (size_t)classes + k];
+        }
+    }
+}
+
+ws_err ws_forest_score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
+                       float *out)
+{
+    enum { ROWS = 1024 }; /* at a time, so that they stay near while all trees go over them */
+    const ws_array *node_start = ws_arrays_find(learned, "node_start");
+    const double *mixed_start = ws_arrays_find(learned, "mixed_start")->values;
+    const double *mixed = ws_arrays_find(learned, "mixed")->values;
+    const step *steps = learned->prepared;
+    const size_t trees = node_start->count - 1, classes = (size_t)context->classes;
+    double *sums;
+    WS_TRY(WS_NEW_ARRAY(sums, ROWS * classes));
+    for (uint64_t begin = 0; begin < rows; begin += ROWS) {
+        const uint64_t here = rows - begin < ROWS ? rows - begin : ROWS;
+        memset(sums, 0, here * classes * sizeof *sums);
+        for (size_t t = 0; t < trees; t++)
+            add_tree(steps + (size_t)node_start->values[t], mixed + (size_t)mixed_start[t] * classes, context->columns,
+                     (uint32_t)classes, here, values + begin * (uint64_t)context->columns, sums);
+        for (size_t i = 0; i < here * classes; i++)
+            out[begin * classes + i] = (float)(sums[i] / (double)trees);
+    }
+    free(sums);
+    return WS_OK;
+}
