@@ -110,7 +110,7 @@ static ws_err read_until(ws_walk *walk, uint64_t begin, uint64_t needed, uint64_
     if (walk->watcher != NULL)
         until = walk->alone ? most : stretch_of(until + WS_WALK_STRETCH - 1);
     until = until < most ? until : most;
-    if (walk->watcher != NULL)
+    if (walk->watcher != NULL && stretch_of(until) > needed)
         until = stretch_of(until);
     until = until < needed ? needed : until;
     bool has;

@@ -46,6 +46,17 @@ static bool same(const ws_record *a, const ws_record *b)
            a->wire_length == b->wire_length && a->link_type == b->link_type && a->option_bytes == b->option_bytes;
 }
 
+static const uint8_t *content;
+static size_t content_bytes;
+
+/* What a walk hands on of its reading is what the file holds there. */
+static void check_stretch(void *context, uint32_t input, uint64_t offset, const uint8_t *bytes, size_t count)
+{
+    (void)context;
+    FUZZ_CHECK(input == 0 && offset <= content_bytes && count <= content_bytes - offset);
+    FUZZ_CHECK(memcmp(bytes, content + offset, count) == 0);
+}
+
 /* A walk of its own for every stripe, or one for all of them. */
 static bool take_stripes(const ws_capture *capture, uint64_t width, bool own_walks, walked *out)
 {
@@ -57,6 +68,7 @@ static bool take_stripes(const ws_capture *capture, uint64_t width, bool own_wal
     for (uint64_t begin = capture->first_record; fits && begin < capture->bytes; begin = out->end) {
         const uint64_t end = width < capture->bytes - begin ? begin + width : capture->bytes;
         size_t met;
+        ws_walk_watch(walk, check_stretch, NULL, !own_walks);
         FUZZ_CHECK(ws_walk_stripe(walk, begin, end, blocks, block_count) == WS_OK);
         fits = take(walk, out);
         const uint64_t *offsets = ws_walk_state_blocks(walk, &met);
@@ -99,6 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     ws_capture capture;
     if (bytes < 1 || ws_capture_open(&capture, fuzz_file("", 0, data + 1, bytes - 1)) != WS_OK)
         return 0;
+    content = data + 1;
+    content_bytes = bytes - 1;
     if (capture.splittable)
         compare(&capture, 16 + 32 * (uint64_t)data[0]);
     ws_capture_close(&capture);
