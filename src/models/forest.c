@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "models/forest.h"
+#include "models/tree_walk.h"
 
 /* ---- fitting ---- */
 
@@ -236,62 +237,34 @@ ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, c
 
 /* ---- scores ---- */
 
-/* A step goes to the next node or `right` further; from a leaf, whose threshold is NaN, nowhere. */
-typedef struct step {
-    float threshold;
-    uint32_t column, right, leaf;
-} step;
-
 ws_err ws_forest_prepare(const ws_model_context *context, ws_arrays *learned)
 {
     const ws_array *array = ws_arrays_find(learned, "nodes");
     const ws_tree_node *nodes = (const ws_tree_node *)(const void *)array->values;
     const size_t count = array->count / 2;
-    step *steps;
+    ws_tree_step *steps;
     (void)context;
     WS_TRY(ws_arena_alloc(learned->arena, &steps, count, sizeof *steps));
     for (size_t i = 0; i < count; i++) {
         if (nodes[i].link < 0) {
-            steps[i] = (step){NAN, 0, 0, (uint32_t)nodes[i].threshold};
+            steps[i] = (ws_tree_step){NAN, 0, 0, (uint32_t)nodes[i].threshold};
         } else {
             const uint64_t link = (uint64_t)nodes[i].link;
-            steps[i] = (step){(float)nodes[i].threshold, (uint32_t)(link % WS_TREE_COLUMNS),
-                              (uint32_t)(link / WS_TREE_COLUMNS), 0};
+            steps[i] = (ws_tree_step){(float)nodes[i].threshold, (uint32_t)(link % WS_TREE_COLUMNS),
+                                      (uint32_t)(link / WS_TREE_COLUMNS), 0};
         }
     }
     learned->prepared = steps;
     return WS_OK;
 }
 
-enum { LANES = 8 };
-
-/* The leaves of LANES rows. They step together, since one row's steps wait for each other. */
-static inline void find_leaves(const step *tree, const float *const row[LANES], uint32_t leaf[LANES])
-{
-    uint32_t at[LANES] = {0}, moved;
-    do {
-        moved = 0;
-        for (int l = 0; l < LANES; l++) {
-            const step here = tree[at[l]];
-            const uint32_t by = row[l][here.column] <= here.threshold ? 1 : here.right;
-            at[l] += by;
-            moved |= by;
-        }
-    } while (moved);
-    for (int l = 0; l < LANES; l++)
-        leaf[l] = tree[at[l]].leaf;
-}
-
-static void add_tree(const step *tree, const double *mixed, int columns, uint32_t classes, uint64_t rows,
+static void add_tree(const ws_tree_step *tree, const double *mixed, int columns, uint32_t classes, uint64_t rows,
                      const float *values, double *sums)
 {
-    for (uint64_t i = 0; i < rows; i += LANES) {
-        const float *row[LANES];
-        uint32_t leaf[LANES];
-        const int here = rows - i < LANES ? (int)(rows - i) : LANES;
-        for (int l = 0; l < LANES; l++)
-            row[l] = values + (i + (uint64_t)(l < here ? l : 0)) * (uint64_t)columns;
-        find_leaves(tree, row, leaf);
+    for (uint64_t i = 0; i < rows; i += WS_TREE_LANES) {
+        uint32_t leaf[WS_TREE_LANES];
+        const int here = rows - i < WS_TREE_LANES ? (int)(rows - i) : WS_TREE_LANES;
+        ws_tree_leaves_from(tree, values, rows, i, (uint64_t)columns, leaf);
         for (int l = 0; l < here; l++) {
             double *sum = sums + (i + (uint64_t)l) * classes;
             if (leaf[l] < classes)
@@ -310,7 +283,7 @@ ws_err ws_forest_score(const ws_model_context *context, const ws_arrays *learned
     const ws_array *node_start = ws_arrays_find(learned, "node_start");
     const double *mixed_start = ws_arrays_find(learned, "mixed_start")->values;
     const double *mixed = ws_arrays_find(learned, "mixed")->values;
-    const step *steps = learned->prepared;
+    const ws_tree_step *steps = learned->prepared;
     const size_t trees = node_start->count - 1, classes = (size_t)context->classes;
     double *sums;
     WS_TRY(WS_NEW_ARRAY(sums, ROWS * classes));
