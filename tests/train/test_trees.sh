@@ -9,12 +9,10 @@ for model in '"random_forest", "trees": 20' '"extra_trees", "trees": 20, "class_
     train 1 $name.json $name.1
     result_of $name.1 >expected
     grep -q '"balanced_accuracy": 0\.[6-9]' expected || fail "$name: the store is not classified"
-    for ranks in 2 3; do
-        train $ranks $name.json $name.$ranks --set train.threads=$((ranks % 2 + 1))
-        result_of $name.$ranks | cmp - expected || fail "$name: $ranks ranks give another result than one"
-        cmp $name.1/scores.h5 $name.$ranks/scores.h5 || fail "$name: the score files differ"
-    done
-    "$WIRESWEEP" evaluate $name.2 -q --json >again.json
+    train 3 $name.json $name.3 --set train.threads=2
+    result_of $name.3 | cmp - expected || fail "$name: 3 ranks of 2 threads give another result than one"
+    cmp $name.1/scores.h5 $name.3/scores.h5 || fail "$name: the score files differ"
+    "$WIRESWEEP" evaluate $name.3 -q --json >again.json
     diff <(grep -o '"score_hash": [^,]*' again.json) <(grep -o '"score_hash": [^,]*' expected) || fail "$name: evaluate: other scores"
     [ $name != gradient_boosting ] || continue # draws nothing
     train 1 $name.json $name.seeded --seed 1
