@@ -13,6 +13,8 @@ typedef struct ws_job {
     const ws_option_table *options;    /* command line; its struct begins with ws_job_common; NULL: none */
     ws_err (*more_help)(ws_text *out); /* appends to --help, e.g. the keys of a configuration; may be NULL */
     bool collective;                   /* runs under mpirun with several ranks */
+    /* Puts a "--" before arguments that are another subcommand's; may be NULL. *argv: in the arena. */
+    ws_err (*arrange)(int *argc, char ***argv, ws_arena *arena);
     /* argv without the program's and the subcommand's name. values: the parsed options struct. */
     ws_err (*run)(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena);
 } ws_job;

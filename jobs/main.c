@@ -103,6 +103,8 @@ static ws_err run_job(const ws_job *job, int argc, char **argv, ws_arena *arena,
     void *values;
     ws_string_list positional;
     WS_TRY(ws_arena_alloc(arena, &values, 1, job->options->size));
+    if (job->arrange)
+        WS_TRY(job->arrange(&argc, &argv, arena));
     WS_TRY(ws_options_command_line(job->options, argc, argv, arena, values, &positional));
     const ws_job_common *common = values;
     *trace = common->trace;
@@ -115,6 +117,11 @@ static ws_err run_job(const ws_job *job, int argc, char **argv, ws_arena *arena,
     ws_h5_setup();
     WS_CHECK(job->collective || world.size == 1, ARGUMENT, "wiresweep %s runs as one process, not under mpirun -n %d",
              job->name, world.size);
+    const char *started = getenv("SLURM_STEP_NUM_TASKS");
+    if (job->collective && world.size == 1 && started && strcmp(started, "1") != 0)
+        ws_warn("srun started %s processes that do not know of each other; for one program of as many ranks: srun "
+                "--mpi=pmix",
+                started);
     return ws_agree_all(&world, job->run(&world, values, &positional, arena));
 }
 

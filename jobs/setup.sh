@@ -5,6 +5,7 @@ ws_build_packages="cmake ninja-build gcc libc6-dev pkg-config libopenmpi-dev ope
     libcjson-dev libopenblas-dev zlib1g-dev libzstd-dev liblzma-dev libbz2-dev libssl-dev libcmocka-dev ca-certificates"
 ws_optional_packages="libisal-dev libsvm-dev" # the build does without
 ws_test_packages="g++ python3 python3-scipy gnuplot-nox hdf5-tools tshark wireshark-common jq zstd xz-utils bzip2"
+ws_slurm_packages="slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge" # only for tests/run -L slurm
 
 ws_say() {
     printf '%s\n' "$*" >&2

@@ -23,6 +23,9 @@ void ws_cluster_stop(void);
 /* True on the rank that speaks to the user; before the start (wrong usage under mpirun) by the launcher's environment.
  */
 bool ws_is_first_rank(void);
+/* "NAME=VALUE" by which an MPI launcher, or Slurm for a step, tells a process which rank of which job it is; a child that saw it
+ * would take itself for this process. What a person sets (which transport, running as root) is none. */
+bool ws_variable_is_of_launcher(const char *variable);
 ws_comm ws_comm_self(void);
 WS_MUST ws_err ws_comm_split_all(const ws_comm *comm, int color, ws_comm *out);
 void ws_comm_destroy(ws_comm *comm);

@@ -20,17 +20,38 @@ ws_err ws_mpi_raise(int status, const char *call, const char *file, int line, co
 
 static int world_rank = -1; /* known after the start */
 
-/* What Open MPI, PMI and Slurm tell their processes; -1 without a launcher. */
-static int launcher_rank(void)
+/* What Open MPI and PMI tell their processes, and last what Slurm tells those that it starts with or without MPI. */
+static const char *const rank_names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+enum { LAUNCHERS = sizeof rank_names / sizeof rank_names[0], MPI_LAUNCHERS = LAUNCHERS - 1 };
+
+/* As the first `count` of them say; -1: none does. */
+static int launcher_rank(size_t count)
 {
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < count; i++) {
         int64_t rank = 0;
-        const char *text = getenv(names[i]);
+        const char *text = getenv(rank_names[i]);
         if (text != NULL && ws_parse_int64(text, &rank))
             return (int)rank;
     }
     return -1;
+}
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool ws_variable_is_of_launcher(const char *variable)
+{
+    static const char *const of_step[] = {
+        "PMIX_", "PMI_", "SLURM_STEP", "SLURM_PROCID=", "SLURM_LOCALID=", "SLURM_GTIDS=", "SLURM_TASK_PID="};
+    for (size_t i = 0; i < sizeof of_step / sizeof of_step[0]; i++)
+        if (begins(variable, of_step[i]))
+            return true;
+    if (begins(variable, "OMPI_MCA_"))
+        return begins(variable, "OMPI_MCA_ess") || begins(variable, "OMPI_MCA_orte") ||
+               begins(variable, "OMPI_MCA_pmix") || begins(variable, "OMPI_MCA_initial");
+    return begins(variable, "OMPI_") && !begins(variable, "OMPI_ALLOW_RUN_AS_ROOT");
 }
 
 /* A process without a launcher is alone: Open MPI needs neither a daemon of its own nor a look at every network, which
@@ -44,11 +65,20 @@ static int initialise(int *argc, char ***argv, int *provided)
         {"OMPI_MCA_btl", "self"}};
     enum { COUNT = sizeof alone / sizeof alone[0] };
     bool ours[COUNT] = {false};
-    for (size_t i = 0; i < COUNT && launcher_rank() < 0; i++) {
-        ours[i] = getenv(alone[i][0]) == NULL;
-        setenv(alone[i][0], alone[i][1], 0);
+    char *step = NULL;
+    if (launcher_rank(MPI_LAUNCHERS) < 0) {
+        for (size_t i = 0; i < COUNT; i++) {
+            ours[i] = getenv(alone[i][0]) == NULL;
+            setenv(alone[i][0], alone[i][1], 0);
+        }
+        /* In a step that srun started without MPI, Open MPI would insist on being told its ranks. */
+        step = getenv("SLURM_STEP_ID") != NULL ? strdup(getenv("SLURM_STEP_ID")) : NULL;
+        unsetenv("SLURM_STEP_ID");
     }
     int status = MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, provided);
+    if (step != NULL)
+        setenv("SLURM_STEP_ID", step, 1);
+    free(step);
     for (size_t i = 0; i < COUNT; i++)
         if (ours[i])
             unsetenv(alone[i][0]);
@@ -87,7 +117,7 @@ void ws_cluster_stop(void)
 
 bool ws_is_first_rank(void)
 {
-    return (world_rank >= 0 ? world_rank : launcher_rank()) <= 0;
+    return (world_rank >= 0 ? world_rank : launcher_rank(LAUNCHERS)) <= 0;
 }
 
 ws_comm ws_comm_self(void)

@@ -1,9 +1,13 @@
 /* Tables for programs: long form, full precision (%.17g), an empty field for what is not defined. */
 #include "report/internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 #include "storage/storage.h"
 
 void ws_report_csv_text(ws_text *out, const char *text)
@@ -172,6 +176,17 @@ static ws_err whole_markdown(const ws_report *report, ws_text *out)
     return ws_report_write(report, WS_TABLES_ALL, WS_REPORT_MARKDOWN, out);
 }
 
+/* Several supervisors end a sweep at the same moment: one after the other, by the lock that the sweep's folder has. -1: none. */
+static int take_turn(const char *directory)
+{
+    char *path = ws_path_join(directory, "lock");
+    const int lock = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    while (lock >= 0 && flock(lock, LOCK_EX) != 0 && errno == EINTR)
+        ;
+    free(path);
+    return lock;
+}
+
 ws_err ws_report_write_tables(const ws_report *report)
 {
     static const struct {
@@ -187,6 +202,7 @@ ws_err ws_report_write_tables(const ws_report *report)
     char *folder = ws_path_join(report->directory, "tables");
     WS_CHECK(folder, MEMORY, "no memory for a path");
     ws_err error = ws_directory_create(folder);
+    const int turn = take_turn(report->directory);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && error == WS_OK; i++) {
         ws_text text = {0};
         char *path = ws_path_join(folder, tables[i].name);
@@ -196,6 +212,8 @@ ws_err ws_report_write_tables(const ws_report *report)
         ws_text_destroy(&text);
         free(path);
     }
+    if (turn >= 0)
+        close(turn);
     free(folder);
     return error;
 }

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "cluster/cluster.h"
 
 extern char **environ;
 
@@ -22,18 +23,6 @@ static const double kill_after_seconds = 5; /* between the limit's SIGTERM and S
 static bool begins(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* Variables by which an MPI launcher tells a process which rank of which job it is; a child that saw them would take
- * itself for this process. What a person sets (which transport, running as root) stays. */
-static bool tells_of_mpi(const char *variable)
-{
-    if (begins(variable, "PMIX_") || begins(variable, "PMI_"))
-        return true;
-    if (begins(variable, "OMPI_MCA_"))
-        return begins(variable, "OMPI_MCA_ess") || begins(variable, "OMPI_MCA_orte") ||
-               begins(variable, "OMPI_MCA_pmix") || begins(variable, "OMPI_MCA_initial");
-    return begins(variable, "OMPI_") && !begins(variable, "OMPI_ALLOW_RUN_AS_ROOT");
 }
 
 /* The devices of a slot as CUDA_VISIBLE_DEVICES: the next ones of those this process may use, several trials on each where asked. */
@@ -64,7 +53,8 @@ static ws_err make_environment(const ws_sweep_options *options, int slot, ws_tex
         count++;
     WS_TRY(ws_alloc(out, count + 2, sizeof **out));
     for (size_t i = 0; i < count; i++)
-        if (!tells_of_mpi(environ[i]) && !(options->devices_per_trial && begins(environ[i], "CUDA_VISIBLE_DEVICES=")))
+        if (!ws_variable_is_of_launcher(environ[i]) &&
+            !(options->devices_per_trial && begins(environ[i], "CUDA_VISIBLE_DEVICES=")))
             (*out)[kept++] = environ[i];
     if (options->devices_per_trial == 0)
         return WS_OK;

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "batch/batch.h"
 #include "storage/storage.h"
 
 ws_err ws_sweep_list(const ws_sweep *sweep, const char *directory, bool json, ws_text *out)
@@ -80,6 +81,15 @@ static ws_err look_at_trial(const char *directory, const ws_pulse *observer, con
     return WS_OK;
 }
 
+static ws_err read_jobs(const char *directory, cJSON **out)
+{
+    char *folder = ws_path_join(directory, "jobs");
+    WS_CHECK(folder, MEMORY, "no memory for a path");
+    ws_err error = ws_batch_jobs(folder, out);
+    free(folder);
+    return error;
+}
+
 ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
 {
     *out = (ws_sweep_status){.seconds_each = NAN, .seconds_left = NAN, .per_hour = NAN};
@@ -89,6 +99,9 @@ ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
     ws_pulse observer;
     ws_err error = WS_OK;
     ws_pulse_observe(&observer, WS_SWEEP_LEASE);
+    WS_TRY_GOTO(done, read_jobs(directory, &out->jobs));
+    if (!ws_file_exists(path) && out->jobs)
+        goto done; /* its turn has not come */
     if (!ws_file_exists(path)) {
         error = WS_ERROR(IO, "%s: no such file: this is no sweep folder", path);
         WS_HINT("a sweep folder is made by: wiresweep sweep SWEEP.json -o %s", directory);
@@ -125,6 +138,7 @@ void ws_sweep_status_destroy(ws_sweep_status *status)
     cJSON_Delete(status->supervisors);
     cJSON_Delete(status->reasons);
     cJSON_Delete(status->nodes);
+    cJSON_Delete(status->jobs);
     ws_text_destroy(&status->failures);
     *status = (ws_sweep_status){0};
 }
@@ -194,10 +208,14 @@ static void describe_nodes(const ws_sweep_status *status, ws_text *out)
 static void describe_for_people(const ws_sweep_status *status, ws_text *out)
 {
     const cJSON *reason;
-    ws_text_appendf(out, "%zu planned: %zu done, %zu failed, %zu running, %zu left\n", status->planned, status->done,
-                    status->failed, status->running, status->left);
+    if (status->jobs && !status->planned)
+        ws_text_append(out, "not begun: no trial is planned yet\n");
+    else
+        ws_text_appendf(out, "%zu planned: %zu done, %zu failed, %zu running, %zu left\n", status->planned,
+                        status->done, status->failed, status->running, status->left);
     describe_speed(status, out);
     describe_nodes(status, out);
+    ws_batch_describe_jobs(status->jobs, out);
     if (status->contradicted)
         ws_text_appendf(out, "%zu finished twice with different results: trials/ID.second-K/difference.txt\n",
                         status->contradicted);
@@ -249,9 +267,11 @@ static ws_err describe_for_machines(ws_sweep_status *status, ws_text *out)
                 cJSON_AddNumberToObject(root, "gpu_hours", status->gpu_hours) &&
                 cJSON_AddNumberToObject(root, "failed_cpu_hours", status->wasted_hours) &&
                 add_failures(root, status->failures.data);
-    cJSON **const parts[] = {&status->supervisors, &status->reasons, &status->nodes};
-    static const char *const names[] = {"supervisors", "reasons", "nodes"};
-    for (size_t i = 0; i < 3 && made; i++) {
+    cJSON **const parts[] = {&status->supervisors, &status->reasons, &status->nodes, &status->jobs};
+    static const char *const names[] = {"supervisors", "reasons", "nodes", "jobs"};
+    for (size_t i = 0; i < 4 && made; i++) {
+        if (!*parts[i])
+            continue;
         made = cJSON_AddItemToObject(root, names[i], *parts[i]);
         *parts[i] = NULL;
     }

@@ -27,6 +27,7 @@
  *   trials/ID.second-K/        a second result that differs from the first: the trial is not deterministic
  *   quarantine/NODE            that machine fails trials that finish on others; no supervisor works there while it is there
  *   checks/                    a sweep folder of its own: trials run a second time by --spot-check
+ *   jobs/                      of the sweep on a cluster, written by the batch room
  *   tables/                    written by the report room
  * Any number of supervisors, on any number of machines, work in one folder at the same time; each may be killed at any moment.
  */
@@ -165,6 +166,7 @@ typedef struct ws_sweep_status {
     double wasted_hours;         /* of them on cores, what failed */
     cJSON *supervisors;          /* of those at work: [ { "node", "pid", "workers", "started", "job" } ] */
     cJSON *reasons, *nodes;      /* { REASON: failures }, { NODE: { "finished", "failed", "quarantined" } } */
+    cJSON *jobs;                 /* those submitted to a cluster (batch.h); NULL: none */
     ws_text failures;            /* lines "ID reason" */
 } ws_sweep_status;
 void ws_sweep_status_destroy(ws_sweep_status *status);

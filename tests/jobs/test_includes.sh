@@ -16,11 +16,12 @@ engine: core kernels
 models: core cluster engine kernels
 evaluate: core
 train: core cluster storage capture flow dataset engine models evaluate
-sweep: core cluster storage train evaluate
+batch: core cluster storage
+sweep: core cluster storage train evaluate batch
 report: core storage evaluate
 online: core cluster storage capture flow dataset engine models evaluate train
 kernels: core
-jobs: core cluster storage capture flow dataset engine models evaluate train sweep report online
+jobs: core cluster storage capture flow dataset engine models evaluate train batch sweep report online
 "
 # Headers of libraries, and the only rooms that may know them.
 libraries="
