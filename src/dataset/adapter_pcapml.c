@@ -8,15 +8,18 @@
  * no sample begins in, such as the rest of a long connection, that of its 5-tuple, where all samples of it have the same.
  * Packets without comment belong to no sample.
  *
+ * With --labels FILE the captures are plain ones, and the file has rules that give packets their samples (pcapml.h).
+ *
  * Time stamps of several writers are no pcapng's; where an interface states no unit, each stamp tells which it is, and one
  * that does not ends the run. Sorted files have their samples, and the packets in them, from the last to the first, so
  * the packets of a file are taken in the order of their times.
  */
 #include "dataset/labels.h"
+#include "dataset/pcapml.h"
 
 #include <stdlib.h>
 
-enum { LABEL_BYTES = 256 };
+enum { LABEL_BYTES = WS_PCAPML_LABEL_BYTES };
 
 typedef struct sample_start {
     ws_flow_key key;
@@ -163,16 +166,42 @@ static bool decode(const ws_label_reading *reading, const ws_record *record, ws_
     return skip == WS_SKIP_NONE;
 }
 
-static bool find_sample(const ws_record *record, uint64_t *sample, char label[LABEL_BYTES])
+bool ws_pcapml_find_comment(const ws_record *record, uint64_t *sample, char label[WS_PCAPML_LABEL_BYTES],
+                            const char **text, size_t *length)
 {
-    const char *text;
-    for (size_t at = 0, length; ws_record_comment(record, &at, &text, &length);)
-        if (read_comment(text, length, sample, label))
-            return true;
+    const char *comment;
+    for (size_t at = 0, bytes; ws_record_comment(record, &at, &comment, &bytes);) {
+        if (!read_comment(comment, bytes, sample, label))
+            continue;
+        while (bytes > 0 && comment[bytes - 1] == '\0')
+            bytes--;
+        if (text != NULL) {
+            *text = comment;
+            *length = bytes;
+        }
+        return true;
+    }
     return false;
 }
 
-static ws_err collect(const char *path, const ws_label_reading *reading, sample_list *list)
+/* rules NULL: by comments. */
+static ws_err find_sample(ws_pcapml_rules *rules, const char *path, const ws_record *record, uint64_t *sample,
+                          char label[LABEL_BYTES], bool *found)
+{
+    const char *name;
+    *found = false;
+    if (rules == NULL) {
+        *found = ws_pcapml_find_comment(record, sample, label, NULL, NULL);
+        return WS_OK;
+    }
+    WS_TRY(ws_pcapml_rules_find(rules, path, record, sample, &name));
+    *found = name != NULL;
+    if (*found)
+        strcpy(label, name); /* which is shorter: rules are read so */
+    return WS_OK;
+}
+
+static ws_err collect(const char *path, const ws_label_reading *reading, ws_pcapml_rules *rules, sample_list *list)
 {
     ws_capture capture;
     ws_walk *walk = NULL;
@@ -180,7 +209,7 @@ static ws_err collect(const char *path, const ws_label_reading *reading, sample_
     ws_packet packet;
     uint64_t sample;
     char label[LABEL_BYTES];
-    bool more = true;
+    bool more = true, found;
     WS_TRY(ws_capture_open(&capture, path));
     capture.stamps = reading->stamps;
     ws_err error = ws_walk_create(&walk, &capture, 0);
@@ -190,9 +219,10 @@ static ws_err collect(const char *path, const ws_label_reading *reading, sample_
         error = ws_walk_next(walk, &record, &more);
         if (error == WS_OK && more && record.stamps == WS_STAMPS_DETECT)
             error = unclear_stamp(path, &record);
-        if (error != WS_OK || !more || !find_sample(&record, &sample, label))
+        if (error != WS_OK || !more)
             continue;
-        if (decode(reading, &record, &packet))
+        error = find_sample(rules, path, &record, &sample, label, &found);
+        if (error == WS_OK && found && decode(reading, &record, &packet))
             error = add_packet(list, &packet, sample, label);
     }
     ws_walk_destroy(&walk);
@@ -232,32 +262,51 @@ static ws_err add_rows(ws_label_source *source, uint32_t scope, sample_list *lis
     return WS_OK;
 }
 
-static ws_err open_labels(ws_label_source *source, const char *labels, const ws_string_list *inputs)
+static ws_err no_sample(bool by_rules, const char *labels)
 {
-    static const char *const level = "label";
-    size_t found = 0;
-    WS_CHECK(labels == NULL, ARGUMENT, "data set pcapml takes no --labels: the captures carry them");
-    WS_TRY(ws_label_source_levels(source, &level, 1));
+    if (by_rules) {
+        ws_err error = WS_ERROR(FORMAT, "%s: no line speaks of a packet of the inputs", labels);
+        WS_HINT("conditions of a line hold all together; times are whole seconds since 1970, UTC");
+        return error;
+    }
+    ws_err error = WS_ERROR(FORMAT, "no packet of the inputs has a comment such as \"12345,label\"");
+    WS_HINT("pcapml takes pcapng captures with labels as comments, or --labels FILE with rules for plain captures; "
+            "--dataset generic takes any capture");
+    return error;
+}
+
+static ws_err read_inputs(ws_label_source *source, ws_pcapml_rules *rules, const ws_string_list *inputs, size_t *found)
+{
     for (size_t i = 0; i < inputs->count; i++) {
         uint32_t scope;
         sample_list list = {0};
         WS_TRY(ws_label_source_set_scope(source, i, inputs->items[i], &scope));
         if (inputs->items[i][0] == '\0') /* of a store that is added to */
             continue;
-        ws_err error = collect(inputs->items[i], ws_label_source_reading(source), &list);
+        ws_err error = collect(inputs->items[i], ws_label_source_reading(source), rules, &list);
         if (error == WS_OK)
             error = add_rows(source, scope, &list);
-        found += list.count;
+        *found += list.count;
         free(list.items);
         free(list.slots);
         WS_TRY(error);
     }
-    if (found == 0 && inputs->count > 0) {
-        ws_err error = WS_ERROR(FORMAT, "no packet of the inputs has a comment such as \"12345,label\"");
-        WS_HINT("pcapml takes pcapng captures with labels as comments; --dataset generic takes any capture");
-        return error;
-    }
     return WS_OK;
+}
+
+static ws_err open_labels(ws_label_source *source, const char *labels, const ws_string_list *inputs)
+{
+    static const char *const level = "label";
+    ws_pcapml_rules *rules = NULL;
+    size_t found = 0;
+    WS_TRY(ws_label_source_levels(source, &level, 1));
+    if (labels != NULL)
+        WS_TRY(ws_pcapml_rules_read(&rules, labels));
+    ws_err error = read_inputs(source, rules, inputs, &found);
+    ws_pcapml_rules_destroy(&rules);
+    if (error == WS_OK && found == 0 && inputs->count > 0)
+        error = no_sample(labels != NULL, labels);
+    return error;
 }
 
 const ws_dataset_adapter ws_dataset_pcapml = {.name = "pcapml",

@@ -160,7 +160,7 @@ static void test_without_comments(void **state)
     const ws_string_list inputs = {&name, 1};
     assert_int_equal(ws_labels_open(&source, ws_dataset_find("pcapml"), NULL, &inputs), WS_E_FORMAT);
     ws_labels_destroy(&source);
-    assert_int_equal(ws_labels_open(&source, ws_dataset_find("pcapml"), "labels.csv", &inputs), WS_E_ARGUMENT);
+    assert_int_equal(ws_labels_open(&source, ws_dataset_find("pcapml"), "labels.csv", &inputs), WS_E_IO);
     ws_labels_destroy(&source);
     bytes_free(&file);
 }

@@ -1,0 +1,28 @@
+/* pcapml: which sample a packet belongs to, and its label: from the packet's comment, or by a file of rules. For
+ * adapter_pcapml.c and export_pcapml.c.
+ */
+#ifndef WS_DATASET_PCAPML_H
+#define WS_DATASET_PCAPML_H
+
+#include "dataset/dataset.h"
+
+enum { WS_PCAPML_LABEL_BYTES = 256 };
+
+/* The first comment of the record that is pcapML's; false where it has none. *text of *length bytes, without the NULs of some
+ * writers behind it, is borrowed as the record is; may be NULL. */
+bool ws_pcapml_find_comment(const ws_record *record, uint64_t *sample, char label[WS_PCAPML_LABEL_BYTES],
+                            const char **text, size_t *length);
+
+/* A label file as pcapML's tools take it, lines FILTER,LABEL[,KEY]; lines that begin with # are passed over. FILTER is a list of
+ * conditions with | between them, each at most once: BPF:EXPRESSION (pcap-filter(7)), TS_START:SECONDS and TS_END:SECONDS
+ * (since 1970, both inclusive), FILE:PATH (a capture that is named so, or whose path ends in it). The first line whose
+ * conditions a packet meets gives its label. Samples are numbered by lines, from 0; lines with the same KEY are one
+ * sample, the first one's. */
+typedef struct ws_pcapml_rules ws_pcapml_rules;
+WS_MUST ws_err ws_pcapml_rules_read(ws_pcapml_rules **out, const char *path);
+void ws_pcapml_rules_destroy(ws_pcapml_rules **rules);
+/* *label NULL where no line speaks of the record. */
+WS_MUST ws_err ws_pcapml_rules_find(ws_pcapml_rules *rules, const char *capture, const ws_record *record,
+                                    uint64_t *sample, const char **label);
+
+#endif
