@@ -278,6 +278,19 @@ WS_MUST ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out)
  * output NULL: standard output. */
 WS_MUST ws_err ws_store_export_csv(const ws_store *store, const char *features, bool bytes, const char *output);
 
+/* The captures' packets as pcapML, each with the sample and label of its row (export_pcapml.c). */
+typedef struct ws_pcapml_export {
+    ws_string_list captures; /* the store was made of; expanded */
+    const char *label;       /* level; NULL: the first */
+    const char *key_file;    /* the store was made with; NULL: none */
+    ws_stamps stamps;        /* how those of the captures are read */
+} ws_pcapml_export;
+typedef struct ws_pcapml_exported {
+    uint64_t packets, left_out; /* left_out: of no row, or of one without label */
+} ws_pcapml_exported;
+WS_MUST ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *options, const char *output,
+                                      ws_pcapml_exported *report);
+
 /* What is in a file that is no store. Captures: format, link types, records by walking all of it, skipped by reason,
  * damage. HDF5: root attributes and the shapes of all datasets. JSON: its keys and values. */
 WS_MUST ws_err ws_capture_describe(const char *path, bool json, ws_text *out);

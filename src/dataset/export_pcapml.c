@@ -1,0 +1,368 @@
+/* export_pcapml: the packets of a store's captures as pcapML: pcapng whose packets carry "sample,label" as a comment. A store has
+ * no whole packets, so the captures are read again, one after the other, each in its own order.
+ *
+ * A packet that has a comment of pcapML's keeps it as it is. Any other belongs to the row of its input with its 5-tuple that began
+ * last before it; the sample is that row's row_hash, which names the row for ever, the label that of the chosen level, with ; for
+ * commas. Packets of rows without label, and of no row, are left out and counted.
+ *
+ * Written are little-endian blocks as pcapML's first writer made them: a section, an interface a link type with if_tsresol 9
+ * (nanoseconds) before its first packet, and packets whose only option is the comment. So a file of that writer comes out
+ * byte for byte.
+ */
+#include "dataset/pcapml.h"
+#include "dataset/store_layout.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { LINKS_MOST = 64 };
+
+typedef struct row_place {
+    uint64_t key_hash, row_hash;
+    int64_t first_ns;
+    int32_t label;
+} row_place;
+
+typedef struct pcapml_export {
+    const ws_store *store;
+    const ws_pcapml_export *options;
+    const ws_label_level *level;
+    char *key; /* content of the key file */
+    size_t key_bytes;
+    ws_sha256 *hash;
+    char **inputs;
+    size_t input_count;
+    row_place *rows; /* of all inputs; [begin[i], begin[i + 1]) are the i-th's, by key, then time */
+    uint64_t *begin;
+    bool inner;
+    int links[LINKS_MOST], link_count;
+    FILE *file;
+    const char *target;
+    ws_pcapml_exported *report;
+} pcapml_export;
+
+/* ---------------------------------------------------------------- rows by key */
+static int compare_places(const void *left, const void *right)
+{
+    const row_place *a = left, *b = right;
+    if (a->key_hash != b->key_hash)
+        return a->key_hash < b->key_hash ? -1 : 1;
+    return (a->first_ns > b->first_ns) - (a->first_ns < b->first_ns);
+}
+
+static ws_err read_column(const ws_store *store, const char *path, hid_t type, size_t bytes, void **out)
+{
+    *out = NULL;
+    WS_TRY(ws_alloc(out, store->rows + 1, bytes));
+    return ws_store_read(store, path, type, 0, store->rows, *out);
+}
+
+/* Rows of an input lie one behind the other, in the order of inputs. */
+static ws_err list_rows(pcapml_export *x)
+{
+    void *columns[5] = {0};
+    char *label_path = ws_format("/labels/%s", x->level->name);
+    ws_err error = label_path == NULL ? WS_ERROR(MEMORY, "no memory to export %s", x->store->path) : WS_OK;
+    const struct {
+        const char *path;
+        hid_t type;
+        size_t bytes;
+    } wanted[5] = {{"/flows/key_hash", H5T_NATIVE_UINT64, 8},
+                   {"/flows/row_hash", H5T_NATIVE_UINT64, 8},
+                   {"/flows/first_ns", H5T_NATIVE_INT64, 8},
+                   {"/flows/input_id", H5T_NATIVE_UINT32, 4},
+                   {label_path, H5T_NATIVE_INT32, 4}};
+    for (int c = 0; error == WS_OK && c < 5; c++)
+        error = read_column(x->store, wanted[c].path, wanted[c].type, wanted[c].bytes, &columns[c]);
+    if (error == WS_OK)
+        error = WS_NEW_ARRAY(x->rows, x->store->rows + 1);
+    if (error == WS_OK)
+        error = WS_NEW_ARRAY(x->begin, x->input_count + 1);
+    const uint32_t *input = columns[3];
+    for (uint64_t i = 0; error == WS_OK && i < x->store->rows; i++) {
+        x->rows[i] = (row_place){((const uint64_t *)columns[0])[i], ((const uint64_t *)columns[1])[i],
+                                 ((const int64_t *)columns[2])[i], ((const int32_t *)columns[4])[i]};
+        if (input[i] < x->input_count)
+            x->begin[input[i] + 1] = i + 1;
+    }
+    for (size_t i = 0; error == WS_OK && i < x->input_count; i++) {
+        if (x->begin[i + 1] < x->begin[i]) /* it has no row */
+            x->begin[i + 1] = x->begin[i];
+        qsort(x->rows + x->begin[i], x->begin[i + 1] - x->begin[i], sizeof *x->rows, compare_places);
+    }
+    for (int c = 0; c < 5; c++)
+        free(columns[c]);
+    free(label_path);
+    return error;
+}
+
+/* As store_row.c makes it. */
+static uint64_t key_hash(const pcapml_export *x, const ws_packet *packet)
+{
+    ws_flow_key key;
+    bool source_is_low;
+    ws_flow_key_of(packet, &key, &source_is_low);
+    const uint16_t low_port = htobe16(key.low_port), high_port = htobe16(key.high_port);
+    ws_sha256_update(x->hash, "wiresweep key\n", 14);
+    ws_sha256_update(x->hash, x->key, x->key_bytes);
+    ws_sha256_update(x->hash, key.low_address, 16);
+    ws_sha256_update(x->hash, &low_port, 2);
+    ws_sha256_update(x->hash, key.high_address, 16);
+    ws_sha256_update(x->hash, &high_port, 2);
+    ws_sha256_update(x->hash, &key.protocol, 1);
+    const ws_digest digest = ws_sha256_finish(x->hash);
+    return ws_digest_u64(&digest);
+}
+
+/* The row of the input's that the packet belongs to; NULL: none. */
+static const row_place *find_row(const pcapml_export *x, size_t input, const ws_packet *packet)
+{
+    const row_place wanted = {.key_hash = key_hash(x, packet), .first_ns = packet->time_ns};
+    uint64_t low = x->begin[input], high = x->begin[input + 1];
+    while (low < high) { /* to the first row behind what is wanted */
+        const uint64_t middle = low + (high - low) / 2;
+        if (compare_places(&x->rows[middle], &wanted) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > x->begin[input] && x->rows[low - 1].key_hash == wanted.key_hash)
+        return &x->rows[low - 1];
+    if (low < x->begin[input + 1] && x->rows[low].key_hash == wanted.key_hash) /* time went back */
+        return &x->rows[low];
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- blocks */
+static ws_err put(pcapml_export *x, const void *data, size_t bytes)
+{
+    WS_CHECK(fwrite(data, 1, bytes, x->file) == bytes, IO, "cannot write %s: %s", x->target, strerror(errno));
+    return WS_OK;
+}
+
+static ws_err put_words(pcapml_export *x, const uint32_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t little = htole32(words[i]);
+        WS_TRY(put(x, &little, sizeof little));
+    }
+    return WS_OK;
+}
+
+static size_t padding(size_t bytes)
+{
+    return (4 - bytes % 4) % 4;
+}
+
+static ws_err put_padded(pcapml_export *x, const void *data, size_t bytes)
+{
+    static const uint8_t zeros[4] = {0};
+    WS_TRY(put(x, data, bytes));
+    return put(x, zeros, padding(bytes));
+}
+
+static ws_err put_section(pcapml_export *x)
+{
+    const uint32_t words[7] = {0x0A0D0D0A, 28,         0x1A2B3C4D, 1,
+                               UINT32_MAX, UINT32_MAX, 28}; /* version 1.0, length unknown */
+    return put_words(x, words, 7);
+}
+
+/* The number of the link type's interface, described before its first packet. */
+static ws_err interface_of(pcapml_export *x, int link_type, uint32_t *out)
+{
+    for (int i = 0; i < x->link_count; i++)
+        if (x->links[i] == link_type) {
+            *out = (uint32_t)i;
+            return WS_OK;
+        }
+    WS_CHECK(x->link_count < LINKS_MOST, UNSUPPORTED, "more than %d link types in one pcapML file", LINKS_MOST);
+    /* if_tsresol: code 9, length 1, value 9 */
+    const uint32_t words[8] = {1, 32, (uint32_t)link_type, 0, 9 | 1 << 16, 9, 0, 32};
+    WS_TRY(put_words(x, words, 8));
+    x->links[x->link_count] = link_type;
+    *out = (uint32_t)x->link_count++;
+    return WS_OK;
+}
+
+static ws_err put_packet(pcapml_export *x, const ws_record *record, const char *comment, size_t length)
+{
+    const uint32_t captured = record->captured_length;
+    const uint64_t stamp = (uint64_t)record->time_ns;
+    uint32_t interface = 0;
+    WS_TRY(interface_of(x, record->link_type, &interface));
+    const uint32_t bytes =
+        (uint32_t)(32 + captured + padding(captured) + 4 + length + padding(length) + 4); /* with the end of options */
+    const uint32_t head[7] = {
+        6, bytes, interface, (uint32_t)(stamp >> 32), (uint32_t)stamp, captured, record->wire_length};
+    WS_TRY(put_words(x, head, 7));
+    WS_TRY(put_padded(x, record->frame, captured));
+    WS_TRY(put_words(x, (uint32_t[]){1 | (uint32_t)length << 16}, 1));
+    WS_TRY(put_padded(x, comment, length));
+    x->report->packets++;
+    return put_words(x, (uint32_t[]){0, bytes}, 2);
+}
+
+/* ---------------------------------------------------------------- captures */
+static ws_err export_record(pcapml_export *x, size_t input, const ws_record *record)
+{
+    char label[WS_PCAPML_LABEL_BYTES], own[WS_PCAPML_LABEL_BYTES + 32];
+    const char *comment;
+    uint64_t sample;
+    size_t length;
+    ws_packet packet;
+    if (ws_pcapml_find_comment(record, &sample, label, &comment, &length))
+        return put_packet(x, record, comment, length);
+    ws_skip skip = (x->inner ? ws_packet_decode_inner : ws_packet_decode)(
+        record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, &packet);
+    if (skip == WS_SKIP_protocol_other)
+        skip = ws_packet_decode_other(record->frame, &packet);
+    const row_place *row = skip == WS_SKIP_NONE ? find_row(x, input, &packet) : NULL;
+    if (row == NULL || row->label < 0) {
+        x->report->left_out++;
+        return WS_OK;
+    }
+    const int written =
+        snprintf(own, sizeof own, "%llu,%s", (unsigned long long)row->row_hash, x->level->names[row->label]);
+    WS_CHECK(written > 0 && (size_t)written < sizeof own, UNSUPPORTED, "label \"%s\" is too long for pcapML",
+             x->level->names[row->label]);
+    for (char *at = strchr(own, ',') + 1; *at != '\0'; at++)
+        *at = *at == ',' ? ';' : *at;
+    return put_packet(x, record, own, (size_t)written);
+}
+
+static ws_err find_input(const pcapml_export *x, const char *path, size_t *out)
+{
+    const char *name = ws_path_base(path);
+    for (*out = 0; *out < x->input_count; ++*out) {
+        const char *known = ws_path_base(x->inputs[*out]);
+        const size_t length = ws_input_name_length(name);
+        if (strlen(known) == length && memcmp(known, name, length) == 0)
+            return WS_OK;
+    }
+    ws_err error = WS_ERROR(ARGUMENT, "%s: %s was not made of a capture of this name", path, x->store->path);
+    WS_HINT("`wiresweep inspect --json %s` lists its inputs", x->store->path);
+    return error;
+}
+
+static ws_err export_capture(pcapml_export *x, const char *path)
+{
+    ws_capture capture;
+    ws_walk *walk = NULL;
+    ws_record record;
+    bool more = true;
+    size_t input;
+    WS_TRY(find_input(x, path, &input));
+    WS_TRY(ws_capture_open(&capture, path));
+    capture.stamps = x->options->stamps;
+    ws_err error = ws_walk_create(&walk, &capture, 0);
+    if (error == WS_OK)
+        error = ws_walk_range(walk, capture.first_record, capture.bytes);
+    while (error == WS_OK && more) {
+        error = ws_walk_next(walk, &record, &more);
+        if (error == WS_OK && more)
+            error = export_record(x, input, &record);
+    }
+    ws_walk_destroy(&walk);
+    ws_capture_close(&capture);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err choose_level(pcapml_export *x)
+{
+    const ws_store *store = x->store;
+    const char *wanted = x->options->label;
+    x->level = wanted != NULL ? ws_store_level(store, wanted) : store->level_count > 0 ? &store->levels[0] : NULL;
+    if (x->level != NULL)
+        return WS_OK;
+    ws_err error = wanted != NULL
+                       ? WS_ERROR(ARGUMENT, "%s: no label level \"%s\"", store->path, wanted)
+                       : WS_ERROR(ARGUMENT, "%s has no labels, and pcapML is packets with labels", store->path);
+    WS_HINT("`wiresweep inspect %s` shows its levels", store->path);
+    return error;
+}
+
+/* Rows of other tunnels or whole captures have other keys than their packets. */
+static ws_err read_settings(pcapml_export *x)
+{
+    char *text;
+    ws_json *document = NULL;
+    WS_TRY(ws_h5_read_attribute_text(x->store->file, "/provenance", "options", &text));
+    ws_err error = ws_json_read_text(&document, text, x->store->path);
+    free(text);
+    WS_TRY(error);
+    const char *tunnels = cJSON_GetStringValue(ws_json_find(ws_json_root(document), "tunnels"));
+    const char *rule = cJSON_GetStringValue(ws_json_find(ws_json_root(document), "window_rule"));
+    x->inner = tunnels != NULL && strcmp(tunnels, "inner") == 0;
+    const bool whole = rule != NULL && strcmp(rule, "capture") == 0;
+    ws_json_destroy(&document);
+    WS_CHECK(!whole && !ws_h5_exists(x->store->file, "/provenance/files"), UNSUPPORTED,
+             "%s: rows of whole captures, or of joined ones, cannot be exported as pcapML", x->store->path);
+    return WS_OK;
+}
+
+static ws_err prepare(pcapml_export *x)
+{
+    WS_TRY(choose_level(x));
+    WS_TRY(read_settings(x));
+    WS_TRY(ws_h5_read_texts(x->store->file, "/provenance/inputs", &x->inputs, &x->input_count));
+    if (x->options->key_file != NULL)
+        WS_TRY(ws_file_read(x->options->key_file, &x->key, &x->key_bytes));
+    WS_TRY(ws_sha256_create(&x->hash));
+    return list_rows(x);
+}
+
+static ws_err write_all(pcapml_export *x)
+{
+    WS_TRY(put_section(x));
+    for (size_t i = 0; i < x->options->captures.count; i++)
+        WS_TRY(export_capture(x, x->options->captures.items[i]));
+    WS_CHECK(fflush(x->file) == 0, IO, "cannot write %s: %s", x->target, strerror(errno));
+    return WS_OK;
+}
+
+static ws_err write_file(pcapml_export *x, const char *output)
+{
+    char *partial = ws_format("%s.partial", output);
+    WS_CHECK(partial != NULL, MEMORY, "no memory to write %s", output);
+    x->target = partial;
+    x->file = fopen(partial, "wb");
+    ws_err error = x->file == NULL ? WS_ERROR(IO, "cannot create %s: %s", partial, strerror(errno)) : write_all(x);
+    if (error == WS_OK && fsync(fileno(x->file)) != 0)
+        error = WS_ERROR(IO, "cannot write %s: %s", partial, strerror(errno));
+    if (x->file != NULL && fclose(x->file) != 0 && error == WS_OK)
+        error = WS_ERROR(IO, "cannot write %s: %s", partial, strerror(errno));
+    if (error == WS_OK)
+        error = ws_file_rename(partial, output);
+    else
+        unlink(partial);
+    free(partial);
+    return error;
+}
+
+ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *options, const char *output,
+                              ws_pcapml_exported *report)
+{
+    pcapml_export x = {.store = store, .options = options, .report = report};
+    *report = (ws_pcapml_exported){0};
+    ws_err error = prepare(&x);
+    if (error == WS_OK && output != NULL) {
+        error = write_file(&x, output);
+    } else if (error == WS_OK) {
+        x.file = stdout;
+        x.target = "standard output";
+        error = write_all(&x);
+    }
+    if (x.inputs != NULL)
+        ws_texts_destroy(&x.inputs, x.input_count);
+    ws_sha256_destroy(&x.hash);
+    free(x.key);
+    free(x.rows);
+    free(x.begin);
+    WS_TRY(error);
+    return WS_OK;
+}

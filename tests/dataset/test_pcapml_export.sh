@@ -1,0 +1,89 @@
+#!/bin/bash
+# ctest: timeout=60
+# pcapML written and read again: captures with labels of a CSV file become pcapML with the same flows and labels; a file of pcapML's
+# own comes out byte for byte; plain captures are labelled by pcapML's label files; what is wrong is said.
+set -euo pipefail
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+fail() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+"$WIRESWEEP_TOOLS/make_capture" --flows 60 --seed 3 -o a.pcap --labels a.csv >/dev/null
+"$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --endpoints plain -o a.h5 a.pcap
+"$WIRESWEEP" export -q a.h5 --format pcapml --label family -o b.pcapng a.pcap
+"$WIRESWEEP" extract -q --dataset pcapml --endpoints plain -o b.h5 b.pcapng
+# Flows and labels are the same, whatever number their first packet has in its file.
+columns() { # columns STORE LABEL
+    "$WIRESWEEP" export "$1" -o "$1.csv"
+    awk -F, -v label="$2" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        { print $at["first_ns"], $at["last_ns"], $at["packets_forward"], $at["packets_backward"], $at["source"], $at["destination"], $at[label] }' \
+        "$1.csv" | sort
+}
+columns a.h5 label_family >a.txt
+columns b.h5 label_label >b.txt
+cmp a.txt b.txt || fail "other flows or labels came back"
+# The sample is the row's hash, and every packet of a flow has it.
+tail -n +2 a.h5.csv | cut -d, -f1 | tr a-f A-F | while read -r hash; do echo "ibase=16; $hash" | bc; done | sort >samples.wanted 2>/dev/null ||
+    printf '' >samples.wanted
+if [ -s samples.wanted ] && command -v tshark >/dev/null; then
+    tshark -r b.pcapng -T fields -e frame.comment 2>/dev/null | cut -d, -f1 | sort -u >samples
+    cmp samples samples.wanted || fail "samples are not the rows' hashes"
+fi
+# What was written is copied as it is.
+"$WIRESWEEP" export -q b.h5 --format pcapml -o c.pcapng b.pcapng
+cmp b.pcapng c.pcapng || fail "a pcapML file did not come out byte for byte"
+
+# ---- label files ----
+cat >rules.txt <<'END'
+# filter,label[,key]
+BPF:udp|FILE:a.pcap,datagrams,one
+FILE:nowhere.pcap,never
+BPF:tcp|TS_START:0|TS_END:4000000000,streams,
+TS_END:4000000000,others
+END
+"$WIRESWEEP" extract -q --dataset pcapml --labels rules.txt --endpoints plain -o d.h5 a.pcap
+"$WIRESWEEP" export d.h5 -o d.csv
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    { label = $at["label_label"]; seen[label]++; wanted = $at["protocol"] == 17 ? "datagrams" : "streams" }
+    label != wanted && label != "others" { exit 1 } # behind a VLAN tag, "tcp" and "udp" do not match
+    END { exit !(seen["datagrams"] && seen["streams"] && seen["others"]) }' d.csv || fail "label files are not followed"
+expect() { # expect STATUS TEXT ARGUMENT...
+    local wanted=$1 text=$2 status=0
+    shift 2
+    "$WIRESWEEP" "$@" 2>message || status=$?
+    [ $status = "$wanted" ] && grep -q -- "$text" message || fail "$*: status $status, said: $(cat message)"
+    [ ! -e wrong.h5 ] && [ ! -e wrong.pcapng ] || fail "$* left something"
+}
+wrong() { # wrong LINE TEXT
+    printf '%s\n' "$1" >wrong.txt
+    expect ${status_of_filter:-1} "$2" extract -q --dataset pcapml --labels wrong.txt -o wrong.h5 a.pcap
+}
+wrong 'BPF:tcp' 'wrong.txt:1: no label'
+status_of_filter=2
+wrong 'BPF:tcp prot,label' 'tcp prot'
+status_of_filter=1
+wrong 'PORT:80,label' 'PORT is unknown'
+wrong 'TS_START:now,label' 'TS_START:now is no number'
+wrong 'BPF:tcp,label,key,more' 'more than three fields'
+wrong '# nothing' 'no line FILTER,LABEL'
+wrong 'TS_START:4000000000,label' 'no line speaks of a packet'
+expect 2 'name its captures' export a.h5 --format pcapml -o wrong.pcapng
+expect 2 'was not made of a capture of this name' export a.h5 --format pcapml -o wrong.pcapng b.pcapng
+expect 2 'no label level "colour"' export a.h5 --format pcapml --label colour -o wrong.pcapng a.pcap
+
+# ---- pcapML's own files, where they are at hand ----
+own=${WIRESWEEP_SHARED_DATA:-none}/nprint-pcapml/nprint+pcapml/test
+[ -d "$own" ] || { echo "the files of pcapML's tests are not here"; exit 0; }
+"$WIRESWEEP" extract -q --dataset pcapml -o own.h5 "$own/sample-test/test.pcapng"
+"$WIRESWEEP" export -q own.h5 --format pcapml -o own.pcapng "$own/sample-test/test.pcapng"
+cmp own.pcapng "$own/sample-test/test.pcapng" || fail "pcapML's own file did not come out byte for byte"
+"$WIRESWEEP" extract -q --dataset pcapml --labels "$own/label-test/labels.txt" -o plain.h5 "$own/label-test/test.pcap"
+for store in own plain; do
+    "$WIRESWEEP" export $store.h5 -o $store.csv
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } { print $at["first_ns"], $at["packets_forward"] + $at["packets_backward"], $at["label_label"] }' \
+        $store.csv | sed 's/mac os/mac-os/' | sort >$store.txt
+done
+cmp own.txt plain.txt || fail "the capture labelled by rules has other samples than the labelled one"
+[ "$(wc -l <own.txt)" = 10 ] && [ "$(awk '{ sum += $2 } END { print sum }' own.txt)" = 151 ] || fail "not 10 samples of 151 packets"
