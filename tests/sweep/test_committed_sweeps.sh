@@ -10,7 +10,7 @@ fail() {
     exit 1
 }
 source=$WIRESWEEP_SOURCE
-mkdir -p "$folder/configs" "$folder"/build/{stores,slices,quickstart,smoke} "$folder/captures"
+mkdir -p "$folder/configs" "$folder"/build/{stores,slices,quickstart,smoke,leaderboard} "$folder/captures"
 cp -r "$source/configs/sweeps" "$folder/configs/"
 cd "$folder"
 
@@ -44,6 +44,18 @@ for store in stores/cicids2017 stores/cicids2017_wednesday slices/cicids2017; do
 extract stores/cicddos2019.h5 --dataset cicddos2019 cic.csv
 for store in stores slices; do extract $store/iscxtor2016.h5 --dataset iscxtor2016 iscx.csv; done
 
+extract leaderboard/iscxtor.h5 --dataset iscxtor2016 iscx.csv
+sed '1s/label/class1/' iscx.csv >vpn.csv
+extract leaderboard/iscxvpn.h5 --dataset iscxvpn2016 vpn.csv
+conversation='Address A,Port A,Address B,Port B,Packets,Bytes,Packets A B,Bytes A B,Packets B A,Bytes B A,Rel Start,Duration,Bits/s A B,Bits/s B A,label'
+mkdir Benign Malware
+for table in Benign/Gmail_TCP.csv Malware/Zeus_TCP.csv; do
+    table $table "$conversation" x x
+    awk -F, -v OFS=, 'NR > 1 { $1 = "10.0.0." NR % 10; $3 = "10.0.1.1" } { NF--; print }' $table >$table.new
+    mv $table.new $table
+done
+extract leaderboard/ustc.h5 --dataset ustc_tfc2016 Benign Malware
+
 # ---- captures under the names that label rules look for ----
 capture() { # capture FILE SEED
     mkdir -p "captures/$(dirname "$1")"
@@ -64,6 +76,8 @@ rules label BENIGN
 for store in cicids2017 cicddos2019; do extract stores/${store}_captures.h5 --config rules.json captures/nDPI/*.pcap captures/*.pcap; done
 rules category Web
 extract quickstart/ndpi.h5 --config rules.json captures/nDPI/*.pcap captures/*.pcap
+tables=$("$WIRESWEEP" list features | sed -n 's/.*\[\([a-z0-9_]*\),.*/\1/p' | sort -u | grep -v '^flow20$' | paste -sd,)
+extract leaderboard/ndpi.h5 --config rules.json --features "$tables" captures/nDPI/*.pcap captures/*.pcap
 "$WIRESWEEP_TOOLS/make_capture" --flows 300 --seed 1 -o synthetic.pcap --labels synthetic.csv >/dev/null
 for store in quickstart smoke; do extract $store/synthetic.h5 --dataset synthetic --labels synthetic.csv synthetic.pcap; done
 
