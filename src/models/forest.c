@@ -242,17 +242,18 @@ ws_err ws_forest_prepare(const ws_model_context *context, ws_arrays *learned)
     const ws_array *array = ws_arrays_find(learned, "nodes");
     const ws_tree_node *nodes = (const ws_tree_node *)(const void *)array->values;
     const size_t count = array->count / 2;
+    const int column_bits = ws_tree_column_bits(context->columns);
     ws_tree_step *steps;
-    (void)context;
     WS_TRY(ws_arena_alloc(learned->arena, &steps, count, sizeof *steps));
     for (size_t i = 0; i < count; i++) {
-        if (nodes[i].link < 0) {
-            steps[i] = (ws_tree_step){NAN, 0, 0, (uint32_t)nodes[i].threshold};
-        } else {
-            const uint64_t link = (uint64_t)nodes[i].link;
-            steps[i] = (ws_tree_step){(float)nodes[i].threshold, (uint32_t)(link % WS_TREE_COLUMNS),
-                                      (uint32_t)(link / WS_TREE_COLUMNS), 0};
-        }
+        const uint64_t link = nodes[i].link < 0 ? 0 : (uint64_t)nodes[i].link;
+        const uint64_t right = link / WS_TREE_COLUMNS, leaf = nodes[i].link < 0 ? (uint64_t)nodes[i].threshold : 0;
+        WS_CHECK(right >> (32 - column_bits) == 0 && leaf < WS_TREE_LEAVES, UNSUPPORTED,
+                 "a tree has more nodes than %llu or leaves than %d; limit model.max_depth or model.min_samples_leaf",
+                 (unsigned long long)1 << (32 - column_bits), WS_TREE_LEAVES);
+        steps[i] = nodes[i].link < 0 ? ws_tree_leaf_step((uint32_t)leaf)
+                                     : (ws_tree_step){(float)nodes[i].threshold,
+                                                      (uint32_t)(right << column_bits | link % WS_TREE_COLUMNS)};
     }
     learned->prepared = steps;
     return WS_OK;
@@ -263,10 +264,10 @@ static void add_tree(const ws_tree_step *tree, const double *mixed, int columns,
 {
     for (uint64_t i = 0; i < rows; i += WS_TREE_LANES) {
         uint32_t leaf[WS_TREE_LANES];
-        const int here = rows - i < WS_TREE_LANES ? (int)(rows - i) : WS_TREE_LANES;
-        ws_tree_leaves_from(tree, values, rows, i, (uint64_t)columns, leaf);
-        for (int l = 0; l < here; l++) {
-            double *sum = sums + (i + (uint64_t)l) * classes;
+        const uint32_t here =
+            ws_tree_find_leaves(tree, ws_tree_column_bits(columns), values, rows, i, (uint64_t)columns, leaf);
+        for (uint32_t l = 0; l < here; l++) {
+            double *sum = sums + (i + l) * classes;
             if (leaf[l] < classes)
                 sum[leaf[l]] += 1;
             else
@@ -279,7 +280,7 @@ static void add_tree(const ws_tree_step *tree, const double *mixed, int columns,
 ws_err ws_forest_score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
                        float *out)
 {
-    enum { ROWS = 1024 }; /* at a time, so that they stay near while all trees go over them */
+    enum { ROWS = 512 }; /* at a time, so that they stay near while all trees go over them */
     const ws_array *node_start = ws_arrays_find(learned, "node_start");
     const double *mixed_start = ws_arrays_find(learned, "mixed_start")->values;
     const double *mixed = ws_arrays_find(learned, "mixed")->values;

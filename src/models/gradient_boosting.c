@@ -270,15 +270,17 @@ static ws_err fit_all(const ws_comm *comm, const ws_model_context *context, cons
 static ws_err prepare(const ws_model_context *context, ws_arrays *learned)
 {
     const ws_array *array = ws_arrays_find(learned, "nodes");
-    const size_t count = (size_t)array->shape[0];
+    const ws_array *starts = ws_arrays_find(learned, "node_start");
+    const int column_bits = ws_tree_column_bits(context->columns); /* a tree has no more nodes than fit beside them */
     ws_tree_step *steps;
-    (void)context;
-    WS_TRY(ws_arena_alloc(learned->arena, &steps, count, sizeof *steps));
-    for (size_t i = 0; i < count; i++) {
-        const double *node = array->values + 4 * i;
-        steps[i] = node[0] < 0 ? (ws_tree_step){NAN, 0, 0, (uint32_t)i}
-                               : (ws_tree_step){(float)node[1], (uint32_t)node[0], (uint32_t)node[2], 0};
-    }
+    WS_TRY(ws_arena_alloc(learned->arena, &steps, (size_t)array->shape[0], sizeof *steps));
+    for (size_t t = 0; t + 1 < starts->count; t++)
+        for (size_t first = (size_t)starts->values[t], i = first; i < (size_t)starts->values[t + 1]; i++) {
+            const double *node = array->values + 4 * i;
+            steps[i] = node[0] < 0
+                           ? ws_tree_leaf_step((uint32_t)(i - first))
+                           : (ws_tree_step){(float)node[1], (uint32_t)node[2] << column_bits | (uint32_t)node[0]};
+        }
     learned->prepared = steps;
     return WS_OK;
 }
@@ -293,13 +295,16 @@ static void add_rounds(const ws_model_context *context, const ws_arrays *learned
     const size_t trees = baseline->count;
     for (uint64_t i = 0; i < rows; i++)
         memcpy(logits + i * trees, baseline->values, trees * sizeof *logits);
-    for (size_t t = 0; t + 1 < starts->count; t++)
+    for (size_t t = 0; t + 1 < starts->count; t++) {
+        const size_t start = (size_t)starts->values[t];
         for (uint64_t i = 0; i < rows; i += WS_TREE_LANES) {
             uint32_t leaf[WS_TREE_LANES];
-            ws_tree_leaves_from(steps + (size_t)starts->values[t], values, rows, i, (uint64_t)context->columns, leaf);
-            for (uint64_t l = 0; l < WS_TREE_LANES && i + l < rows; l++)
-                logits[(i + l) * trees + t % trees] += nodes[4 * (size_t)leaf[l] + 3];
+            const uint32_t here = ws_tree_find_leaves(steps + start, ws_tree_column_bits(context->columns), values,
+                                                      rows, i, (uint64_t)context->columns, leaf);
+            for (uint32_t l = 0; l < here; l++)
+                logits[(i + l) * trees + t % trees] += nodes[4 * (start + leaf[l]) + 3];
         }
+    }
 }
 
 static ws_err score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,

@@ -169,8 +169,10 @@ static uint64_t block_rows_of(const ws_comm *comm, const ws_learned *learned, ui
     const uint64_t most = learned->model->classical ? learned->model->classical->score_rows : 0;
     const uint64_t workers = (uint64_t)comm->size * (uint64_t)learned->context->threads;
     const uint64_t share = (rows + workers - 1) / workers;
-    const uint64_t blocks = ((share < most ? share : most) + WS_SCORE_ROWS - 1) / WS_SCORE_ROWS;
-    return WS_SCORE_ROWS * (blocks > 0 ? blocks : 1);
+    if (most == 0 || share == 0)
+        return WS_SCORE_ROWS;
+    const uint64_t blocks = (share + most - 1) / most, rows_of_one = (share + blocks - 1) / blocks;
+    return WS_SCORE_ROWS * ((rows_of_one + WS_SCORE_ROWS - 1) / WS_SCORE_ROWS);
 }
 
 ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples, const char *title,
