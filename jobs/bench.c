@@ -40,6 +40,13 @@ static ws_err bench_reduce_all(const ws_comm *world, const char *file, ws_text *
     return ws_bench_reduce_all(world, out, json);
 }
 
+static ws_err bench_features_all(const ws_comm *world, const char *file, ws_text *out, bool json)
+{
+    (void)file;
+    WS_CHECK(world->size == 1, ARGUMENT, "bench features measures one core; run it without mpirun");
+    return ws_bench_features(out, json);
+}
+
 static ws_err bench_sweep_all(const ws_comm *world, const char *file, ws_text *out, bool json)
 {
     (void)file;
@@ -63,6 +70,7 @@ static const struct {
      "operators and a training step of every network on the first CUDA device, against copies of its memory and large "
      "matrix products",
      false, bench_gpu_all},
+    {"features", "the time to make a flow's row of each feature table, on one core", false, bench_features_all},
     {"reduce", "the fixed-tree sum over ranks (mpirun), against local sums and MPI_Allreduce", false, bench_reduce_all},
     {"extract", "captures to a store, by phase, against a bare program that parses and hashes [CAPTURE]", true,
      ws_bench_extract_all},
@@ -98,13 +106,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
             ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
             : WS_ERROR(ARGUMENT, "bench takes one name, and for extract a capture, but was given %zu arguments",
                        positional->count);
-    WS_HINT("wiresweep bench engine|models|gpu|sweep|reduce|extract");
+    WS_HINT("wiresweep bench engine|models|features|gpu|sweep|reduce|extract");
     return error;
 }
 
 const ws_job ws_job_bench = {
     .name = "bench",
-    .usage = "bench engine|models|gpu|sweep|reduce|extract [CAPTURE] [--json]",
+    .usage = "bench engine|models|features|gpu|sweep|reduce|extract [CAPTURE] [--json]",
     .help = "benchmarks, each as a ratio to a ceiling measured in the same run",
     .example = "  wiresweep bench extract\n  mpirun -n 2 wiresweep bench reduce --json",
     .options = &table,

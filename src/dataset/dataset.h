@@ -205,6 +205,8 @@ enum { WS_FEATURE_TABLES_MAX = 32 };                           /* of a store */
 extern const ws_flow_features ws_features_flow20;              /* every store of captures has it */
 extern const ws_flow_features *const ws_flow_feature_tables[]; /* NULL-terminated; flow20 first */
 const ws_flow_features *ws_flow_features_find(const char *name);
+/* `wiresweep bench features`: appends a table, or a JSON array (core/bench.h): the time to make a row of each. */
+WS_MUST ws_err ws_bench_features(ws_text *out, bool json);
 
 /* ---------------------------------------------------------------- data set adapters (datasets.def, one file each) */
 /* A label source gives each flow a class name per level. Filled on every rank from the same files; lookups are local.
