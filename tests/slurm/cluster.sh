@@ -102,8 +102,8 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 MailProg=/bin/true
-# a node that was set down comes back by itself when it is resumed
-ReturnToService=2
+# a node that was set down stays so until it is resumed
+ReturnToService=1
 KillWait=5
 # a busy machine answers late
 MessageTimeout=60
