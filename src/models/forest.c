@@ -264,6 +264,11 @@ static void add_tree(const ws_tree_step *tree, const double *mixed, int columns,
 {
     for (uint64_t i = 0; i < rows; i += WS_TREE_LANES) {
         uint32_t leaf[WS_TREE_LANES];
+        /* the rows after these are fetched meanwhile, so that neither they nor the tree push each other out */
+        const char *next = (const char *)(values + (i + WS_TREE_LANES) * (uint64_t)columns);
+        const uint64_t next_rows = rows - i > 2 * WS_TREE_LANES ? WS_TREE_LANES : 0;
+        for (uint64_t byte = 0; byte < next_rows * (uint64_t)columns * sizeof *values; byte += 64)
+            __builtin_prefetch(next + byte);
         const uint32_t here =
             ws_tree_find_leaves(tree, ws_tree_column_bits(columns), values, rows, i, (uint64_t)columns, leaf);
         for (uint32_t l = 0; l < here; l++) {

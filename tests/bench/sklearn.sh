@@ -1,17 +1,18 @@
 #!/bin/bash
-# sklearn.sh [-o FILE] [-s SHARE]: training and prediction of random_forest and extra_trees beside scikit-learn's (sklearn_trees.py), on
+# sklearn.sh [-o FILE] [-s SHARE] [-f FOREST]: training and prediction of random_forest and extra_trees beside scikit-learn's (sklearn_trees.py), on
 # one core and on all that it may use, in turn on the same cores; a Markdown table with how many times faster ours is. -s: with this
-# share of the 400 and 800 trees. PYTHON is an interpreter that has scikit-learn (default: python3; `apt-get install python3-sklearn`, or a
+# share of the 400 and 800 trees; -f: one forest only. PYTHON is an interpreter that has scikit-learn (default: python3; `apt-get install python3-sklearn`, or a
 # virtual environment with `pip install scikit-learn`). FIT says where tests/tools/fit_classical is built (default:
 # build/release/bin/fit_classical).
 set -euo pipefail
 source_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 output=/dev/stdout
-share=1
-while getopts o:s: option; do
+share=1 forest=()
+while getopts o:s:f: option; do
     case $option in
     o) output=$OPTARG ;;
     s) share=$OPTARG ;;
+    f) forest=("$OPTARG") ;;
     *) exit 2 ;;
     esac
 done
@@ -21,7 +22,7 @@ python=${PYTHON:-python3}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_hwloc_base_binding_policy=none
-"$python" "$source_folder/tests/bench/sklearn_trees.py" "$program" "$folder" "$share" >"$folder/table"
+"$python" "$source_folder/tests/bench/sklearn_trees.py" "$program" "$folder" "$share" "${forest[@]}" >"$folder/table"
 {
     cat <<END
 # Forests beside scikit-learn

@@ -1,6 +1,6 @@
-"""sklearn_trees.py PROGRAM FOLDER [SHARE]: forests of `fit_classical` beside scikit-learn's on the same made-up matrix of 30,000 rows
+"""sklearn_trees.py PROGRAM FOLDER SHARE [FOREST]: forests of `fit_classical` beside scikit-learn's on the same made-up matrix of 30,000 rows
 and 116 columns, as extended features of flows have them: 20 packets of a signed size, a gap and three marks of the protocol, and 16
-values of the whole flow. For tests/bench/sklearn.sh. SHARE of the 400 and 800 trees (default 1)."""
+values of the whole flow. For tests/bench/sklearn.sh. SHARE of the 400 and 800 trees; FOREST: that one only."""
 import os
 import subprocess
 import sys
@@ -65,13 +65,15 @@ def main():
     from sklearn import __version__
     from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-    program, folder, share = sys.argv[1], sys.argv[2], float(sys.argv[3]) if len(sys.argv) > 3 else 1
+    program, folder, share = sys.argv[1], sys.argv[2], float(sys.argv[3])
     training, test = make(ROWS, 1), make(ROWS, 2)
     write(f"{folder}/training", *training, CLASSES)
     write(f"{folder}/test", *test, CLASSES)
     cores = len(os.sched_getaffinity(0))
     print(f"scikit-learn {__version__}")
     for name, kind, whole in (("random_forest", RandomForestClassifier, 400), ("extra_trees", ExtraTreesClassifier, 800)):
+        if name not in (sys.argv[4:] or [name]):
+            continue
         trees = max(1, int(whole * share))
         for jobs in (1, cores)[: cores]:
             rounds = [(ours(program, folder, name, f'{{"trees": {trees}}}', jobs), peer(kind, trees, jobs if jobs == 1 else -1,
@@ -82,4 +84,5 @@ def main():
                       flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

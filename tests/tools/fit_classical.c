@@ -1,5 +1,5 @@
 /* fit_classical MODEL OPTIONS THREADS SEEDS TRAINING TEST [OUT]: fits a classical model to a matrix and scores another one, as a run
- * does, for seeds 0..SEEDS-1. A line for each: seed, seconds of fitting and of scoring, and processor seconds of both. OUT: the scores of the test rows, float
+ * does, for seeds 0..SEEDS-1, or of SEEDS as FIRST:COUNT from FIRST on. A line for each: seed, seconds of fitting and of scoring, and processor seconds of both. OUT: the scores of the test rows, float
  * [seeds][rows][classes]. A matrix is a file of 3 int64 (rows, columns, classes), float [rows][columns], int32 [rows] labels.
  * For comparisons with other programs (tests/bench, tests/models).
  */
@@ -87,7 +87,10 @@ static ws_err fit(const ws_comm *world, char **arguments, ws_arena *arena, matri
                                 .batch = 256,
                                 .shards = 8,
                                 .threads = atoi(arguments[3])};
-    for (; context.seed < (uint64_t)atoi(arguments[4]); context.seed++)
+    const char *colon = strchr(arguments[4], ':');
+    context.seed = colon ? (uint64_t)atoll(arguments[4]) : 0;
+    const uint64_t end = context.seed + (uint64_t)atoll(colon ? colon + 1 : arguments[4]);
+    for (; context.seed < end; context.seed++)
         WS_TRY(fit_seed(world, model, &context, training, test, out));
     return WS_OK;
 }
