@@ -3,6 +3,7 @@
 #define WS_CORE_H
 
 #include "bench.h"
+#include "energy.h"
 #include "error.h"
 #include "fixed_math.h"
 #include "hash.h"

@@ -147,12 +147,18 @@ ws_err ws_report_trials_csv(const ws_report *report, ws_text *out)
 
 ws_err ws_report_cost_csv(const ws_report *report, ws_text *out)
 {
-    static const char *const numbers[] = {"run.seconds.train",     "run.seconds.score", "run.seconds.total",
-                                          "run.peak_memory_bytes", "run.ranks",         "run.threads"};
+    static const char *const numbers[] = {"run.seconds.train",
+                                          "run.seconds.score",
+                                          "run.seconds.total",
+                                          "run.peak_memory_bytes",
+                                          "run.ranks",
+                                          "run.threads",
+                                          "run.energy_joules.processors",
+                                          "run.energy_joules.gpus"};
     static const char *const texts[] = {"run.host", "run.started", "run.finished"};
     ws_text_appendf(out,
                     "%s,trial,split_hash,train_seed,protocol_seed,state,train_seconds,score_seconds,total_seconds,"
-                    "peak_memory_bytes,ranks,threads,host,started,finished\n",
+                    "peak_memory_bytes,ranks,threads,processor_joules,gpu_joules,host,started,finished\n",
                     ws_report_csv_header);
     for (size_t c = 0; c < report->count; c++)
         for (size_t t = 0; t < report->cells[c].count && !report->cells[c].chosen; t++) {

@@ -1,4 +1,5 @@
 /* The record of a trial: what must be reproduced ("result") and how it was made ("run"). */
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 #include "train/record.h"
@@ -92,6 +93,16 @@ static void format_time(time_t when, char out[32])
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
 
+/* What could be measured; nothing where nothing could. */
+static bool add_energy(cJSON *run, const ws_trial_record *r)
+{
+    const bool processors = !isnan(r->processor_joules), gpus = !isnan(r->gpu_joules);
+    cJSON *energy = processors || gpus ? cJSON_AddObjectToObject(run, "energy_joules") : NULL;
+    return (energy || !(processors || gpus)) &&
+           (!processors || cJSON_AddNumberToObject(energy, "processors", r->processor_joules)) &&
+           (!gpus || cJSON_AddNumberToObject(energy, "gpus", r->gpu_joules));
+}
+
 static bool fill_run(const ws_trial_record *r, cJSON *run)
 {
     char started[32], finished[32];
@@ -106,7 +117,7 @@ static bool fill_run(const ws_trial_record *r, cJSON *run)
            cJSON_AddStringToObject(run, "host", ws_host_name()) &&
            cJSON_AddStringToObject(run, "mpi", ws_mpi_library()) && cJSON_AddNumberToObject(run, "ranks", r->ranks) &&
            cJSON_AddNumberToObject(run, "threads", (double)r->config->train.threads) &&
-           cJSON_AddNumberToObject(run, "peak_memory_bytes", (double)r->peak_memory_bytes) &&
+           cJSON_AddNumberToObject(run, "peak_memory_bytes", (double)r->peak_memory_bytes) && add_energy(run, r) &&
            cJSON_AddStringToObject(run, "started", started) && cJSON_AddStringToObject(run, "finished", finished);
 }
 

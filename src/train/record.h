@@ -13,7 +13,8 @@ typedef struct ws_trial_record {
     uint64_t steps, selected_step,
         skipped_steps; /* networks: steps made, the one whose parameters score, those left out */
     double train_seconds, score_seconds, total_seconds;
-    uint64_t peak_memory_bytes; /* of the largest rank */
+    uint64_t peak_memory_bytes;          /* of the largest rank */
+    double processor_joules, gpu_joules; /* the trial's share of what the machines used; NaN: not known */
     time_t started;
 } ws_trial_record;
 

@@ -156,6 +156,27 @@ static void cost_is_summed_over_the_finished_trials(void **state)
     free(text);
 }
 
+/* Changes records, so it comes last. */
+static void energy_is_shown_where_it_was_measured(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        char *folder = ws_format("trials/t%d", i);
+        char *text = ws_format("{\"schema\":1,\"id\":\"t%d\",\"status\":\"done\",\"result\":{\"scores\":{\"nll\":{}}},"
+                               "\"run\":{\"seconds\":{\"total\":36},\"energy_joules\":{\"processors\":%d}}}",
+                               i, 500 + i);
+        write_file(folder, "record.json", text);
+        free(folder);
+        free(text);
+    }
+    char *text = write(NULL, WS_TABLES_COST);
+    assert_holds(text, "| energy of processors, kJ |\n");
+    assert_holds(text, " | 2.510 |\n");
+    assert_holds(text, "| flow_cfm sigma=0.6 | d | 5/5 | 36 s | 0.050 | 0.100 | 1.0 MiB | n/a |\n");
+    assert_null(strstr(text, "GPUs"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +185,7 @@ int main(void)
         cmocka_unit_test(targets_are_judged_by_intervals),
         cmocka_unit_test(settings_are_compared_with_the_first),
         cmocka_unit_test(cost_is_summed_over_the_finished_trials),
+        cmocka_unit_test(energy_is_shown_where_it_was_measured),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
