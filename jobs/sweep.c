@@ -59,7 +59,9 @@ static ws_err identify(void *context, const ws_json *document, ws_arena *arena, 
     out->dataset = ws_arena_strdup(arena, identity.dataset);
     out->label = config.keys.label;
     out->config = ws_train_config_print(&config, true);
-    WS_CHECK(out->dataset && out->config, MEMORY, "no memory for the configuration of a trial");
+    out->condensed = cJSON_Duplicate(out->config, true);
+    WS_CHECK(out->dataset && out->config && out->condensed, MEMORY, "no memory for the configuration of a trial");
+    ws_train_config_condense(out->condensed);
     return ws_trial_id_text(out->config, out->store_hash, out->split_hash, &out->identity);
 }
 

@@ -385,6 +385,45 @@ cJSON *ws_options_print(const ws_option_table *table, const void *values)
     return object;
 }
 
+static bool list_is(const cJSON *list, const char *text)
+{
+    ws_text joined = {0};
+    for (const cJSON *item = list->child; item; item = item->next)
+        ws_text_appendf(&joined, "%s%s", item == list->child ? "" : ",", cJSON_IsString(item) ? item->valuestring : "");
+    const bool same = !joined.out_of_memory && strcmp(ws_text_string(&joined), text ? text : "") == 0;
+    ws_text_destroy(&joined);
+    return same;
+}
+
+static bool is_default(const ws_option *option, const cJSON *value)
+{
+    const char *text = option->default_text;
+    switch (option->type) {
+    case WS_OPTION_TYPE_INT:
+    case WS_OPTION_TYPE_DOUBLE:
+        return text && cJSON_IsNumber(value) && strtod(text, NULL) == value->valuedouble;
+    case WS_OPTION_TYPE_BOOL:
+        return text && cJSON_IsBool(value) && (strcmp(text, "true") == 0) == (bool)cJSON_IsTrue(value);
+    case WS_OPTION_TYPE_ENUM:
+    case WS_OPTION_TYPE_STRING:
+    case WS_OPTION_TYPE_PATH:
+        return text ? cJSON_IsString(value) && strcmp(text, value->valuestring) == 0 : cJSON_IsNull(value);
+    case WS_OPTION_TYPE_STRING_LIST:
+    case WS_OPTION_TYPE_REPEATED:
+        return cJSON_IsArray(value) && list_is(value, text);
+    }
+    return false;
+}
+
+void ws_options_drop_defaults(const ws_option_table *table, const char *kept, cJSON *object)
+{
+    for (const ws_option *option = table->fields; option->key; option++) {
+        cJSON *value = cJSON_GetObjectItemCaseSensitive(object, option->key);
+        if (value && !(kept && strcmp(kept, option->key) == 0) && is_default(option, value))
+            cJSON_Delete(cJSON_DetachItemViaPointer(object, value));
+    }
+}
+
 static void describe_values(const ws_option *option, ws_text *out)
 {
     if (option->type == WS_OPTION_TYPE_ENUM)

@@ -95,6 +95,8 @@ WS_MUST ws_err ws_options_read(const ws_option_table *table, const ws_json *docu
                                ws_problems *problems);
 /* The effective values as a JSON object, every key present, in table order. NULL when out of memory. */
 cJSON *ws_options_print(const ws_option_table *table, const void *values);
+/* Takes out of an object, as ws_options_print made it, the members that have their default; `kept` (may be NULL) stays. */
+void ws_options_drop_defaults(const ws_option_table *table, const char *kept, cJSON *object);
 /* Help text: one line an option with its default and range. style_json: "key (default 5, 1..9)"; else "--key=VALUE". */
 WS_MUST ws_err ws_options_help(const ws_option_table *table, bool style_json, ws_text *out);
 

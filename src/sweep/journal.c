@@ -1,5 +1,6 @@
-/* Journal: one append-only file a worker, one line an event, flushed by the supervisor ten times a second at most, so that a power
- * failure may take the last lines. For people and for later questions; what is true of a trial is its record. */
+/* Journal: one append-only file a worker, one line an event. The supervisor flushes lines to the disk (fdatasync) before it waits
+ * for the next event: a killed supervisor loses none, a power failure at most those of the events it was just writing down. For
+ * people and for later questions; what is true of a trial is its record, of which src/sweep/sweep.h tells what protects it. */
 #include "sweep/internal.h"
 
 #include <errno.h>

@@ -74,7 +74,24 @@ static ws_err add_cells(cJSON *cells, const ws_sweep *sweep)
     return WS_OK;
 }
 
-static ws_err make_manifest(const ws_sweep *sweep, cJSON **out)
+/* A store that lies in the sweep's folder is named relative to it, so that both can be moved together. */
+static ws_err shorten_store(cJSON *specification, const char *directory)
+{
+    cJSON *store = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(specification, "base"), "store");
+    char *folder = cJSON_IsString(store) ? realpath(directory, NULL) : NULL;
+    const size_t length = folder ? strlen(folder) : 0;
+    ws_err error = WS_OK;
+    if (folder && strncmp(store->valuestring, folder, length) == 0 && store->valuestring[length] == '/') {
+        char *rest = strdup(store->valuestring + length + 1);
+        if (!rest || !cJSON_SetValuestring(store, rest))
+            error = WS_ERROR(MEMORY, "no memory for the manifest");
+        free(rest);
+    }
+    free(folder);
+    return error;
+}
+
+static ws_err make_manifest(const ws_sweep *sweep, const char *directory, cJSON **out)
 {
     cJSON *manifest = *out = cJSON_CreateObject();
     char now[32];
@@ -88,6 +105,7 @@ static ws_err make_manifest(const ws_sweep *sweep, cJSON **out)
         cJSON_AddItemToObject(manifest, "cells", cells) && cJSON_AddItemToObject(manifest, "trials", trials) &&
         cJSON_AddArrayToObject(manifest, "additions");
     WS_CHECK(made, MEMORY, "no memory for the manifest");
+    WS_TRY(shorten_store(specification, directory));
     WS_TRY(add_cells(cells, sweep));
     for (size_t i = 0; i < sweep->count; i++)
         WS_CHECK(add_trial(trials, &sweep->trials[i]), MEMORY, "no memory for the manifest");
@@ -184,6 +202,27 @@ static ws_err refuse(const cJSON *old, const cJSON *new, const char *path, size_
     return error;
 }
 
+/* Cells that were there stay as they were frozen, whatever options the program has got since. Both are in the order of their names. */
+static ws_err keep_cells(const cJSON *old, cJSON *new)
+{
+    cJSON *cells = cJSON_GetObjectItemCaseSensitive(new, "cells");
+    const cJSON *before = cJSON_GetObjectItemCaseSensitive(old, "cells");
+    before = before ? before->child : NULL;
+    for (cJSON *cell = cells->child; cell && before;) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cell, "cell")),
+                   *kept = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(before, "cell"));
+        const int order = name && kept ? strcmp(name, kept) : 0;
+        if (order == 0) {
+            cJSON *copy = cJSON_Duplicate(before, true);
+            WS_CHECK(copy && cJSON_ReplaceItemViaPointer(cells, cell, copy), MEMORY, "no memory for the manifest");
+            cell = copy;
+        }
+        cell = order <= 0 ? cell->next : cell;
+        before = order >= 0 ? before->next : before;
+    }
+    return WS_OK;
+}
+
 /* Keeps the record of when the sweep was frozen and of earlier additions; notes the new ones. */
 static ws_err note_additions(const cJSON *old, cJSON *new, const char **added, size_t count)
 {
@@ -234,6 +273,7 @@ static ws_err continue_manifest(const cJSON *old, cJSON *new, const char *path)
         goto done;
     WS_TRY_GOTO(done, check_comparison(old, new, path));
     WS_TRY_GOTO(done, note_additions(old, new, here, added));
+    WS_TRY_GOTO(done, keep_cells(old, new));
     WS_TRY_GOTO(done, write_manifest(new, path));
     ws_info("%zu trials added to the %zu planned before", added, there_count);
 done:
@@ -249,7 +289,7 @@ ws_err ws_manifest_freeze(const ws_sweep *sweep, const char *directory)
     ws_json *old = NULL;
     ws_err error = WS_OK;
     WS_CHECK_GOTO(done, path, MEMORY, "no memory for a path");
-    WS_TRY_GOTO(done, make_manifest(sweep, &manifest));
+    WS_TRY_GOTO(done, make_manifest(sweep, directory, &manifest));
     if (ws_file_exists(path)) {
         WS_TRY_GOTO(done, ws_json_read_file(&old, path));
         WS_TRY_GOTO(done, continue_manifest(ws_json_root(old), manifest, path));

@@ -176,7 +176,8 @@ static ws_err note_complaints(reader *r, ws_problems *found, const char *descrip
 /* The cell: everything but the seeds. */
 static ws_err name_cell(ws_trial *trial)
 {
-    cJSON *config = cJSON_Duplicate(trial->facts.config, true);
+    cJSON *config = trial->facts.condensed ? trial->facts.condensed : cJSON_Duplicate(trial->facts.config, true);
+    trial->facts.condensed = NULL;
     WS_CHECK(config, MEMORY, "no memory for the configuration of a trial");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "protocol_seed");
     cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(config, "train"), "seed");
@@ -226,6 +227,7 @@ static ws_err keep_trial(reader *r, ws_trial *trial)
 void ws_trial_destroy(ws_trial *trial)
 {
     cJSON_Delete(trial->facts.config);
+    cJSON_Delete(trial->facts.condensed);
     free(trial->config);
     free(trial->description);
     *trial = (ws_trial){0};

@@ -14,8 +14,7 @@
 enum { POLL_MILLISECONDS = 200 };
 static const double busy_wait_seconds = 0.25; /* before a trial that another process has is looked at again */
 static const double elsewhere_seconds = 1;    /* that another node is given to try what failed on this one */
-static const double flush_seconds = 0.1;
-static const double short_seconds = 1; /* of trials that are claimed ahead, so that no worker waits */
+static const double short_seconds = 1;        /* of trials that are claimed ahead, so that no worker waits */
 
 void ws_supervise_enqueue(ws_supervisor *s, size_t trial, double delay)
 {
@@ -261,17 +260,15 @@ static ws_err watch(ws_supervisor *s, ws_worker *worker)
     return outcome;
 }
 
-/* What has happened, to the disk: at once, but where trials are very short not more often than the disk bears. A power failure
- * before it costs these trials once more, never a result. */
-static ws_err flush(ws_supervisor *s, bool now)
+/* What has happened, to the disk, before anything else is waited for; free workers have their next trials by then, so that these
+ * run meanwhile. A power failure before it costs the trials that have just ended once more, never a result. */
+static ws_err flush(ws_supervisor *s)
 {
-    const double time = ws_clock_seconds();
     bool unflushed = false;
     for (int k = 0; k < s->options->workers; k++)
         unflushed = unflushed || s->workers[k].journal.unflushed;
-    if (!unflushed || (!now && time - s->flushed < flush_seconds))
+    if (!unflushed)
         return WS_OK;
-    s->flushed = time;
     for (int k = 0; k < s->options->workers; k++)
         WS_TRY(ws_journal_flush(&s->workers[k].journal));
     return ws_trials_flush(s->options->directory);
@@ -285,7 +282,7 @@ ws_err ws_supervise(ws_supervisor *s)
             pass_stop_on(s);
         if (!s->stopping)
             WS_TRY(fill_workers(s));
-        WS_TRY(flush(s, s->active == 0));
+        WS_TRY(flush(s));
         show_progress(s);
         if (s->active == 0 && (s->stopping || (s->queued == 0 && s->next.log < 0)))
             return WS_OK;

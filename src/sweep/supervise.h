@@ -39,7 +39,7 @@ typedef struct ws_supervisor {
     int *restarts; /* by trial */
     int active;
     ws_task next; /* claimed ahead where trials are short; next.log >= 0: there is one */
-    double next_since, last_seconds, flushed;
+    double next_since, last_seconds;
     bool stopping;
     ws_progress *progress;
 } ws_supervisor;

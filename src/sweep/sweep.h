@@ -30,6 +30,14 @@
  *   jobs/                      of the sweep on a cluster, written by the batch room
  *   tables/                    written by the report room
  * Any number of supervisors, on any number of machines, work in one folder at the same time; each may be killed at any moment.
+ *
+ * WHAT A POWER FAILURE LEAVES
+ *   record.json    whole or not there: flushed before it gets its name, by the trial that writes it
+ *   trials/ID      there or not: one rename, on the disk once trials/ is flushed, which follows before the supervisor waits again;
+ *                  what is not there by then is run again, from its last checkpoint where that is left, to the same bits
+ *   journal        every line but those of the same moment, since it is flushed then too; half a line is passed over by readers
+ *   work/          leases and run folders are not flushed: a lost claim is claimed again
+ *   sweep.json     flushed before the first trial starts
  */
 #ifndef WS_SWEEP_H
 #define WS_SWEEP_H
@@ -47,6 +55,8 @@ typedef struct ws_trial_facts {
     bool deterministic, synthetic;
     const char *dataset, *label; /* in the arena; label may be NULL */
     cJSON *config;               /* every default filled in, no paths; owned by the receiver */
+    cJSON *
+        condensed; /* the same without defaults, by which the cell is called; NULL: config; owned, while reading only */
 } ws_trial_facts;
 
 /* Resolves one configuration. What is wrong with the configuration goes to `problems` (and WS_OK is returned); an error

@@ -99,6 +99,17 @@ static bool same_seed(const cJSON *planned, const cJSON *recorded)
     return !cJSON_IsNumber(planned) || cJSON_Compare(planned, recorded, true);
 }
 
+/* Whether the record has all that was planned; options that the program has got since may stand beside it. */
+static bool holds(const cJSON *planned, const cJSON *recorded)
+{
+    if (!cJSON_IsObject(planned))
+        return recorded && cJSON_Compare(planned, recorded, true);
+    for (const cJSON *child = planned->child; child; child = child->next)
+        if (!holds(child, member(recorded, child->string)))
+            return false;
+    return cJSON_IsObject(recorded);
+}
+
 /* What of a record contradicts the manifest that was frozen before it was made: NULL, or the key. */
 static const char *find_contradiction(const cJSON *record, const cJSON *cell, const cJSON *trial)
 {
@@ -113,7 +124,7 @@ static const char *find_contradiction(const cJSON *record, const cJSON *cell, co
     cJSON *config = cJSON_Duplicate(recorded, true);
     cJSON_DeleteItemFromObjectCaseSensitive(config, "protocol_seed");
     cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(config, "train"), "seed");
-    bool same = cJSON_Compare(member(cell, "config"), config, true);
+    const bool same = holds(member(cell, "config"), config);
     cJSON_Delete(config);
     return same ? NULL : "config";
 }
@@ -136,31 +147,53 @@ static ws_err report_wrong(verifier *v, const char *id, const char *description,
 
 /* ---------------------------------------------------------------- the trials as a sweep of their own */
 
-/* What the trial was started with, or, where that is not kept, its configuration and the store that is named. */
-static ws_err make_config(const verifier *v, const char *id, const cJSON *config, char **out)
+/* The store that the sweep's base names, which may lie in the sweep's folder; NULL: it names none. */
+static ws_err find_store(const verifier *v, char **out)
 {
-    const char *store = v->options->store;
+    const char *named = cJSON_GetStringValue(ws_json_find(v->manifest, "specification.base.store"));
+    char *joined = named ? ws_path_join(v->options->directory, named) : NULL;
+    *out = joined ? realpath(joined, NULL) : NULL;
+    if (joined && !*out)
+        *out = strdup(named); /* the trial says that it is not there */
+    free(joined);
+    WS_CHECK(*out || !named, MEMORY, "no memory for a path");
+    return WS_OK;
+}
+
+/* What the trial was started with, or, where that is not kept, its configuration. */
+static ws_err read_config(const verifier *v, const char *id, const cJSON *config, cJSON **out)
+{
     char *path = ws_format("%s/trials/%s/config.json", v->options->directory, id);
     WS_CHECK(path, MEMORY, "no memory for a path");
-    cJSON *root = NULL;
-    ws_text text = {0};
-    ws_err error = WS_OK;
-    if (ws_file_exists(path)) {
-        ws_json *document = NULL;
-        error = ws_json_read_file(&document, path);
-        root = error == WS_OK ? cJSON_Duplicate(ws_json_root(document), true) : NULL;
-        ws_json_destroy(&document);
-    } else {
-        root = cJSON_Duplicate(config, true);
-        if (!store)
-            store = cJSON_GetStringValue(ws_json_find(v->manifest, "specification.base.store"));
-    }
+    ws_json *document = NULL;
+    ws_err error = ws_file_exists(path) ? ws_json_read_file(&document, path) : WS_OK;
     free(path);
-    if (error == WS_OK && root && store)
+    WS_TRY(error);
+    *out = cJSON_Duplicate(document ? ws_json_root(document) : config, true);
+    ws_json_destroy(&document);
+    WS_CHECK(*out, MEMORY, "no memory for a configuration");
+    return WS_OK;
+}
+
+/* The configuration to run again: with the store that is asked for, else the one it was started with, else the sweep's. */
+static ws_err make_config(const verifier *v, const char *id, const cJSON *config, char **out)
+{
+    cJSON *root = NULL;
+    char *kept = NULL;
+    ws_text text = {0};
+    WS_TRY(read_config(v, id, config, &root));
+    const char *store = v->options->store, *began = cJSON_GetStringValue(member(root, "store"));
+    ws_err error = WS_OK;
+    if (!store && !(began && ws_file_exists(began))) {
+        error = find_store(v, &kept);
+        store = kept && (!began || ws_file_exists(kept)) ? kept : NULL;
+    }
+    if (error == WS_OK && store)
         error = ws_json_set_in(root, "store", cJSON_CreateString(store));
     if (error == WS_OK)
-        error = root ? ws_json_canonical(root, &text) : WS_ERROR(MEMORY, "no memory for a configuration");
+        error = ws_json_canonical(root, &text);
     cJSON_Delete(root);
+    free(kept);
     if (error == WS_OK)
         error = ws_text_check(&text);
     *out = text.data;
@@ -319,9 +352,11 @@ static ws_err run_again(verifier *v, const char *scratch)
 
 static ws_err read_and_run(verifier *v, const ws_json *document)
 {
-    char *scratch = v->options->scratch
-                        ? strdup(v->options->scratch)
-                        : ws_format("%s/verify.%s.%ld", v->options->directory, ws_node_name(), (long)getpid());
+    const char *temporary = getenv("TMPDIR"), *parent = v->options->directory;
+    if (access(parent, W_OK) != 0) /* of somebody else, or of a medium that cannot be written */
+        parent = temporary && temporary[0] ? temporary : "/tmp";
+    char *scratch = v->options->scratch ? strdup(v->options->scratch)
+                                        : ws_format("%s/verify.%s.%ld", parent, ws_node_name(), (long)getpid());
     const cJSON *trial;
     ws_err error = WS_OK;
     v->manifest = ws_json_root(document);

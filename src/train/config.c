@@ -603,6 +603,18 @@ cJSON *ws_train_config_print(const ws_train_config *config, bool for_result)
     return root;
 }
 
+void ws_train_config_condense(cJSON *config)
+{
+    cJSON *model = cJSON_GetObjectItemCaseSensitive(config, "model");
+    const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model, "kind"));
+    const ws_model *known = kind ? ws_model_find(kind) : NULL;
+    ws_options_drop_defaults(&key_table, "protocol_seed", config);
+    ws_options_drop_defaults(&train_table, "seed", cJSON_GetObjectItemCaseSensitive(config, "train"));
+    ws_options_drop_defaults(&evaluate_table, NULL, cJSON_GetObjectItemCaseSensitive(config, "evaluate"));
+    if (known)
+        ws_options_drop_defaults(known->options, NULL, model);
+}
+
 ws_err ws_train_config_help(ws_text *out)
 {
     ws_text_append(out, "\nkeys of the configuration:\n");

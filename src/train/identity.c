@@ -79,8 +79,10 @@ ws_err ws_trial_id_text(const cJSON *config, const char *store_hash, const char 
     const char *precision = cJSON_GetStringValue(ws_json_find(config, "train.precision"));
     const char *device =
         cJSON_GetStringValue(ws_json_find(config, "train.device")); /* left out of results where it is the CPU */
-    cJSON *root = cJSON_CreateObject();
-    bool made = root && cJSON_AddItemReferenceToObject(root, "config", (cJSON *)config) &&
+    cJSON *root = cJSON_CreateObject(), *condensed = cJSON_Duplicate(config, true);
+    if (condensed)
+        ws_train_config_condense(condensed);
+    bool made = root && condensed && cJSON_AddItemReferenceToObject(root, "config", condensed) &&
                 cJSON_AddStringToObject(root, "store_hash", store_hash) &&
                 cJSON_AddStringToObject(root, "split_hash", split_hash) &&
                 cJSON_AddNumberToObject(root, "schema", WS_RECORD_SCHEMA) &&
@@ -88,6 +90,7 @@ ws_err ws_trial_id_text(const cJSON *config, const char *store_hash, const char 
                 cJSON_AddStringToObject(root, "precision", precision ? precision : ws_precision_names[0]);
     ws_err error = made ? ws_json_canonical(root, out) : WS_ERROR(MEMORY, "no memory for the identity of a trial");
     cJSON_Delete(root);
+    cJSON_Delete(condensed);
     WS_TRY(error);
     return ws_text_check(out);
 }

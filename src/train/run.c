@@ -1,6 +1,7 @@
 /* A trial from configuration to record, and the scoring of another store with a trained model. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -20,6 +21,8 @@ typedef struct trial {
     float *test, *validation, *shuffled;
     uint64_t *test_unsolved, *validation_unsolved;
     double begun;
+    ws_energy_meter *meter; /* the first rank of each machine */
+    double cpu_before, busy_before;
     int lock;          /* first rank: of the run folder; -1: not held */
     bool makes_folder; /* it was not there before */
 } trial;
@@ -145,10 +148,9 @@ static ws_err make_identity_text(trial *t)
     ws_text text = {0};
     cJSON *printed = ws_train_config_print(t->config, true);
     WS_CHECK(printed, MEMORY, "no memory for the configuration");
-    ws_err error = ws_json_canonical(printed, &text);
+    ws_err error = ws_trial_id_text(printed, t->rows.store_hash, t->rows.split_hash, &text);
     cJSON_Delete(printed);
-    ws_text_appendf(&text, "\n%s\n%s\n%s\n", t->rows.store_hash, t->rows.split_hash,
-                    ws_isa_names[ws_train_isa(t->config)]);
+    ws_text_appendf(&text, "\n%s\n", ws_isa_names[ws_train_isa(t->config)]);
     if (error == WS_OK)
         error = ws_text_check(&text);
     t->identity_text = text.data;
@@ -357,6 +359,42 @@ static ws_err finish(trial *t, ws_text *summary)
     return WS_OK;
 }
 
+/* The first rank of each machine reads its counters. */
+static ws_err start_meter_all(trial *t)
+{
+    int local_rank, local_size;
+    WS_TRY(ws_local_rank_all(t->comm, &local_rank, &local_size));
+    const bool on_gpus = t->config->train.device != WS_CPU;
+    WS_AGREE(t->comm, local_rank == 0 ? ws_energy_start(&t->meter, on_gpus ? local_size : 0) : WS_OK);
+    t->cpu_before = ws_cpu_seconds();
+    t->busy_before = t->meter ? ws_machine_busy_seconds() : 0;
+    return WS_OK;
+}
+
+/* The trial's share of what the machines have used: of their processors, as of the time in which these did something at all; of their
+ * GPUs, as many trials as share one. One machine that cannot tell leaves the whole untold. */
+static ws_err read_meter_all(trial *t)
+{
+    enum { CPU, BUSY, PROCESSORS, GPUS, NO_PROCESSORS, NO_GPUS, COUNT };
+    const char *share = getenv("WIRESWEEP_TRIALS_PER_DEVICE");
+    const int64_t sharing = share && atoi(share) > 0 ? atoi(share) : 1;
+    uint64_t sums[COUNT] = {[CPU] = (uint64_t)(fmax(ws_cpu_seconds() - t->cpu_before, 0) * 1e6)};
+    if (t->meter) {
+        double processors, gpus, busy = ws_machine_busy_seconds() - t->busy_before;
+        ws_energy_read(t->meter, &processors, &gpus);
+        sums[NO_PROCESSORS] = !(processors >= 0 && busy >= 0);
+        sums[NO_GPUS] = !(gpus >= 0);
+        sums[BUSY] = sums[NO_PROCESSORS] ? 0 : (uint64_t)(busy * 1e6);
+        sums[PROCESSORS] = sums[NO_PROCESSORS] ? 0 : (uint64_t)(processors * 1e6);
+        sums[GPUS] = sums[NO_GPUS] ? 0 : (uint64_t)(gpus * 1e6);
+    }
+    WS_TRY(ws_sum_u64_all(t->comm, sums, COUNT));
+    const double part = sums[BUSY] > sums[CPU] ? (double)sums[CPU] / (double)sums[BUSY] : 1;
+    t->record.processor_joules = sums[NO_PROCESSORS] ? NAN : (double)sums[PROCESSORS] * 1e-6 * part;
+    t->record.gpu_joules = sums[NO_GPUS] ? NAN : (double)sums[GPUS] * 1e-6 / (double)sharing;
+    return WS_OK;
+}
+
 static ws_err run_trial(trial *t, ws_text *summary)
 {
     WS_TRY(check_same_isa(t->comm, t->config));
@@ -368,6 +406,7 @@ static ws_err run_trial(trial *t, ws_text *summary)
         ws_info("%s: finished already", t->run->directory);
         return WS_OK;
     }
+    WS_TRY(start_meter_all(t));
     WS_TRY(ws_rows_load_all(t->comm, t->config, NULL, &t->rows));
     t->context = ws_train_context(t->config, &t->rows);
     WS_TRY(check_validation(t));
@@ -378,6 +417,7 @@ static ws_err run_trial(trial *t, ws_text *summary)
     int64_t memory = (int64_t)ws_peak_memory_bytes();
     WS_TRY(ws_max_i64_all(t->comm, &memory, 1));
     t->record.peak_memory_bytes = (uint64_t)memory;
+    WS_TRY(read_meter_all(t));
     WS_AGREE(t->comm, t->comm->rank == 0 ? finish(t, summary) : WS_OK);
     return WS_OK;
 }
@@ -393,6 +433,7 @@ ws_err ws_train_run_all(const ws_comm *comm, const ws_train_config *config, cons
     free(t.test_unsolved);
     free(t.validation_unsolved);
     free(t.identity_text);
+    ws_energy_stop(&t.meter);
     ws_learned_destroy(&t.learned);
     ws_network_state_destroy(&t.state);
     ws_rows_destroy(&t.rows);

@@ -92,6 +92,9 @@ WS_MUST ws_err ws_train_config_read_all(const ws_comm *comm, const char *path, c
 ws_isa ws_train_isa(const ws_train_config *config);
 /* Every key with its value. for_result: without what cannot change it (paths, names, threads, checkpoints, logging). */
 cJSON *ws_train_config_print(const ws_train_config *config, bool for_result);
+/* Takes out of a printed configuration what has its default, but for the seeds, so that what it is called by stays the same when an
+ * option is added that leaves things as they were. A default that changes what it gives needs another WS_RECORD_SCHEMA. */
+void ws_train_config_condense(cJSON *config);
 /* The keys of a configuration with defaults and ranges, for --help. */
 WS_MUST ws_err ws_train_config_help(ws_text *out);
 
@@ -112,7 +115,7 @@ typedef struct ws_train_identity {
     bool deterministic, synthetic; /* synthetic: every input of the store comes from our generator */
     char dataset[128];
 } ws_train_identity;
-/* First 16 hex digits of SHA-256 over the canonical JSON of the configuration (for_result), store and split hash, schema,
+/* First 16 hex digits of SHA-256 over the canonical JSON of the configuration (for_result, condensed), store and split hash, schema,
  * device class and precision. */
 WS_MUST ws_err ws_trial_id(const ws_train_config *config, const char *store_hash, const char *split_hash, char id[17]);
 /* The text that is hashed, from a configuration as ws_train_config_print (for_result) gives it. */

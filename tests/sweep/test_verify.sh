@@ -42,11 +42,11 @@ ls -d done/verify.* 2>/dev/null && fail "what was run again is left there"
 network=$(basename "$(dirname "$(grep -l '"flow_cfm"' done/trials/*/record.json | head -n 1)")")
 record=done/trials/$network/record.json
 cp "$record" kept.json
-tampered() { # tampered SED_COMMAND WHAT: verify names the trial and what is wrong with it
+tampered() { # tampered SED_COMMAND WHAT [0]: verify names the trial and what is wrong with it; 0: nothing is
     sed "$1" kept.json >"$record"
     cmp -s kept.json "$record" && fail "nothing was changed by $1"
-    ends_with 1 "$WIRESWEEP" verify --cell "id=$network" done
-    grep -q "^$network different.*$2" stdout || fail "$2 is not named: $(cat stdout)"
+    ends_with "${3:-1}" "$WIRESWEEP" verify --cell "id=$network" done
+    grep -q "^$network $([ "${3:-1}" = 0 ] && echo "same bits" || echo different).*$2" stdout || fail "$2 is not named: $(cat stdout)"
     rm -rf done/verify.*
 }
 tampered 's/"auroc": [0-9][0-9.e-]*/"auroc": 0.99999/' "auroc: 0.99999 recorded"
@@ -54,6 +54,18 @@ tampered 's/"parameter_hash": "[0-9a-f]/"parameter_hash": "x/' "parameter_hash"
 tampered 's/"steps": 8,/"steps": 9,/' "another config"
 tampered 's/"split_hash": "[0-9a-f]/"split_hash": "x/' "another split_hash"
 tampered "s/\"id\": \"$network\"/\"id\": \"0123456789abcdef\"/" "that of trial 0123456789abcdef"
+
+# a sweep of a program that did not have an option yet: with its default the trial is the same one, and has the same name and cell
+cp done/sweep.json kept_sweep.json
+sed '/"ema": /d' kept_sweep.json >done/sweep.json
+tampered '/"ema": /d' "" 0
+cp kept_sweep.json done/sweep.json
+tampered '/"ema": /d' "another config"
+sed '/"ema": /d' kept_sweep.json >done/sweep.json
+sed 's/"seeds": 2/"seeds": 3/' sweep.json >more.json
+ends_with 0 "$WIRESWEEP" sweep more.json -o done
+[ "$(jq '[.cells[] | select(.config.model.kind == "flow_cfm")] | length' done/sweep.json)" = 1 ] || fail "another seed is of another cell"
+grep -q '"ema"' done/sweep.json && fail "a cell that was frozen has changed"
 
 # where the store has moved
 cp kept.json "$record"
