@@ -76,7 +76,9 @@ static ws_err draw_intervals(section *s)
     ws_text_append(&plot.data, "EOD\n");
     plot.height = 120 + 26 * (int)shown;
     set_title(s, &plot, s->metric->name);
-    ws_text_appendf(&plot.settings, "set yrange [%zu.5:0.5]\nset xlabel \"%s, mean over seeds and 95 %% t interval\"\n",
+    ws_text_appendf(&plot.settings,
+                    "set offsets graph 0.02, graph 0.02, 0, 0\nset yrange [%zu.5:0.5]\nset xlabel \"%s, mean over "
+                    "seeds and 95 %% t interval\"\n",
                     shown, s->metric->name);
     ws_plot_curve(&plot, NULL, "$means using 2:1:3:4:ytic(5) with xerrorbars lt 1 dt 1 pt 7 ps 0.8");
     if (shown > 0)
@@ -200,9 +202,19 @@ static const cJSON *classes_of(const ws_report_line *line)
     return NULL;
 }
 
+/* Whether another score of the same cell has a matrix too. */
+static bool has_other_matrix(const section *s, size_t i)
+{
+    for (size_t k = 0; k < s->grid.line_count; k++)
+        if (k != i && s->grid.lines[k].cell == s->grid.lines[i].cell && classes_of(&s->grid.lines[k]))
+            return true;
+    return false;
+}
+
 static ws_err draw_confusion(section *s, size_t i)
 {
     const ws_report_line *line = &s->grid.lines[i];
+    const bool several = has_other_matrix(s, i);
     const cJSON *classes = classes_of(line);
     int count = cJSON_GetArraySize(classes);
     ws_plot plot = {.width = 260 + 60 * count, .height = 240 + 46 * count};
@@ -215,7 +227,7 @@ static ws_err draw_confusion(section *s, size_t i)
                 ws_text_appendf(&plot.data, "%d %d %.9g\n", column, row, share);
         }
     ws_text_append(&plot.data, "EOD\n");
-    WS_TRY(name_line(line, false, &name));
+    WS_TRY(name_line(line, several, &name));
     set_title(s, &plot, ws_text_string(&name));
     ws_text_destroy(&name);
     ws_text_appendf(
@@ -234,8 +246,9 @@ static ws_err draw_confusion(section *s, size_t i)
     ws_plot_curve(&plot, NULL, "$matrix using 1:2:3 with image");
     ws_plot_curve(&plot, NULL,
                   "$matrix using 1:2:(sprintf('%%.2f', $3)):($3 > 0.5 ? 0xffffff : 0) with labels tc rgb variable");
-    char file[64];
-    snprintf(file, sizeof file, "confusion_%.8s", line->cell->id);
+    char file[128];
+    snprintf(file, sizeof file, "confusion_%.8s%s%.80s", line->cell->id, several ? "_" : "",
+             several ? line->score : "");
     return draw(s, &plot, file);
 }
 
@@ -284,7 +297,7 @@ static ws_err draw_setting(section *s, size_t begin, size_t end)
     ws_text_append_bytes(&plot.settings, options, length);
     ws_text_appendf(&plot.settings,
                     "\"\nset ylabel \"%s, mean and 95 %% t interval\"\n"
-                    "set offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\nset key below\n",
+                    "set offsets graph 0.05, graph 0.05, graph 0.05, graph 0.05\nset key outside right top vertical\n",
                     s->metric->name);
     char file[128] = "setting_";
     snprintf(file + 8, 48, "%s_", s->grid.lines[begin].cell->model);

@@ -86,7 +86,8 @@ typedef struct ws_claim {
     char *run;          /* the run folder, once ws_claim_folder made it; owned */
 } ws_claim;
 WS_MUST ws_err ws_claim_take(ws_claim *out, const ws_pulse *pulse, const char *directory, const char *id);
-/* Makes claim->run: the previous run folder under a new name, or one with its checkpoints, or a new one. */
+/* Makes claim->run: the previous run folder under a new name, or one with its checkpoints, or a new one. claim->result turns
+ * WS_CLAIM_BUSY where this came so late that another one has taken over. */
 WS_MUST ws_err ws_claim_folder(ws_claim *claim, const char *directory, const char *id);
 WS_MUST ws_err ws_claim_release(ws_claim *claim, const char *directory, const char *id); /* it goes on another time */
 WS_MUST ws_err ws_claim_clear(ws_claim *claim, const char *directory, const char *id);   /* after publishing */

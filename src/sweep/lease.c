@@ -173,13 +173,15 @@ ws_err ws_claim_folder(ws_claim *claim, const char *directory, const char *id)
          *new = ws_format("%s/work/%s/%d", directory, id, claim->generation);
     ws_err error = WS_OK;
     WS_CHECK_GOTO(done, old && new, MEMORY, "no memory for a path");
-    if (claim->previous && claim->previous_gone) {
-        WS_CHECK_GOTO(done, rename(old, new) == 0, IO, "cannot rename %s to %s: %s", old, new, strerror(errno));
-    } else {
-        WS_CHECK_GOTO(done, mkdir(new, 0777) == 0, IO, "cannot make the folder %s: %s", new, strerror(errno));
-        if (claim->previous)
-            WS_TRY_GOTO(done, take_over_checkpoints(old, new));
+    const bool renamed = claim->previous && claim->previous_gone;
+    const bool made = renamed ? rename(old, new) == 0 : mkdir(new, 0777) == 0;
+    if (!made && errno == ENOENT) { /* slower than a lease, and another one has taken over, or finished it */
+        claim->result = WS_CLAIM_BUSY;
+        goto done;
     }
+    WS_CHECK_GOTO(done, made, IO, "cannot make the folder %s: %s", new, strerror(errno));
+    if (!renamed && claim->previous)
+        WS_TRY_GOTO(done, take_over_checkpoints(old, new));
     claim->run = new;
     new = NULL;
 done:

@@ -247,8 +247,7 @@ static ws_err check_comparison(const cJSON *old, const cJSON *new, const char *p
     if ((!there && !here) || cJSON_Compare(there, here, true))
         return WS_OK;
     ws_err error = WS_ERROR(
-        CONFIG, "%s: \"comparison\" was frozen before the first trial, and is another one where trials are added",
-        path);
+        CONFIG, "%s: \"comparison\" was frozen before the first trial, and this specification has another one", path);
     WS_HINT("give the comparison this sweep was started with, or another folder with -o");
     return error;
 }
@@ -269,9 +268,9 @@ static ws_err continue_manifest(const cJSON *old, cJSON *new, const char *path)
     for (size_t i = 0; i < here_count; i++)
         if (!bsearch(&here[i], there, there_count, sizeof *there, compare_ids))
             here[added++] = here[i];
+    WS_TRY_GOTO(done, check_comparison(old, new, path));
     if (added == 0)
         goto done;
-    WS_TRY_GOTO(done, check_comparison(old, new, path));
     WS_TRY_GOTO(done, note_additions(old, new, here, added));
     WS_TRY_GOTO(done, keep_cells(old, new));
     WS_TRY_GOTO(done, write_manifest(new, path));

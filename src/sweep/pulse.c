@@ -122,13 +122,11 @@ static cJSON *read_file(int file)
     return got > 0 ? cJSON_ParseWithLength(text, (size_t)got) : NULL;
 }
 
-static bool is_of_boot(int file, const char *boot)
+/* Seconds since this machine was started. */
+static double seconds_up(void)
 {
-    cJSON *root = read_file(file);
-    const char *its = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "boot"));
-    bool same = its && strcmp(its, boot) == 0;
-    cJSON_Delete(root);
-    return same;
+    struct timespec up;
+    return clock_gettime(CLOCK_BOOTTIME, &up) == 0 ? seconds_of(up) : 0;
 }
 
 static ws_holder judge_file(int file, const char *boot, double now, double lease)
@@ -136,9 +134,18 @@ static ws_holder judge_file(int file, const char *boot, double now, double lease
     struct stat info;
     if (fstat(file, &info) != 0)
         return WS_HOLDER_ALIVE;
-    if (is_of_boot(file, boot) && flock(file, LOCK_SH | LOCK_NB) == 0)
+    const double age = now - seconds_of(info.st_mtim);
+    cJSON *root = read_file(file);
+    const char *its = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "boot")),
+               *host = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "host"));
+    const bool same_boot = its && strcmp(its, boot) == 0, same_host = host && strcmp(host, ws_host_name()) == 0;
+    cJSON_Delete(root);
+    if (same_boot && flock(file, LOCK_SH | LOCK_NB) == 0)
         return WS_HOLDER_GONE; /* closing the file gives the lock back */
-    return now - seconds_of(info.st_mtim) > lease ? WS_HOLDER_LOST : WS_HOLDER_ALIVE;
+    if (age <= lease)
+        return WS_HOLDER_ALIVE;
+    /* of this machine, which was started again since the last sign of life */
+    return its && !same_boot && same_host && age > seconds_up() ? WS_HOLDER_GONE : WS_HOLDER_LOST;
 }
 
 ws_holder ws_pulse_look(const ws_pulse *self, const char *path)

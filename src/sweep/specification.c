@@ -668,6 +668,37 @@ static ws_err complain(reader *r)
     return ws_problems_error(&r->problems);
 }
 
+/* Whether a trial has this value, or all of them where `only` is NULL; the score is one of results, not of configurations. */
+static bool any_trial_has(const ws_sweep *sweep, const cJSON *reference, const cJSON *only)
+{
+    for (size_t i = 0; i < sweep->count; i++) {
+        bool all = true;
+        for (const cJSON *key = reference->child; key && all; key = key->next)
+            if ((!only || key == only) && strcmp(key->string, "score") != 0)
+                all = cJSON_Compare(key, ws_json_find(sweep->trials[i].facts.config, key->string), true);
+        if (all)
+            return true;
+    }
+    return false;
+}
+
+/* A reference that is nowhere would be told of when all has run. */
+static void check_reference(reader *r, const cJSON *root)
+{
+    const cJSON *reference = ws_json_find(root, "comparison.reference");
+    if (!reference || r->problems.count || r->complaint_count || any_trial_has(r->sweep, reference, NULL))
+        return;
+    for (const cJSON *key = reference->child; key; key = key->next)
+        if (!any_trial_has(r->sweep, reference, key))
+            ws_problems_add(&r->problems, r->document, key,
+                            "comparison.reference: no trial has this %s; --dry-run lists the trials, a record's "
+                            "result.config all keys",
+                            key->string);
+    if (!r->problems.count)
+        ws_problems_add(&r->problems, r->document, reference,
+                        "comparison.reference: no trial has all of these together; --dry-run lists the trials");
+}
+
 static ws_err read_specification(reader *r, const char *path)
 {
     WS_TRY(ws_json_read_file(&r->document, path));
@@ -686,6 +717,7 @@ static ws_err read_specification(reader *r, const char *path)
     WS_TRY(expand(r, root));
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "baselines")))
         WS_TRY(expand_baselines(r));
+    check_reference(r, root);
     return complain(r);
 }
 

@@ -95,6 +95,10 @@ static ws_err make_ready(ws_supervisor *s, ws_worker *worker, ws_task *task, boo
     const char *id = ws_task_id(s, task);
     ws_trial_state state;
     WS_TRY(ws_claim_folder(&task->claim, s->options->directory, id));
+    if (task->claim.result == WS_CLAIM_BUSY) {
+        ws_supervise_enqueue(s, task->trial, busy_wait_seconds);
+        return ws_claim_release(&task->claim, s->options->directory, id);
+    }
     WS_TRY(ws_run_look(task->claim.run, id, &state, NULL, NULL));
     if (state == WS_TRIAL_DONE || state == WS_TRIAL_FAILED)
         return ws_outcome_of_record(s, worker, task);

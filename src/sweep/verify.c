@@ -14,6 +14,7 @@ typedef struct verifier {
     ws_sweep sweep;  /* the chosen trials */
     cJSON **records; /* by trial of sweep, as they are recorded */
     size_t capacity; /* of records */
+    size_t missing;  /* planned trials that have not finished */
     cJSON *report;   /* one object for each trial looked at */
 } verifier;
 
@@ -256,7 +257,12 @@ static ws_err consider(verifier *v, const cJSON *trial)
     WS_TRY_GOTO(done, ws_trial_look(v->options->directory, id, &state, &record, &complaint));
     if (state == WS_TRIAL_BROKEN) {
         error = report_wrong(v, id, description, complaint.length ? ws_text_string(&complaint) : "its record is gone");
-    } else if (state == WS_TRIAL_DONE) {
+    } else if (state != WS_TRIAL_DONE) {
+        const bool failed = state == WS_TRIAL_FAILED;
+        v->missing += !failed;
+        error = report(v, id, description, failed ? "failed" : "missing",
+                       failed ? text_of(member(record, "failure"), "reason") : "it is planned and has not finished");
+    } else {
         const char *key = find_contradiction(record, cell, trial);
         if (key) {
             ws_text_appendf(&complaint, "its record.json has another %s than the sweep was frozen with", key);
@@ -403,6 +409,12 @@ static ws_err describe_verdicts(const verifier *v, bool json, ws_text *out)
 static ws_err judge_all(const verifier *v)
 {
     const ws_verify_counts *counts = v->counts;
+    if (counts->different == 0 && counts->not_run == 0 && v->missing && !v->options->random && v->options->every <= 1) {
+        ws_err error =
+            WS_ERROR(PARTIAL, "%zu planned trials are not finished, and nothing can be said of them", v->missing);
+        WS_HINT("`wiresweep sweep` with the same folder goes on with them");
+        return error;
+    }
     if (counts->different == 0 && counts->not_run == 0)
         return WS_OK;
     if (counts->different == 0)
@@ -417,7 +429,13 @@ ws_err ws_sweep_verify(const ws_verify *options, bool json, ws_verify_counts *co
     char *path = ws_path_join(options->directory, "sweep.json");
     WS_CHECK(path, MEMORY, "no memory for a path");
     ws_json *document = NULL;
-    ws_err error = ws_json_read_file(&document, path);
+    ws_err error = WS_OK;
+    if (ws_file_exists(path)) {
+        error = ws_json_read_file(&document, path);
+    } else {
+        error = WS_ERROR(IO, "%s: no such file: this is no sweep folder", path);
+        WS_HINT("a sweep folder is made by: wiresweep sweep SWEEP.json -o %s", options->directory);
+    }
     free(path);
     if (error == WS_OK)
         error = read_and_run(&v, document);

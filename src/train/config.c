@@ -176,8 +176,14 @@ static void read_quantiles(reader *r)
     }
     cJSON_ArrayForEach(item, list)
     {
+        bool again = false;
+        for (int k = 0; k < evaluate->quantile_count && cJSON_IsNumber(item); k++)
+            again = again || evaluate->quantiles[k] == item->valuedouble;
         if (!cJSON_IsNumber(item) || item->valuedouble <= 0 || item->valuedouble >= 1)
             ws_problems_add(r->problems, r->document, item, "evaluate.quantiles: expected numbers between 0 and 1");
+        else if (again)
+            ws_problems_add(r->problems, r->document, item, "evaluate.quantiles: %g stands there twice",
+                            item->valuedouble);
         else
             evaluate->quantiles[evaluate->quantile_count++] = item->valuedouble;
     }
@@ -249,6 +255,9 @@ static void check_train(const reader *r)
     if (train->precision == WS_BF16 && r->config->model && !r->config->model->network)
         ws_problems_add(r->problems, r->document, at(r, "train", "precision"),
                         "train.precision: \"bf16\" is for networks, which %s is not", r->config->model->name);
+    if (train->optimiser == WS_OPTIMISER_SGD && (train->beta1 != 0.9 || train->beta2 != 0.99 || train->epsilon != 1e-8))
+        ws_problems_add(r->problems, r->document, at(r, "train", "optimiser"),
+                        "train.optimiser: \"sgd\" has no moments; beta1, beta2 and epsilon are for \"adamw\"");
     if (train->minimum_learning_rate > train->learning_rate)
         ws_problems_add(r->problems, r->document, at(r, "train", "minimum_learning_rate"),
                         "train.minimum_learning_rate: larger than train.learning_rate");

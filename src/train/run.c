@@ -54,6 +54,18 @@ static ws_err claim_folder(trial *t)
     return error;
 }
 
+/* SWEEP_DIR/trials/ holds what the sweep has published, by its supervisors alone. */
+static ws_err check_parents(const char *directory)
+{
+    char *trials = ws_path_directory(directory), *sweep = trials ? ws_path_join(trials, "../sweep.json") : NULL;
+    WS_CHECK(sweep, MEMORY, "no memory for a path");
+    const bool within = strcmp(ws_path_base(trials), "trials") == 0 && ws_file_exists(sweep);
+    free(trials);
+    free(sweep);
+    WS_CHECK(!within, ARGUMENT, "%s: lies among the trials of a sweep; choose another folder with -o", directory);
+    return WS_OK;
+}
+
 /* First rank. *finished: a record is there. */
 static ws_err look_at_folder(trial *t, bool *finished)
 {
@@ -64,6 +76,7 @@ static ws_err look_at_folder(trial *t, bool *finished)
     const bool of_sweep = ws_file_exists(sweep);
     free(sweep);
     WS_CHECK(!of_sweep, ARGUMENT, "%s: is the folder of a sweep; choose another one with -o", t->run->directory);
+    WS_TRY(check_parents(t->run->directory));
     for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
         char *path = path_in(t, traces[i]);
         WS_CHECK(path, MEMORY, "no memory for a path");
@@ -438,6 +451,8 @@ ws_err ws_train_run_all(const ws_comm *comm, const ws_train_config *config, cons
     ws_network_state_destroy(&t.state);
     ws_rows_destroy(&t.rows);
     leave_folder(&t, error);
+    if ((error == WS_E_IO || error == WS_E_HDF5) && strncmp(ws_error_hint(), "free space there", 16) == 0)
+        WS_HINT("free space there; then the same command with --resume goes on from the last checkpoint");
     WS_TRY(error);
     return WS_OK;
 }

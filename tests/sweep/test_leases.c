@@ -7,9 +7,12 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "sweep_fixture.h"
 #include "sweep/internal.h"
+#include "cluster/cluster.h"
 
 static fixture f;
 
@@ -294,6 +297,65 @@ static void claims_meet_clearing(void **state)
         assert_int_equal(wait_for(others[i]), WS_OK);
 }
 
+/* A supervisor that stands still for longer than a lease between claiming a trial and making its folder. */
+static void a_claim_that_was_taken_over_is_none(void **state)
+{
+    (void)state;
+    ws_pulse slow, quick;
+    ws_claim first, late, next;
+    char folder[512], work[600];
+    snprintf(folder, sizeof folder, "%s", in(&f, "slow"));
+    snprintf(work, sizeof work, "%s/work", folder);
+    assert_int_equal(ws_directory_create(work), WS_OK);
+    snprintf(work, sizeof work, "%s/supervisors", folder);
+    assert_int_equal(ws_directory_create(work), WS_OK);
+    assert_int_equal(ws_pulse_start(&slow, folder, 60, 1), WS_OK);
+    assert_int_equal(ws_claim_take(&first, &slow, folder, "t"), WS_OK);
+    assert_int_equal(ws_claim_folder(&first, folder, "t"), WS_OK);
+    assert_int_equal(ws_claim_release(&first, folder, "t"), WS_OK); /* leaves its folder to the next one */
+    assert_int_equal(ws_claim_take(&late, &slow, folder, "t"), WS_OK);
+    assert_int_equal(late.result, WS_CLAIM_MINE);
+    /* its machine is gone, as far as others can tell */
+    snprintf(work, sizeof work, "%s/work/t/lease-%d", folder, late.generation);
+    assert_int_equal(utimensat(AT_FDCWD, work, (struct timespec[2]){{1, 0}, {1, 0}}, 0), 0);
+    assert_int_equal(ws_pulse_start(&quick, folder, 60, 1), WS_OK);
+    snprintf(quick.boot, sizeof quick.boot, "of another machine");
+    assert_int_equal(ws_claim_take(&next, &quick, folder, "t"), WS_OK);
+    assert_int_equal(next.result, WS_CLAIM_MINE);
+    assert_int_equal(ws_claim_folder(&next, folder, "t"), WS_OK);
+    assert_int_equal(ws_claim_folder(&late, folder, "t"), WS_OK);
+    assert_int_equal(late.result, WS_CLAIM_BUSY);
+    assert_null(late.run);
+    assert_true(ws_directory_exists(next.run));
+    ws_claim_forget(&next);
+    ws_pulse_stop(&slow);
+    ws_pulse_stop(&quick);
+}
+
+static void write_supervisor(const char *path, const char *host, time_t when)
+{
+    char *text = ws_format("{\"host\":\"%s\",\"boot\":\"an earlier one\"}\n", host);
+    write_text(path, text);
+    free(text);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){{when, 0}, {when, 0}}, 0), 0);
+}
+
+/* Of a machine that was started again, no process of before can still run. */
+static void what_ran_before_the_machine_was_started_is_gone(void **state)
+{
+    (void)state;
+    ws_pulse self;
+    char path[512];
+    snprintf(path, sizeof path, "%s", in(&f, "supervisor"));
+    ws_pulse_observe(&self, 60);
+    write_supervisor(path, ws_host_name(), 1000);
+    assert_int_equal(ws_pulse_look(&self, path), WS_HOLDER_GONE);
+    write_supervisor(path, "elsewhere", 1000);
+    assert_int_equal(ws_pulse_look(&self, path), WS_HOLDER_LOST);
+    write_supervisor(path, ws_host_name(), time(NULL)); /* another machine of the same name */
+    assert_int_equal(ws_pulse_look(&self, path), WS_HOLDER_ALIVE);
+}
+
 /* What tables test against must not be chosen after results have been seen. */
 static void trials_are_added_but_the_comparison_stays(void **state)
 {
@@ -304,11 +366,11 @@ static void trials_are_added_but_the_comparison_stays(void **state)
         const char *metric;
         int seeds;
         ws_err expected;
-    } starts[] = {{"auroc", 1, WS_OK}, {"auprc", 2, WS_E_CONFIG}, {"auroc", 2, WS_OK}};
+    } starts[] = {{"auroc", 1, WS_OK}, {"auprc", 1, WS_E_CONFIG}, {"auprc", 2, WS_E_CONFIG}, {"auroc", 2, WS_OK}};
     char folder[512], path[512];
     snprintf(folder, sizeof folder, "%s", in(&f, "frozen"));
     snprintf(path, sizeof path, "%s", in(&f, "frozen.json"));
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         ws_sweep_options options = options_of(&f, folder, 1);
         ws_sweep_counts counts;
         char *text = ws_format(base, starts[i].metric, starts[i].seeds);
@@ -329,6 +391,8 @@ int main(void)
         cmocka_unit_test(memory_cores_and_devices_are_limited),
         cmocka_unit_test(claims_that_are_given_back_do_not_pile_up),
         cmocka_unit_test(claims_meet_clearing),
+        cmocka_unit_test(a_claim_that_was_taken_over_is_none),
+        cmocka_unit_test(what_ran_before_the_machine_was_started_is_gone),
         cmocka_unit_test(trials_are_added_but_the_comparison_stays),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -294,6 +294,12 @@ static void wrong_specifications_are_refused_at_once(void **state)
     refused("{\"base\":{},\"comparison\":{\"test\":\"t\"}}", "comparison.test: expected paired_t");
     refused("{\"base\":{},\"comparison\":{\"correction\":\"none\"}}", "comparison.correction: expected holm");
     refused("{\"base\":{},\"comparison\":{\"targets\":{\"auroc\":\"high\"}}}", "comparison.targets: expected {");
+    refused("{\"base\":\"configs/base.json\",\"comparison\":{\"reference\":{\"model.kind\":\"det\"}}}",
+            "comparison.reference: no trial has this model.kind");
+    refused(
+        "{\"base\":\"configs/base.json\",\"list\":[{\"a\":1,\"b\":1},{\"a\":2,\"b\":2}],\"comparison\":{\"reference\":"
+        "{\"a\":1,\"b\":2}}}",
+        "comparison.reference: no trial has all of these together");
     refused("{\"base\":{},\"comparison\":{\"alpha\":0.05}}", "comparison.alpha: unknown key");
     refused("[]", "expected a sweep");
     refused("{\"base\":{},\"grid\":{\"model.kind\":[\"cfm\"],\"model.kind\":[\"det\"]}}", "model.kind");

@@ -67,6 +67,19 @@ ends_with 0 "$WIRESWEEP" sweep more.json -o done
 [ "$(jq '[.cells[] | select(.config.model.kind == "flow_cfm")] | length' done/sweep.json)" = 1 ] || fail "another seed is of another cell"
 grep -q '"ema"' done/sweep.json && fail "a cell that was frozen has changed"
 
+# what has not finished is named, and a folder that is none
+mkdir half
+cp -r done/sweep.json done/trials half/
+rm -rf "half/trials/$network"
+ends_with 3 "$WIRESWEEP" verify --workers 2 half
+grep -q "^$network missing " stdout || fail "a trial that is not there is not named: $(cat stdout)"
+grep -q "same bits" stdout || fail "what is there was not verified: $(cat stdout)"
+ends_with 1 "$WIRESWEEP" verify nothing
+grep -q "nothing/sweep.json: no such file: this is no sweep folder" stderr || fail "$(cat stderr)"
+ends_with 2 "$WIRESWEEP" train "done/trials/$network/config.json" -o done/trials/mine
+grep -q "lies among the trials of a sweep" stderr || fail "$(cat stderr)"
+[ ! -e done/trials/mine ] || fail "a run among the trials of a sweep"
+
 # where the store has moved
 cp kept.json "$record"
 mv synthetic.h5 elsewhere.h5

@@ -27,6 +27,10 @@ printf '{ %s,\n  "train": {"learning_rate": -1} }\n' "$base" >config.json
 refuse "out of range" "config.json:2:30: error: train.learning_rate" "-1"
 printf '{ %s,\n  "train": {"learning_rate": 1e400} }\n' "$base" >config.json
 refuse "1e400" "config.json:2:30: this number is too large"
+printf '{ %s,\n  "evaluate": {"quantiles": [0.9, 0.99, 0.9]} }\n' "$base" >config.json
+refuse "a quantile twice" "config.json:2:41: error: evaluate.quantiles: 0.9 stands there twice"
+printf '{ %s,\n  "train": {"optimiser": "sgd", "beta1": 0.5} }\n' "$base" >config.json
+refuse "moments without any" 'config.json:2:26: error: train.optimiser: "sgd" has no moments'
 printf '{ %s,\n  "protocol_seed": 9007199254740993 }\n' "$base" >config.json
 refuse "2^53+1" "config.json:2:20"
 printf '{ %s,\n  "task": "anomaly" }\n' "$base" >config.json
