@@ -35,6 +35,10 @@ static ws_err print_result(const evaluate_arguments *arguments, const cJSON *res
                         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "task")),
                         cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(result, "protocol")),
                         cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "test")));
+        const double left_out = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(counts, "rows_left_out"));
+        if (left_out > 0)
+            ws_text_appendf(&text, "  left out: %.0f rows, of classes too small, or seen by the model in training%s\n",
+                            left_out, arguments->protocol ? " under its own protocol" : "");
         ws_scores_describe(cJSON_GetObjectItemCaseSensitive(result, "scores"), &text);
     }
     ws_err error = ws_job_write_output(arguments->output, &text);
