@@ -14,6 +14,8 @@ test_rows() { sed -n 's/.*"test": \([0-9]*\).*/\1/p' "$1" | head -n 1; }
 grep -q balanced_accuracy all.json
 # on its own store only what it has not seen is left
 "$WIRESWEEP" evaluate run -q --json --protocol cross_store >own.json
+"$WIRESWEEP" evaluate run -q --protocol cross_store >own.txt
+grep -q "^  left out: [1-9][0-9]* rows" own.txt || fail "rows seen in training are left out without a word: $(cat own.txt)"
 "$WIRESWEEP" evaluate run -q --json >same.json
 [ "$(test_rows own.json)" = "$(test_rows same.json)" ] || fail "rows that were trained on are tested"
 # it trains nothing
