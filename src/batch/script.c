@@ -124,6 +124,8 @@ static void arguments(ws_text *out, const ws_batch_profile *profile, const ws_ba
                         (long long)(job->ranks_per_trial * profile->cpus_per_task));
     if (job->shape == WS_BATCH_SUPERVISORS || job->shape == WS_BATCH_STEPS)
         append_words(out, profile->sweep_options.items, profile->sweep_options.count);
+    if (job->shape == WS_BATCH_STEPS && profile->gpus_per_node > 0)
+        ws_text_appendf(out, " --devices-per-trial %lld", (long long)job->ranks_per_trial);
     if (job->resume)
         ws_text_append(out, " --resume"); /* where there is nothing to go on from, it begins */
     append_words(out, job->arguments.items + 1, job->arguments.count - 1);

@@ -45,6 +45,14 @@ static void name_devices(const ws_sweep_options *options, int slot, ws_text *out
     free(copy);
 }
 
+static bool starts_by_srun(const ws_sweep_options *options);
+
+/* By which srun would give each trial all GPUs of the job, one trial after the other. */
+static bool takes_all_devices(const ws_sweep_options *options, const char *variable)
+{
+    return options->devices_per_trial && starts_by_srun(options) && begins(variable, "SLURM_GPUS_PER_NODE=");
+}
+
 /* *device: the variable that names the slot's devices, or empty; the caller destroys it after the start. */
 static ws_err make_environment(const ws_sweep_options *options, int slot, ws_text *device, char ***out)
 {
@@ -53,7 +61,7 @@ static ws_err make_environment(const ws_sweep_options *options, int slot, ws_tex
         count++;
     WS_TRY(ws_alloc(out, count + 2, sizeof **out));
     for (size_t i = 0; i < count; i++)
-        if (!ws_variable_is_of_launcher(environ[i]) &&
+        if (!takes_all_devices(options, environ[i]) && !ws_variable_is_of_launcher(environ[i]) &&
             !(options->devices_per_trial && begins(environ[i], "CUDA_VISIBLE_DEVICES=")))
             (*out)[kept++] = environ[i];
     if (options->devices_per_trial == 0)
@@ -86,12 +94,27 @@ static void choose_cores(const ws_sweep_options *options, int slot, cpu_set_t *o
         CPU_SET(cores[(slot * options->cores_per_trial + k) % count], out);
 }
 
+/* Trials at once that the GPUs of CUDA_VISIBLE_DEVICES have room for; 0: nothing is said about them. */
+static int device_slots(const ws_sweep_options *options)
+{
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    if (!options->devices_per_trial || !visible || !visible[0])
+        return 0;
+    int count = 1;
+    for (const char *c = visible; *c; c++)
+        count += *c == ',';
+    count = count / options->devices_per_trial * options->trials_per_device;
+    return count > 1 ? count : 1;
+}
+
 int ws_sweep_slots(const ws_sweep_options *options)
 {
     cpu_set_t allowed;
     int count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1,
-        each = options->cores_per_trial > 0 ? options->cores_per_trial : options->ranks_per_trial;
-    return count / each > 1 ? count / each : 1;
+        each = options->cores_per_trial > 0 ? options->cores_per_trial : options->ranks_per_trial,
+        devices = device_slots(options);
+    count = count / each > 1 ? count / each : 1;
+    return devices && devices < count ? devices : count;
 }
 
 /* ---------------------------------------------------------------- starting */
@@ -104,8 +127,8 @@ static bool starts_by_srun(const ws_sweep_options *options)
 }
 
 /* argv of the trial; texts borrowed, numbers and config belong to the caller. */
-static void make_arguments(const ws_sweep_options *options, const char *ranks, const char *cores, const char *config,
-                           const ws_process_place *place, const char *arguments[ARGUMENTS])
+static void make_arguments(const ws_sweep_options *options, const char *ranks, const char *cores, const char *devices,
+                           const char *config, const ws_process_place *place, const char *arguments[ARGUMENTS])
 {
     /* several trials share the machine: bound ranks of two trials would sit on the same cores */
     const char *const mpirun[] = {"mpirun", "--bind-to", "none", "--oversubscribe", "-n", ranks, NULL};
@@ -116,6 +139,8 @@ static void make_arguments(const ws_sweep_options *options, const char *ranks, c
     size_t n = 0;
     for (size_t i = 0; options->ranks_per_trial > 1 && launcher[i]; i++)
         arguments[n++] = launcher[i];
+    if (options->devices_per_trial && starts_by_srun(options))
+        arguments[n++] = devices;
     arguments[n++] = options->program;
     arguments[n++] = "train";
     arguments[n++] = config;
@@ -201,13 +226,16 @@ ws_err ws_process_start(ws_process *out, const ws_sweep_options *options, const 
     char *ranks = ws_format("%d", options->ranks_per_trial), *config = ws_path_join(place->run, "config.json"),
          *cores = ws_format("%d", options->cores_per_trial > options->ranks_per_trial
                                       ? options->cores_per_trial / options->ranks_per_trial
-                                      : 1);
+                                      : 1),
+         *devices = options->devices_per_trial % options->ranks_per_trial
+                        ? ws_format("--gpus=%d", options->devices_per_trial)
+                        : ws_format("--gpus-per-task=%d", options->devices_per_trial / options->ranks_per_trial);
     ws_text device = {0};
     int alive[2] = {-1, -1};
     ws_err error = WS_OK;
-    WS_CHECK_GOTO(done, ranks && config && cores, MEMORY, "no memory to start a trial");
+    WS_CHECK_GOTO(done, ranks && config && cores && devices, MEMORY, "no memory to start a trial");
     WS_TRY_GOTO(done, make_environment(options, place->slot, &device, &start.environment));
-    make_arguments(options, ranks, cores, config, place, start.arguments);
+    make_arguments(options, ranks, cores, devices, config, place, start.arguments);
     if (!starts_by_srun(options)) /* which may start it on another machine */
         choose_cores(options, place->slot, &start.cores, &start.bound);
     WS_CHECK_GOTO(done, pipe2(alive, O_CLOEXEC) == 0, IO, "no pipe for a trial: %s", strerror(errno));
@@ -226,6 +254,7 @@ done:
     free(ranks);
     free(config);
     free(cores);
+    free(devices);
     return error;
 }
 

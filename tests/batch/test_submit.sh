@@ -57,7 +57,7 @@ has out "#SBATCH --ntasks-per-node=4" "#SBATCH --cpus-per-task=2" "launcher=(sru
 # trials of several ranks: one supervisor that leaves all of the job to their steps; --job changes a key
 ends_with 0 "$WIRESWEEP" submit --profile mine.json --job time=04:00:00 --job account=12 --dry-run sweep sweep.json --ranks-per-trial 4 -o d
 has out "#SBATCH --time=04:00:00" "#SBATCH --account=12" "#SBATCH --ntasks-per-node=4" "launcher=()" \
-    "arguments=(sweep --workers 3 --cores-per-trial 8 --time-limit 60 sweep.json --ranks-per-trial 4 -o d)"
+    "arguments=(sweep --workers 3 --cores-per-trial 8 --time-limit 60 --devices-per-trial 4 sweep.json --ranks-per-trial 4 -o d)"
 ends_with 2 "$WIRESWEEP" submit --profile mine.json --dry-run sweep sweep.json --ranks-per-trial 16 -o d
 grep -q "12 tasks" err || fail "too many ranks: $(cat err)"
 

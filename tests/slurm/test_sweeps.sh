@@ -9,6 +9,7 @@ folder=$(mktemp -d /tmp/ws-slurm.XXXXXX) # a short name: sockets
 trap 'cluster_down; rm -rf "$folder"' EXIT
 trap 'exit 1' TERM INT
 chmod 755 "$folder"
+cluster_gpus=2
 cluster_up "$folder/c" 4 2
 mkdir "$folder/it's work"
 cd "$folder/it's work" || exit 1
@@ -137,10 +138,12 @@ finish "${jobs[@]}"
 same_as_calm cancelled
 echo "cancelled"
 
-# trials of two ranks, each a step, two at once
-submit sweep sweep.json --ranks-per-trial 2 -o ranks
+# trials of two ranks, each a step, two at once, with a GPU for each rank
+submit --job gpus_per_node=2 sweep sweep.json --ranks-per-trial 2 -o ranks
 finish "${jobs[@]}"
 same_as_calm ranks
+grep -q -- "--devices-per-trial 2" ranks/jobs/sweep-1.sbatch || fail "no GPUs for the ranks"
+cat ranks/trials/*/log.txt | grep "step creation" && fail "steps waited for one another"
 echo "ranks"
 
 # what waits for a store that could not be made leaves the queue
