@@ -27,6 +27,13 @@ static ws_err bench_models_all(const ws_comm *world, const char *file, ws_text *
     return ws_bench_models_all(world, out, json);
 }
 
+static ws_err bench_trees_all(const ws_comm *world, const char *file, ws_text *out, bool json)
+{
+    (void)file;
+    WS_CHECK(world->size == 1, ARGUMENT, "bench trees measures threads of one process; run it without mpirun");
+    return ws_bench_trees(out, json);
+}
+
 static ws_err bench_gpu_all(const ws_comm *world, const char *file, ws_text *out, bool json)
 {
     (void)file;
@@ -65,6 +72,7 @@ static const struct {
      "steps "
      "of all ranks against one rank's",
      false, bench_models_all},
+    {"trees", "forests grown and scored on made-up rows, two threads against twice one", false, bench_trees_all},
     {"sweep", "1,000 trials of 10 ms, against the same programs in a bare loop", false, bench_sweep_all},
     {"gpu",
      "operators and a training step of every network on the first CUDA device, against copies of its memory and large "
@@ -106,13 +114,13 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
             ? WS_ERROR(ARGUMENT, "there is no benchmark %s", wanted)
             : WS_ERROR(ARGUMENT, "bench takes one name, and for extract a capture, but was given %zu arguments",
                        positional->count);
-    WS_HINT("wiresweep bench engine|models|features|gpu|sweep|reduce|extract");
+    WS_HINT("wiresweep bench engine|models|features|trees|gpu|sweep|reduce|extract");
     return error;
 }
 
 const ws_job ws_job_bench = {
     .name = "bench",
-    .usage = "bench engine|models|features|gpu|sweep|reduce|extract [CAPTURE] [--json]",
+    .usage = "bench engine|models|features|trees|gpu|sweep|reduce|extract [CAPTURE] [--json]",
     .help = "benchmarks, each as a ratio to a ceiling measured in the same run",
     .example = "  wiresweep bench extract\n  mpirun -n 2 wiresweep bench reduce --json",
     .options = &table,

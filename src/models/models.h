@@ -191,6 +191,8 @@ ws_needs ws_model_needs(const ws_model *model, const void *options);
 /* `wiresweep bench models`: appends a table, or a JSON array as ws_bench_engine does. Some seconds for each network. On several ranks:
  * what they reach together against one of them. */
 WS_MUST ws_err ws_bench_models_all(const ws_comm *comm, ws_text *out, bool json);
+/* `wiresweep bench trees`: likewise. */
+WS_MUST ws_err ws_bench_trees(ws_text *out, bool json);
 /* `wiresweep bench gpu`, on the first CUDA device, of sizes divided by `divide` (1, but to try it out). */
 WS_MUST ws_err ws_bench_gpu(ws_text *out, bool json, int divide);
 

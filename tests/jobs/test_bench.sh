@@ -22,6 +22,7 @@ mpirun -n 2 "$WIRESWEEP" bench models --json | check "models on two ranks"
 "$WIRESWEEP" bench extract --json | check extract
 mpirun -n 2 "$WIRESWEEP" bench extract --json | check "extract on two ranks"
 mpirun -n 2 "$WIRESWEEP" bench reduce --json | check reduce
+"$WIRESWEEP" bench trees --json | jq -e 'length == 6 and all(.[]; .value > 0)' >/dev/null || fail trees
 "$WIRESWEEP" bench features --json | jq -e 'length > 0 and all(.[]; .value > 0 and .unit == "us/flow")' >/dev/null || fail features
 "$WIRESWEEP" bench reduce | grep -q '% of ' || fail "the table for people shows no ratio"
 status=0
