@@ -186,8 +186,29 @@ typedef struct ws_square_sums_arguments {
     double *partial; /* [ceil(count / WS_NORM_BLOCK)] */
 } ws_square_sums_arguments;
 
-/* The kernels outside the operators. */
-#define WS_PLAIN_KERNELS(K) K(adamw) K(sgd) K(ema) K(accumulate) K(square_sums)
+/* A whole step of the optimiser on a device, of the reals [offset, offset + count): AdamW or gradient descent, the running averages
+ * of statistics, then the average of what came out. What changes from step to step lies in device memory, so that a captured step is
+ * replayed with another step's numbers. The formulas are those above. */
+typedef struct ws_update_numbers {
+    int32_t descent;
+    ws_real scale, share1, share2, step_size, root_correction, epsilon, decay;
+    ws_real statistics_share, statistics_scale, average_share;
+} ws_update_numbers;
+typedef enum ws_update_kind { WS_UPDATE_NONE, WS_UPDATE_PLAIN, WS_UPDATE_DECAY, WS_UPDATE_STATISTIC } ws_update_kind;
+enum { WS_UPDATE_CELL = 16 };
+typedef struct ws_update_arguments {
+    size_t offset, count;
+    const ws_update_numbers *numbers;
+    const uint8_t *kinds; /* of every WS_UPDATE_CELL reals of the flat buffer */
+    ws_real *parameters;
+    const ws_real *gradients;
+    ws_real *first_moment, *second_moment, *average;
+} ws_update_arguments;
+
+/* The kernels outside the operators: everywhere, on the CPU, on CUDA. */
+#define WS_PLAIN_KERNELS(K) K(accumulate) K(square_sums)
+#define WS_CPU_KERNELS(K) K(adamw) K(sgd) K(ema)
+#define WS_CUDA_KERNELS(K) K(update)
 
 /* Kernel ws_<name>_forward_<level>, ws_<name>_backward_<level> and ws_<plain>_<level>; level is portable, avx2, avx512
  * or cuda. `queue` is what the device's open() gave: NULL on the CPU, stream and library handles on CUDA. */

@@ -1,41 +1,28 @@
-/* The kernels outside the operators: AdamW, averages of parameters, the step of a tree sum, and sums of squares. */
+/* The kernels outside the operators: the optimiser's step, the step of a tree sum, and sums of squares. */
 #include "queue.h"
 
-static __global__ void adamw(ws_adamw_arguments a)
+static __global__ void update(ws_update_arguments a)
 {
-    for (WS_EACH(i, (int64_t)a.count))
-        ws_adamw_element(&a.parameters[i], a.gradients[i], &a.first_moment[i], &a.second_moment[i], a.scale, a.share1,
-                         a.share2, a.step_size, a.root_correction, a.epsilon, a.decay);
+    const ws_update_numbers n = *a.numbers;
+    for (WS_EACH(k, (int64_t)a.count)) {
+        const int64_t i = (int64_t)a.offset + k;
+        const int kind = a.kinds[i / WS_UPDATE_CELL];
+        const float decay = kind == WS_UPDATE_DECAY ? n.decay : 0.0f;
+        if (kind == WS_UPDATE_STATISTIC)
+            a.parameters[i] += n.statistics_share * (n.statistics_scale * a.gradients[i] - a.parameters[i]);
+        else if (kind != WS_UPDATE_NONE && n.descent)
+            a.parameters[i] -= n.step_size * a.gradients[i] + decay * a.parameters[i];
+        else if (kind != WS_UPDATE_NONE)
+            ws_adamw_element(&a.parameters[i], a.gradients[i], &a.first_moment[i], &a.second_moment[i], n.scale,
+                             n.share1, n.share2, n.step_size, n.root_correction, n.epsilon, decay);
+        a.average[i] += n.average_share * (a.parameters[i] - a.average[i]);
+    }
 }
 
-extern "C" void ws_adamw_cuda(const ws_adamw_arguments *a, void *queue_)
+extern "C" void ws_update_cuda(const ws_update_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
-    WS_LAUNCH(queue, adamw, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
-}
-
-static __global__ void sgd(ws_sgd_arguments a)
-{
-    for (WS_EACH(i, (int64_t)a.count))
-        a.parameters[i] -= a.step_size * a.gradients[i] + a.decay * a.parameters[i];
-}
-
-extern "C" void ws_sgd_cuda(const ws_sgd_arguments *a, void *queue_)
-{
-    ws_cuda_queue *queue = ws_cuda_enter(queue_);
-    WS_LAUNCH(queue, sgd, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
-}
-
-static __global__ void ema(ws_ema_arguments a)
-{
-    for (WS_EACH(i, (int64_t)a.count))
-        a.average[i] += a.share * (a.scale * a.value[i] - a.average[i]);
-}
-
-extern "C" void ws_ema_cuda(const ws_ema_arguments *a, void *queue_)
-{
-    ws_cuda_queue *queue = ws_cuda_enter(queue_);
-    WS_LAUNCH(queue, ema, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
+    WS_LAUNCH(queue, update, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
 }
 
 static __global__ void accumulate(ws_accumulate_arguments a)

@@ -1,12 +1,30 @@
 /* NCCL behind the cluster's interface: communicators started over MPI, fast sums, and sums by the fixed tree. */
 #include "cluster/nccl.h"
+#include <stdlib.h>
+#include "cluster/tree_plan.h"
+
+enum { BAND_VALUES = 1 << 24 }; /* of a vector at a time: bounds device memory */
+
+/* Of other ranks' sums, for this rank's slice. */
+static size_t received_values(const ws_comm *comm, const ws_tree_plan *plan, size_t count)
+{
+    const size_t band = count < BAND_VALUES ? count : BAND_VALUES;
+    return comm->size == 1 ? 0 : (size_t)plan->travelling * (band / (size_t)comm->size + 1);
+}
+
+ws_err ws_nccl_room(const ws_comm *comm, int shards, size_t count, size_t *bytes)
+{
+    ws_tree_plan plan;
+    WS_TRY(ws_tree_plan_create(&plan, comm, shards));
+    *bytes = received_values(comm, &plan, count) * sizeof(float);
+    ws_tree_plan_destroy(&plan);
+    return WS_OK;
+}
 
 #ifdef WS_HAVE_NCCL
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 #include <nccl.h>
-#include <stdlib.h>
-#include "cluster/tree_plan.h"
 
 #ifndef WS_NCCL_FILE
 #define WS_NCCL_FILE "libnccl.so.2"
@@ -42,8 +60,6 @@ struct ws_nccl {
     ws_tree_plan plan;
     float **value; /* [shards] of the plan */
 };
-
-enum { BAND_VALUES = 1 << 24 }; /* of a vector at a time: bounds device memory */
 
 #define WS_NCCL(call)                                                                                                  \
     do {                                                                                                               \
@@ -245,9 +261,8 @@ static ws_err sum_band(ws_nccl *nccl, const ws_tree_plan *plan, float **value, f
 
 static ws_err make_room(ws_nccl *nccl, const ws_tree_plan *plan, size_t count)
 {
-    size_t band = count < BAND_VALUES ? count : BAND_VALUES;
-    size_t needed = (size_t)plan->travelling * (band / (size_t)nccl->comm->size + 1);
-    if (nccl->comm->size == 1 || needed <= nccl->capacity)
+    const size_t needed = received_values(nccl->comm, plan, count);
+    if (needed <= nccl->capacity)
         return WS_OK;
     WS_CUDA(cudaFree(nccl->received));
     nccl->received = NULL;
@@ -270,10 +285,8 @@ static ws_err prepare_sum(ws_nccl *nccl, int shards, size_t count)
 
 static bool is_prepared(const ws_nccl *nccl, int shards, size_t count)
 {
-    const size_t band = count < BAND_VALUES ? count : BAND_VALUES;
     return nccl->value != NULL && nccl->plan.shards == shards &&
-           (nccl->comm->size == 1 ||
-            (size_t)nccl->plan.travelling * (band / (size_t)nccl->comm->size + 1) <= nccl->capacity);
+           received_values(nccl->comm, &nccl->plan, count) <= nccl->capacity;
 }
 
 ws_err ws_nccl_prepare_all(ws_nccl *nccl, int shards, size_t count)
@@ -300,8 +313,6 @@ ws_err ws_nccl_tree_sum_all(ws_nccl *nccl, int shards, float *const *local, floa
 }
 
 #else
-
-#include <stdlib.h>
 
 struct ws_nccl {
     int unused;

@@ -22,6 +22,8 @@ void ws_nccl_destroy(ws_nccl **nccl);
 WS_MUST ws_err ws_nccl_sum_all(ws_nccl *nccl, float *values, size_t count, void *stream);
 /* As ws_tree_sum_float_all, in device memory. prepare makes room for sums of up to `count` values, after which those are only queued and
  * no rank waits for another. */
+WS_MUST ws_err ws_nccl_room(const ws_comm *comm, int shards, size_t count,
+                            size_t *bytes); /* of the device, that it makes */
 WS_MUST ws_err ws_nccl_prepare_all(ws_nccl *nccl, int shards, size_t count);
 WS_MUST ws_err ws_nccl_tree_sum_all(ws_nccl *nccl, int shards, float *const *local, float *result, size_t count,
                                     ws_device_add add, void *context, void *stream);

@@ -361,25 +361,41 @@ typedef struct step {
     const ws_plan *plan;
     const ws_place *place;
     ws_executor *executor;
+    ws_updater *updater;
+    ws_repeat update;
     ws_real *parameters, *gradients, *first, *second, *average;
     uint64_t number;
+    bool captures;
     ws_err error;
 } step;
+
+static void update_all(void *data)
+{
+    const step *s = data;
+    const ws_update_state state = {s->parameters, s->first, s->second, s->average, s->gradients};
+    ws_updater_step(s->updater, s->place, &state, 0, ws_plan_parameter_extent(s->plan));
+}
 
 static void whole_step(void *data)
 {
     step *s = data;
-    const ws_adamw adamw = {0.9, 0.99, 1e-8, 1e-4};
     double norm = 0;
     ws_executor_set_random(s->executor, 1, ++s->number, 0);
     ws_executor_forward(s->executor, s->parameters);
     ws_executor_backward(s->executor, s->parameters, s->gradients);
     ws_err error = ws_gradient_norm_at(s->place, s->gradients, ws_plan_trained_extent(s->plan), &norm);
     s->error = s->error == WS_OK ? error : s->error;
-    ws_adamw_step_at(s->place, s->plan, &adamw, 1e-6, norm > 1 ? 1 / norm : 1, s->number, s->parameters, s->gradients,
-                     s->first, s->second);
-    ws_statistics_step_at(s->place, s->plan, 1, s->parameters, s->gradients);
-    ws_ema_step_at(s->place, 0.999, s->average, s->parameters, ws_plan_parameter_extent(s->plan));
+    const ws_update update = {.adamw = {0.9, 0.99, 1e-8, 1e-4},
+                              .rate = 1e-6,
+                              .scale = norm > 1 ? 1 / norm : 1,
+                              .statistics_scale = 1,
+                              .average_decay = 0.999,
+                              .step = s->number};
+    ws_updater_set(s->updater, s->place, &update);
+    if (s->captures)
+        ws_repeat_run(&s->update, s->place, update_all, s);
+    else
+        update_all(s);
 }
 
 ws_err ws_bench_device_step(ws_bench_report *report, const char *name, const ws_plan *plan, ws_executor *executor,
@@ -393,12 +409,14 @@ ws_err ws_bench_device_step(ws_bench_report *report, const char *name, const ws_
     ws_err error = WS_OK;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         WS_TRY_GOTO(done, ws_place_allocate(place, arrays[i], extent));
+    WS_TRY_GOTO(done, ws_updater_create(&s.updater, plan, place));
     WS_TRY_GOTO(done, WS_NEW_ARRAY(initial, extent));
     ws_plan_initialise(plan, 1, initial);
     ws_place_upload(place, s.parameters, initial, extent);
     ws_executor_set_capture(executor, false);
     WS_TRY_GOTO(done, time_queue(place, whole_step, &s, &apart));
     ws_executor_set_capture(executor, true);
+    s.captures = true;
     WS_TRY_GOTO(done, time_queue(place, whole_step, &s, &captured));
     WS_TRY_GOTO(done, s.error);
     ws_bench_line(report, name, ws_plan_flops(plan, true) / captured / 1e9, "GFLOP/s", ceilings->flops / 1e9,
@@ -406,6 +424,8 @@ ws_err ws_bench_device_step(ws_bench_report *report, const char *name, const ws_
     snprintf(line, sizeof line, "%s, captured", name);
     ws_bench_line(report, line, 1 / captured, "steps/s", 1 / apart, "kernels given one by one");
 done:
+    ws_repeat_forget(&s.update, place);
+    ws_updater_destroy(&s.updater);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         ws_place_release(place, arrays[i]);
     free(initial);

@@ -296,18 +296,36 @@ void ws_executor_backward_in_buckets(ws_executor *executor, const ws_real *param
  * them waits, and so does asking for inputs that are still being copied. */
 WS_MUST ws_err ws_executor_wait(ws_executor *executor);
 
-void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,
-                      double scale, uint64_t step, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
-                      ws_real *second_moment);
-void ws_sgd_step_at(const ws_place *place, const ws_plan *plan, double weight_decay, double learning_rate, double scale,
-                    ws_real *parameters, const ws_real *gradients);
-void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,
-                           const ws_real *gradients);
-/* A step of AdamW, or of gradient descent, and of the statistics, of the reals [offset, offset + count) alone: of a bucket. */
-void ws_step_slice_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, bool descent,
-                      double learning_rate, double scale, uint64_t step, double statistics_scale, size_t offset,
-                      size_t count, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
-                      ws_real *second_moment);
+/* Work of a place that is the same every time: done the first time, captured the second time and from then on replayed, where the place
+ * can do that. Memory and numbers that it is given stay where they are; what they hold may change. All zeros: not done yet. */
+typedef struct ws_repeat {
+    bool warm, refused; /* done once, so that libraries have loaded what they need; not to be captured */
+    void *graph;        /* owned */
+} ws_repeat;
+typedef void (*ws_work)(void *context);
+void ws_repeat_run(ws_repeat *repeat, const ws_place *place, ws_work work, void *context);
+void ws_repeat_forget(ws_repeat *repeat, const ws_place *place);
+
+/* A step of the optimiser in a place, with the statistics and the average of the parameters. On a device it is one kernel, and what
+ * changes from step to step lies in the device's memory: a step that was captured is replayed as another one. */
+typedef struct ws_update {
+    bool descent; /* plain gradient descent, with the weight decay of: */
+    ws_adamw adamw;
+    double rate, scale, statistics_scale, average_decay; /* scales: of the sum over shards */
+    uint64_t step;                                       /* from 1 */
+} ws_update;
+typedef struct ws_update_state {
+    ws_real *parameters, *first_moment, *second_moment, *average; /* the whole extent of each */
+    const ws_real *gradients;
+} ws_update_state;
+typedef struct ws_updater ws_updater;
+WS_MUST ws_err ws_updater_create(ws_updater **out, const ws_plan *plan, const ws_place *place);
+void ws_updater_destroy(ws_updater **updater);
+/* Both queue work in `place`: the updater's or one beside it. set: the numbers of the step; step: of the reals [offset, offset + count)
+ * alone, of a bucket say. */
+void ws_updater_set(ws_updater *updater, const ws_place *place, const ws_update *update);
+void ws_updater_step(const ws_updater *updater, const ws_place *place, const ws_update_state *state, size_t offset,
+                     size_t count);
 /* A norm in two steps, so that nothing is allocated and the host does not wait in between: begin queues it, end takes it when the place
  * has been waited for. */
 typedef struct ws_norm {
@@ -319,7 +337,6 @@ void ws_norm_destroy(ws_norm *norm, const ws_place *place);
 void ws_norm_begin(ws_norm *norm, const ws_place *place, const ws_real *values, size_t extent);
 double ws_norm_end(const ws_norm *norm);
 WS_MUST ws_err ws_gradient_norm_at(const ws_place *place, const ws_real *gradients, size_t extent, double *out);
-void ws_ema_step_at(const ws_place *place, double decay, ws_real *average, const ws_real *parameters, size_t extent);
 void ws_accumulate_at(const ws_place *place, ws_real *sum, const ws_real *value, size_t count);
 
 /* Registry, for `wiresweep list operators`. */

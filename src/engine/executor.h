@@ -12,8 +12,7 @@ typedef struct ws_pass {
     ws_real *gradients;
     uint64_t seed; /* of its random numbers; their step and first row lie in front of the inputs */
     bool active;
-    bool warm;   /* ran once, so that libraries have loaded what they need */
-    void *graph; /* NULL: not captured */
+    ws_repeat repeat;
 } ws_pass;
 
 struct ws_executor {

@@ -1,6 +1,74 @@
 /* AdamW, gradient descent, exponential moving average, gradient norm and the learning rate's schedule, over the flat parameter buffer. */
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 #include "engine/plan.h"
+
+/* The numbers of a step, as kernels take them. */
+static ws_update_numbers numbers_of(const ws_update *u)
+{
+    const double t = (double)u->step;
+    ws_update_numbers n = {.descent = u->descent,
+                           .decay = (ws_real)(u->rate * u->adamw.weight_decay),
+                           .statistics_share = (ws_real)0.1,
+                           .statistics_scale = (ws_real)u->statistics_scale,
+                           .average_share = (ws_real)(1 - u->average_decay)};
+    if (u->descent) {
+        n.step_size = (ws_real)(u->rate * u->scale);
+        return n;
+    }
+    n.scale = (ws_real)u->scale;
+    n.share1 = (ws_real)(1 - u->adamw.beta1);
+    n.share2 = (ws_real)(1 - u->adamw.beta2);
+    n.step_size = (ws_real)(u->rate / (1 - pow(u->adamw.beta1, t)));
+    n.root_correction = (ws_real)(1 / sqrt(1 - pow(u->adamw.beta2, t)));
+    n.epsilon = (ws_real)u->adamw.epsilon;
+    return n;
+}
+
+/* ---- on the CPU ---- */
+
+static void step_adamw(const ws_kernels *kernels, const ws_range *range, const ws_update_numbers *n,
+                       const ws_update_state *s)
+{
+    ws_adamw_arguments a = {
+        .count = range->count,
+        .scale = n->scale,
+        .share1 = n->share1,
+        .share2 = n->share2,
+        .step_size = n->step_size,
+        .root_correction = n->root_correction,
+        .epsilon = n->epsilon,
+        .decay = range->decay ? n->decay : 0,
+        .parameters = s->parameters + range->offset,
+        .gradients = s->gradients + range->offset,
+        .first_moment = s->first_moment + range->offset,
+        .second_moment = s->second_moment + range->offset,
+    };
+    kernels->adamw(&a, NULL);
+}
+
+static void step_descent(const ws_kernels *kernels, const ws_range *range, const ws_update_numbers *n,
+                         const ws_update_state *s)
+{
+    ws_sgd_arguments a = {.count = range->count,
+                          .step_size = n->step_size,
+                          .decay = range->decay ? n->decay : 0,
+                          .parameters = s->parameters + range->offset,
+                          .gradients = s->gradients + range->offset};
+    kernels->sgd(&a, NULL);
+}
+
+static void step_statistics(const ws_kernels *kernels, const ws_range *range, const ws_update_numbers *n,
+                            const ws_update_state *s)
+{
+    ws_ema_arguments a = {.count = range->count,
+                          .share = n->statistics_share,
+                          .scale = n->statistics_scale,
+                          .average = s->parameters + range->offset,
+                          .value = s->gradients + range->offset};
+    kernels->ema(&a, NULL);
+}
 
 /* The part of a range that lies in [offset, offset + count). */
 static ws_range cut(ws_range range, size_t offset, size_t count)
@@ -12,114 +80,169 @@ static ws_range cut(ws_range range, size_t offset, size_t count)
     return range;
 }
 
-static void step_adamw(const ws_place *place, const ws_range *range, const ws_adamw *options, double learning_rate,
-                       double scale, uint64_t step, ws_real *parameters, const ws_real *gradients,
-                       ws_real *first_moment, ws_real *second_moment)
-{
-    double t = (double)step;
-    ws_adamw_arguments a = {
-        .count = range->count,
-        .scale = (ws_real)scale,
-        .share1 = (ws_real)(1 - options->beta1),
-        .share2 = (ws_real)(1 - options->beta2),
-        .step_size = (ws_real)(learning_rate / (1 - pow(options->beta1, t))),
-        .root_correction = (ws_real)(1 / sqrt(1 - pow(options->beta2, t))),
-        .epsilon = (ws_real)options->epsilon,
-        .decay = (ws_real)(range->decay ? learning_rate * options->weight_decay : 0),
-        .parameters = parameters + range->offset,
-        .gradients = gradients + range->offset,
-        .first_moment = first_moment + range->offset,
-        .second_moment = second_moment + range->offset,
-    };
-    place->kernels->adamw(&a, place->queue);
-}
-
-static void step_descent(const ws_place *place, const ws_range *range, double weight_decay, double learning_rate,
-                         double scale, ws_real *parameters, const ws_real *gradients)
-{
-    ws_sgd_arguments a = {.count = range->count,
-                          .step_size = (ws_real)(learning_rate * scale),
-                          .decay = (ws_real)(range->decay ? learning_rate * weight_decay : 0),
-                          .parameters = parameters + range->offset,
-                          .gradients = gradients + range->offset};
-    place->kernels->sgd(&a, place->queue);
-}
-
-static void step_statistics(const ws_place *place, const ws_range *range, double scale, ws_real *parameters,
-                            const ws_real *gradients)
-{
-    ws_ema_arguments a = {.count = range->count,
-                          .share = (ws_real)0.1,
-                          .scale = (ws_real)scale,
-                          .average = parameters + range->offset,
-                          .value = gradients + range->offset};
-    place->kernels->ema(&a, place->queue);
-}
-
-void ws_step_slice_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, bool descent,
-                      double learning_rate, double scale, uint64_t step, double statistics_scale, size_t offset,
-                      size_t count, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
-                      ws_real *second_moment)
+static void step_slice(const ws_kernels *kernels, const ws_plan *plan, const ws_update_numbers *n,
+                       const ws_update_state *s, size_t offset, size_t count)
 {
     for (size_t i = 0; i < plan->step_count; i++) {
         const ws_range range = cut(plan->steps[i], offset, count);
-        if (range.count == 0)
-            continue;
-        if (range.statistic)
-            step_statistics(place, &range, statistics_scale, parameters, gradients);
-        else if (descent)
-            step_descent(place, &range, options->weight_decay, learning_rate, scale, parameters, gradients);
-        else
-            step_adamw(place, &range, options, learning_rate, scale, step, parameters, gradients, first_moment,
-                       second_moment);
+        if (range.count > 0)
+            (range.statistic ? step_statistics : n->descent ? step_descent : step_adamw)(kernels, &range, n, s);
     }
+    ws_ema_arguments a = {.count = count,
+                          .share = n->average_share,
+                          .scale = 1,
+                          .average = s->average + offset,
+                          .value = s->parameters + offset};
+    kernels->ema(&a, NULL);
 }
 
-void ws_adamw_step_at(const ws_place *place, const ws_plan *plan, const ws_adamw *options, double learning_rate,
-                      double scale, uint64_t step, ws_real *parameters, const ws_real *gradients, ws_real *first_moment,
-                      ws_real *second_moment)
+/* What is trained, or the statistics. */
+static void step_all(const ws_plan *plan, bool statistics, const ws_update *update, const ws_update_state *state)
 {
+    const ws_kernels *kernels = ws_place_cpu().kernels;
+    const ws_update_numbers n = numbers_of(update);
     for (size_t i = 0; i < plan->step_count; i++)
-        if (!plan->steps[i].statistic)
-            step_adamw(place, &plan->steps[i], options, learning_rate, scale, step, parameters, gradients, first_moment,
-                       second_moment);
+        if (plan->steps[i].statistic == statistics)
+            (statistics ? step_statistics : n.descent ? step_descent : step_adamw)(kernels, &plan->steps[i], &n, state);
 }
 
 void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning_rate, double scale, uint64_t step,
                    ws_real *parameters, const ws_real *gradients, ws_real *first_moment, ws_real *second_moment)
 {
-    ws_place place = ws_place_cpu();
-    ws_adamw_step_at(&place, plan, options, learning_rate, scale, step, parameters, gradients, first_moment,
-                     second_moment);
-}
-
-void ws_sgd_step_at(const ws_place *place, const ws_plan *plan, double weight_decay, double learning_rate, double scale,
-                    ws_real *parameters, const ws_real *gradients)
-{
-    for (size_t i = 0; i < plan->step_count; i++)
-        if (!plan->steps[i].statistic)
-            step_descent(place, &plan->steps[i], weight_decay, learning_rate, scale, parameters, gradients);
+    const ws_update update = {.adamw = *options, .rate = learning_rate, .scale = scale, .step = step};
+    step_all(plan, false, &update, &(ws_update_state){parameters, first_moment, second_moment, NULL, gradients});
 }
 
 void ws_sgd_step(const ws_plan *plan, double weight_decay, double learning_rate, double scale, ws_real *parameters,
                  const ws_real *gradients)
 {
-    ws_place place = ws_place_cpu();
-    ws_sgd_step_at(&place, plan, weight_decay, learning_rate, scale, parameters, gradients);
-}
-
-void ws_statistics_step_at(const ws_place *place, const ws_plan *plan, double scale, ws_real *parameters,
-                           const ws_real *gradients)
-{
-    for (size_t i = 0; i < plan->step_count; i++)
-        if (plan->steps[i].statistic)
-            step_statistics(place, &plan->steps[i], scale, parameters, gradients);
+    const ws_update update = {
+        .descent = true, .adamw.weight_decay = weight_decay, .rate = learning_rate, .scale = scale};
+    step_all(plan, false, &update, &(ws_update_state){.parameters = parameters, .gradients = gradients});
 }
 
 void ws_statistics_step(const ws_plan *plan, double scale, ws_real *parameters, const ws_real *gradients)
 {
-    ws_place place = ws_place_cpu();
-    ws_statistics_step_at(&place, plan, scale, parameters, gradients);
+    const ws_update update = {.descent = true, .statistics_scale = scale};
+    step_all(plan, true, &update, &(ws_update_state){.parameters = parameters, .gradients = gradients});
+}
+
+void ws_ema_step(double decay, ws_real *average, const ws_real *parameters, size_t extent)
+{
+    ws_ema_arguments a = {
+        .count = extent, .share = (ws_real)(1 - decay), .scale = 1, .average = average, .value = parameters};
+    ws_place_cpu().kernels->ema(&a, NULL);
+}
+
+/* ---- in any place ---- */
+
+struct ws_updater {
+    const ws_plan *plan;
+    ws_place place;             /* its queue is borrowed */
+    ws_update_numbers *numbers; /* of the host */
+    void *uploaded;             /* a mark: the host may write numbers again */
+    ws_update_numbers *there;   /* of the device, as the next */
+    uint8_t *kinds;
+};
+
+static ws_err upload_kinds(ws_updater *u)
+{
+    const size_t cells = u->plan->extent / WS_UPDATE_CELL + 1;
+    const ws_device *device = u->place.device;
+    uint8_t *kinds = NULL;
+    void *memory = NULL;
+    WS_TRY(device->allocate(u->place.queue, &memory, cells));
+    u->kinds = memory;
+    WS_TRY(WS_NEW_ARRAY(kinds, cells));
+    for (size_t i = 0; i < u->plan->step_count; i++) {
+        const ws_range *range = &u->plan->steps[i];
+        const ws_update_kind kind = range->statistic ? WS_UPDATE_STATISTIC
+                                    : range->decay   ? WS_UPDATE_DECAY
+                                                     : WS_UPDATE_PLAIN;
+        memset(kinds + range->offset / WS_UPDATE_CELL, (int)kind, range->count / WS_UPDATE_CELL);
+    }
+    device->upload(u->place.queue, u->kinds, kinds, cells);
+    ws_err error = device->wait(u->place.queue);
+    free(kinds);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err updater_allocate(ws_updater *u)
+{
+    const ws_device *device = u->place.device;
+    void *memory = NULL;
+    WS_TRY(device->allocate_host(u->place.queue, &memory, sizeof *u->numbers));
+    u->numbers = memory;
+    if (device->host_memory)
+        return WS_OK;
+    WS_TRY(device->mark_create(u->place.queue, &u->uploaded));
+    WS_TRY(device->allocate(u->place.queue, &memory, sizeof *u->there));
+    u->there = memory;
+    return upload_kinds(u);
+}
+
+ws_err ws_updater_create(ws_updater **out, const ws_plan *plan, const ws_place *place)
+{
+    ws_updater *u = NULL;
+    *out = NULL;
+    WS_TRY(WS_NEW(u));
+    u->plan = plan;
+    u->place = *place;
+    ws_err error = updater_allocate(u);
+    if (error != WS_OK)
+        ws_updater_destroy(&u);
+    *out = u;
+    WS_TRY(error);
+    return WS_OK;
+}
+
+void ws_updater_destroy(ws_updater **updater)
+{
+    ws_updater *u = *updater;
+    if (!u)
+        return;
+    const ws_device *device = u->place.device;
+    if (u->uploaded)
+        device->mark_destroy(u->place.queue, u->uploaded);
+    if (u->kinds)
+        device->release(u->place.queue, u->kinds);
+    if (u->there)
+        device->release(u->place.queue, u->there);
+    if (u->numbers)
+        device->release_host(u->place.queue, u->numbers);
+    free(u);
+    *updater = NULL;
+}
+
+void ws_updater_set(ws_updater *u, const ws_place *place, const ws_update *update)
+{
+    const ws_device *device = place->device;
+    if (u->uploaded)
+        device->wait_mark(place->queue, u->uploaded);
+    *u->numbers = numbers_of(update);
+    if (!u->there)
+        return;
+    device->upload(place->queue, u->there, u->numbers, sizeof *u->numbers);
+    device->mark_set(place->queue, u->uploaded);
+}
+
+void ws_updater_step(const ws_updater *u, const ws_place *place, const ws_update_state *s, size_t offset, size_t count)
+{
+    if (!u->there) {
+        step_slice(place->kernels, u->plan, u->numbers, s, offset, count);
+        return;
+    }
+    const ws_update_arguments a = {.offset = offset,
+                                   .count = count,
+                                   .numbers = u->there,
+                                   .kinds = u->kinds,
+                                   .parameters = s->parameters,
+                                   .gradients = s->gradients,
+                                   .first_moment = s->first_moment,
+                                   .second_moment = s->second_moment,
+                                   .average = s->average};
+    place->kernels->update(&a, place->queue);
 }
 
 /* Sums block sums by the binary tree over their indices (left subtree the largest power of two that fits), as they
@@ -209,19 +332,6 @@ ws_err ws_gradient_norm_at(const ws_place *place, const ws_real *gradients, size
     }
     ws_norm_destroy(&norm, place);
     return error;
-}
-
-void ws_ema_step_at(const ws_place *place, double decay, ws_real *average, const ws_real *parameters, size_t extent)
-{
-    ws_ema_arguments a = {
-        .count = extent, .share = (ws_real)(1 - decay), .scale = 1, .average = average, .value = parameters};
-    place->kernels->ema(&a, place->queue);
-}
-
-void ws_ema_step(double decay, ws_real *average, const ws_real *parameters, size_t extent)
-{
-    ws_place place = ws_place_cpu();
-    ws_ema_step_at(&place, decay, average, parameters, extent);
 }
 
 void ws_accumulate_at(const ws_place *place, ws_real *sum, const ws_real *value, size_t count)

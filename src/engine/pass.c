@@ -1,5 +1,4 @@
-/* Runs nodes of an executor. On a device that can keep work, what has run once is captured and then replayed: the models are small, and
- * giving a device its kernels one by one costs more time than they take. */
+/* Runs nodes of an executor. On a device that can keep work, what has run once is captured and then replayed (repeat.c). */
 #include <stdlib.h>
 #include "engine/executor.h"
 
@@ -74,37 +73,34 @@ static ws_pass *find(ws_executor *x, const ws_pass *pass)
     return &x->passes[x->pass_count++];
 }
 
+typedef struct work {
+    ws_executor *executor;
+    const ws_pass *pass;
+} work;
+
+static void run_work(void *context)
+{
+    const work *w = context;
+    run(w->executor, w->pass);
+}
+
 void ws_executor_pass(ws_executor *x, ws_pass pass)
 {
-    const ws_device *device = x->place.device;
     pass.seed = x->random.seed;
     pass.active = x->random.active;
     ws_pass *known = x->captures ? find(x, &pass) : NULL;
-    if (known && known->graph) {
-        device->replay(x->place.queue, known->graph);
+    if (!known) {
+        run(x, &pass);
         return;
     }
-    if (!known || !known->warm) {
-        run(x, &pass);
-        if (known)
-            known->warm = true;
-        return;
-    }
-    const bool kept = device->capture(x->place.queue);
-    run(x, &pass); /* done here and now where it is not kept; a second time would add to sums of earlier passes again */
-    known->graph = kept ? device->captured(x->place.queue) : NULL;
-    if (known->graph)
-        device->replay(x->place.queue, known->graph);
-    else if (kept)
-        run(x, &pass);
-    x->captures = known->graph != NULL;
+    ws_repeat_run(&known->repeat, &x->place, run_work, &(work){x, &pass});
+    x->captures = !known->repeat.refused;
 }
 
 void ws_executor_forget_passes(ws_executor *x)
 {
     for (size_t i = 0; i < x->pass_count; i++)
-        if (x->passes[i].graph)
-            x->place.device->forget(x->place.queue, x->passes[i].graph);
+        ws_repeat_forget(&x->passes[i].repeat, &x->place);
     free(x->passes);
     x->passes = NULL;
     x->pass_count = x->pass_capacity = 0;

@@ -15,6 +15,8 @@ struct ws_kernels {
 #undef OP
 #define WS_PLAIN(name) void (*name)(const ws_##name##_arguments *arguments, void *queue);
     WS_PLAIN_KERNELS(WS_PLAIN)
+    WS_CPU_KERNELS(WS_PLAIN)  /* NULL on CUDA */
+    WS_CUDA_KERNELS(WS_PLAIN) /* NULL on the CPU */
 #undef WS_PLAIN
 };
 typedef struct ws_kernels ws_kernels;

@@ -36,12 +36,14 @@ size_t ws_operators(const ws_operator_info **table)
     WS_CUDA_ONLY(WS_DECLARE_OPERATOR_KERNELS(name, cuda))
 #include "engine/ops.def"
 #undef OP
-#define WS_PLAIN(name)                                                                                                 \
+#define WS_ON_CPU(name)                                                                                                \
     WS_DECLARE_PLAIN_KERNEL(name, portable)                                                                            \
-    WS_X86_ONLY(WS_DECLARE_PLAIN_KERNEL(name, avx2) WS_DECLARE_PLAIN_KERNEL(name, avx512))                             \
-    WS_CUDA_ONLY(WS_DECLARE_PLAIN_KERNEL(name, cuda))
-WS_PLAIN_KERNELS(WS_PLAIN)
-#undef WS_PLAIN
+    WS_X86_ONLY(WS_DECLARE_PLAIN_KERNEL(name, avx2) WS_DECLARE_PLAIN_KERNEL(name, avx512))
+#define WS_ON_CUDA(name) WS_CUDA_ONLY(WS_DECLARE_PLAIN_KERNEL(name, cuda))
+WS_PLAIN_KERNELS(WS_ON_CPU)
+WS_CPU_KERNELS(WS_ON_CPU)
+WS_PLAIN_KERNELS(WS_ON_CUDA)
+WS_CUDA_KERNELS(WS_ON_CUDA)
 
 #define WS_OPERATOR_ENTRY(name, level)                                                                                 \
     .name##_forward = ws_##name##_forward_##level, .name##_backward = ws_##name##_backward_##level,
@@ -51,7 +53,7 @@ static const ws_kernels kernels_portable = {
 #define OP(name) WS_OPERATOR_ENTRY(name, portable)
 #define WS_PLAIN(name) WS_PLAIN_ENTRY(name, portable)
 #include "engine/ops.def"
-    WS_PLAIN_KERNELS(WS_PLAIN)
+    WS_PLAIN_KERNELS(WS_PLAIN) WS_CPU_KERNELS(WS_PLAIN)
 #undef OP
 #undef WS_PLAIN
 };
@@ -61,7 +63,7 @@ static const ws_kernels kernels_avx2 = {
 #define OP(name) WS_OPERATOR_ENTRY(name, avx2)
 #define WS_PLAIN(name) WS_PLAIN_ENTRY(name, avx2)
 #include "engine/ops.def"
-    WS_PLAIN_KERNELS(WS_PLAIN)
+    WS_PLAIN_KERNELS(WS_PLAIN) WS_CPU_KERNELS(WS_PLAIN)
 #undef OP
 #undef WS_PLAIN
 };
@@ -69,7 +71,7 @@ static const ws_kernels kernels_avx512 = {
 #define OP(name) WS_OPERATOR_ENTRY(name, avx512)
 #define WS_PLAIN(name) WS_PLAIN_ENTRY(name, avx512)
 #include "engine/ops.def"
-    WS_PLAIN_KERNELS(WS_PLAIN)
+    WS_PLAIN_KERNELS(WS_PLAIN) WS_CPU_KERNELS(WS_PLAIN)
 #undef OP
 #undef WS_PLAIN
 };
@@ -125,7 +127,7 @@ static const ws_kernels kernels_cuda = {
 #define OP(name) WS_OPERATOR_ENTRY(name, cuda)
 #define WS_PLAIN(name) WS_PLAIN_ENTRY(name, cuda)
 #include "engine/ops.def"
-    WS_PLAIN_KERNELS(WS_PLAIN)
+    WS_PLAIN_KERNELS(WS_PLAIN) WS_CUDA_KERNELS(WS_PLAIN)
 #undef OP
 #undef WS_PLAIN
 };

@@ -22,7 +22,9 @@ struct ws_on_device {
     ws_real *gradient;    /* [extent] their sum; gradients[0] where there is one rank */
     ws_real *losses;      /* [own shards], of the host */
     ws_norm gradient_norm, statistics_norm;
-    const ws_device_update *early;
+    ws_updater *updater;
+    ws_repeat steps[WS_MAX_BUCKETS], whole_step, norms; /* captured: early steps, the step after all sums, and norms */
+    bool early;
     bool stepped[WS_MAX_BUCKETS]; /* early */
     ws_err error;                 /* of what was queued last */
 };
@@ -43,17 +45,26 @@ static void host_buffers(const ws_network_state *state, ws_real *out[KEPT])
 
 /* ---- making and unmaking ---- */
 
+static bool sums_are_fixed(const ws_on_device *d)
+{
+    return d->o.options->reduction == WS_REDUCTION_FIXED;
+}
+
 static bool steps_early(const ws_on_device *d)
 {
     return d->o.options->clip == 0;
 }
 
-/* All that is allocated, and a margin for what libraries take. */
+/* All that is allocated, with the room of sums, and a margin for what libraries take. NCCL has taken its own already. */
 static ws_err check_memory(const ws_on_device *d)
 {
     const size_t buffers = (size_t)own_shards(d) + 1 + KEPT * (steps_early(d) ? 2 : 1);
-    const size_t needed =
+    size_t needed =
         buffers * d->extent * sizeof(ws_real) + EXECUTORS * ws_plan_executor_bytes(d->o.state->plan) + (32 << 20);
+    size_t received = 0;
+    if (sums_are_fixed(d))
+        WS_TRY(ws_nccl_room(d->o.comm, d->o.shards, d->extent, &received));
+    needed += received;
     const char *share = getenv("WIRESWEEP_TRIALS_PER_DEVICE");
     const size_t trials = share && atoi(share) > 1 ? (size_t)atoi(share) : 1;
     size_t unused = 0, whole = 0;
@@ -102,14 +113,19 @@ static ws_err make_buffers(ws_on_device *d)
     WS_TRY(ws_place_allocate_host(&d->place, &d->losses, own + 1));
     WS_TRY(ws_norm_create(&d->gradient_norm, &d->place, d->extent));
     WS_TRY(ws_norm_create(&d->statistics_norm, &d->place, d->extent));
+    WS_TRY(ws_updater_create(&d->updater, d->o.state->plan, &d->place));
     return ws_place_wait(&d->place);
 }
 
-static ws_err open_device(ws_on_device *d, int device)
+static ws_err open_queues(ws_on_device *d, int device)
 {
     WS_TRY(ws_place_open(&d->place, WS_CUDA, device));
     WS_TRY(ws_place_open_beside(&d->copies, &d->place));
-    WS_TRY(ws_place_open_beside(&d->sums, &d->place));
+    return ws_place_open_beside(&d->sums, &d->place);
+}
+
+static ws_err take_memory(ws_on_device *d)
+{
     WS_TRY(check_memory(d));
     WS_TRY(make_executors(d));
     return make_buffers(d);
@@ -128,16 +144,26 @@ ws_err ws_on_device_create_all(ws_on_device **out, const ws_on_device_options *o
     d->buckets = ws_plan_buckets(options->state->plan, (size_t)options->options->bucket_kib * 1024 / sizeof(ws_real));
     ws_err error = ws_device_choose_all(comm, &device, d->name);
     if (error == WS_OK)
-        error = ws_agree_all(comm, open_device(d, device));
+        error = ws_agree_all(comm, open_queues(d, device));
     if (error == WS_OK)
         error = ws_nccl_create_all(&d->nccl, comm, device);
     if (error == WS_OK)
+        error = ws_agree_all(comm, take_memory(d));
+    if (error == WS_OK && sums_are_fixed(d))
         error = ws_nccl_prepare_all(d->nccl, options->shards, d->extent);
     if (error != WS_OK)
         ws_on_device_destroy(&d);
     *out = d;
     WS_TRY(error);
     return WS_OK;
+}
+
+static void forget_captured(ws_on_device *d)
+{
+    for (int i = 0; i < WS_MAX_BUCKETS; i++)
+        ws_repeat_forget(&d->steps[i], &d->sums);
+    ws_repeat_forget(&d->norms, &d->sums);
+    ws_repeat_forget(&d->whole_step, &d->place);
 }
 
 void ws_on_device_destroy(ws_on_device **device)
@@ -160,6 +186,8 @@ void ws_on_device_destroy(ws_on_device **device)
         ws_place_release_host(&d->place, &d->losses);
         ws_norm_destroy(&d->gradient_norm, &d->place);
         ws_norm_destroy(&d->statistics_norm, &d->place);
+        ws_updater_destroy(&d->updater);
+        forget_captured(d);
     }
     free(d->gradients);
     free(d->slices);
@@ -191,7 +219,7 @@ static ws_err sum_bucket(ws_on_device *d, const ws_bucket *bucket)
     ws_real *total = d->gradient + bucket->offset;
     for (int k = 0; k < own; k++)
         d->slices[k] = d->gradients[k] + bucket->offset;
-    if (d->o.options->reduction == WS_REDUCTION_FIXED)
+    if (sums_are_fixed(d))
         return ws_nccl_tree_sum_all(d->nccl, d->o.shards, d->slices, total, bucket->count, add, &d->sums, stream);
     if (own == 0)
         ws_place_zero(&d->sums, total, bucket->count);
@@ -202,11 +230,26 @@ static ws_err sum_bucket(ws_on_device *d, const ws_bucket *bucket)
     return ws_nccl_sum_all(d->nccl, total, bucket->count, stream);
 }
 
-static void step_slice(ws_on_device *d, const ws_place *place, const ws_device_update *u, size_t offset, size_t count)
+static void step_slice(const ws_on_device *d, const ws_place *place, size_t offset, size_t count)
 {
-    ws_step_slice_at(place, d->o.state->plan, &u->adamw, u->descent, u->rate, u->scale, u->step, 1.0 / d->o.shards,
-                     offset, count, d->state[0], d->gradient, d->state[2], d->state[3]);
-    ws_ema_step_at(place, u->average_decay, d->state[1] + offset, d->state[0] + offset, count);
+    const ws_update_state state = {d->state[0], d->state[2], d->state[3], d->state[1], d->gradient};
+    ws_updater_step(d->updater, place, &state, offset, count);
+}
+
+typedef struct early_step {
+    const ws_on_device *device;
+    const ws_bucket *bucket;
+} early_step;
+
+/* What is needed to undo it, and the step. */
+static void make_early_step(void *context)
+{
+    const early_step *e = context;
+    const ws_on_device *d = e->device;
+    const size_t offset = e->bucket->offset, count = e->bucket->count;
+    for (int i = 0; i < KEPT; i++)
+        ws_place_copy(&d->sums, d->kept[i] + offset, d->state[i] + offset, count);
+    step_slice(d, &d->sums, offset, count);
 }
 
 /* All is queued that writes gradients of the bucket. */
@@ -220,15 +263,20 @@ static void bucket_ready(void *context, size_t index)
     d->error = sum_bucket(d, bucket);
     if (d->error != WS_OK || !d->early)
         return;
-    for (int i = 0; i < KEPT; i++)
-        ws_place_copy(&d->sums, d->kept[i] + bucket->offset, d->state[i] + bucket->offset, bucket->count);
-    step_slice(d, &d->sums, d->early, bucket->offset, bucket->count);
+    ws_repeat_run(&d->steps[index], &d->sums, make_early_step, &(early_step){d, bucket});
     d->stepped[index] = true;
 }
 
-void ws_on_device_step(ws_on_device *d, const ws_device_update *update)
+static void make_whole_step(void *context)
 {
-    step_slice(d, &d->place, update, 0, d->extent);
+    const ws_on_device *d = context;
+    step_slice(d, &d->place, 0, d->extent);
+}
+
+void ws_on_device_step(ws_on_device *d, const ws_update *update)
+{
+    ws_updater_set(d->updater, &d->place, update);
+    ws_repeat_run(&d->whole_step, &d->place, make_whole_step, d);
 }
 
 void ws_on_device_undo(ws_on_device *d)
@@ -256,13 +304,22 @@ static void run_shard(ws_on_device *d, const ws_batches *batches, int shard, con
         ws_executor_backward(executor, parameters, d->gradients[k]);
 }
 
+static void find_norms(void *context)
+{
+    ws_on_device *d = context;
+    ws_norm_begin(&d->gradient_norm, &d->sums, d->gradient, d->trained);
+    ws_norm_begin(&d->statistics_norm, &d->sums, d->gradient + d->trained, d->extent - d->trained);
+}
+
 ws_err ws_on_device_run(ws_on_device *d, const ws_batches *batches, bool averaged, bool with_gradients, uint64_t seed,
-                        uint64_t step, const ws_device_update *early)
+                        uint64_t step, const ws_update *early)
 {
     d->error = WS_OK;
-    d->early = early;
+    d->early = early != NULL;
     memset(d->stepped, 0, sizeof d->stepped);
     ws_place_follow(&d->place, &d->sums); /* early steps of the batch before */
+    if (early)
+        ws_updater_set(d->updater, &d->sums, early);
     for (int shard = d->o.first; shard < d->o.end; shard++) {
         ws_executor *executor = d->executors[(shard - d->o.first) % EXECUTORS];
         if (with_gradients)
@@ -274,10 +331,8 @@ ws_err ws_on_device_run(ws_on_device *d, const ws_batches *batches, bool average
     for (size_t b = 0; with_gradients && own_shards(d) == 0 && b < d->buckets.count; b++)
         bucket_ready(d, b);
     ws_place_follow(&d->sums, &d->place);
-    if (with_gradients) {
-        ws_norm_begin(&d->gradient_norm, &d->sums, d->gradient, d->trained);
-        ws_norm_begin(&d->statistics_norm, &d->sums, d->gradient + d->trained, d->extent - d->trained);
-    }
+    if (with_gradients)
+        ws_repeat_run(&d->norms, &d->sums, find_norms, d);
     ws_place_set_mark(&d->sums);
     WS_TRY(d->error);
     return WS_OK;

@@ -18,26 +18,18 @@ typedef struct ws_on_device_options {
     int shards, first, end;  /* all; those of this rank */
 } ws_on_device_options;
 
-/* What a step does with the summed gradients. */
-typedef struct ws_device_update {
-    bool descent; /* plain gradient descent, with the weight decay of: */
-    ws_adamw adamw;
-    double rate, scale, average_decay; /* scale: of the sum over shards */
-    uint64_t step;                     /* from 1 */
-} ws_device_update;
-
 /* Collective. */
 WS_MUST ws_err ws_on_device_create_all(ws_on_device **out, const ws_on_device_options *options);
 void ws_on_device_destroy(ws_on_device **device);
 /* Queues the shards of the current batch; with gradients also their sum over all ranks. early: buckets step as they arrive, with what
  * is needed to undo it; NULL: ws_on_device_step does it. */
 WS_MUST ws_err ws_on_device_run(ws_on_device *device, const ws_batches *batches, bool averaged, bool with_gradients,
-                                uint64_t seed, uint64_t step, const ws_device_update *early);
+                                uint64_t seed, uint64_t step, const ws_update *early);
 /* Waits for that, no longer than options->reduction_timeout. losses: of the rank's own shards. */
 WS_MUST ws_err ws_on_device_finish(ws_on_device *device, double *losses);
 /* Of the summed gradients, and of the statistics behind them. After finish. */
 void ws_on_device_norms(const ws_on_device *device, double *gradients, double *statistics);
-void ws_on_device_step(ws_on_device *device, const ws_device_update *update);
+void ws_on_device_step(ws_on_device *device, const ws_update *update);
 void ws_on_device_undo(ws_on_device *device); /* the early steps since run */
 /* Ends what ranks do together, which failed on one of them. */
 void ws_on_device_abort(ws_on_device *device);

@@ -154,7 +154,7 @@ static void run_shard(void *context, int shard, int thread)
 /* ---- a batch ---- */
 
 /* The current batch on this rank. early: what a device may step with as gradients arrive, or NULL. */
-static ws_err run_own_shards(loop *l, bool averaged, bool with_gradients, const ws_device_update *early)
+static ws_err run_own_shards(loop *l, bool averaged, bool with_gradients, const ws_update *early)
 {
     l->parameters = averaged ? l->state->average : l->state->parameters;
     l->with_gradients = with_gradients;
@@ -175,8 +175,7 @@ static ws_err give_up_all(loop *l, ws_err error)
 }
 
 /* Runs the current batch of l->running; *loss is its mean loss and *stop a wish of any rank to stop, the same on every rank. */
-static ws_err run_batch(loop *l, bool averaged, bool with_gradients, const ws_device_update *early, double *loss,
-                        bool *stop)
+static ws_err run_batch(loop *l, bool averaged, bool with_gradients, const ws_update *early, double *loss, bool *stop)
 {
     ws_err error = run_own_shards(l, averaged, with_gradients, early);
     l->own->stop = ws_stop_requested();
@@ -238,7 +237,7 @@ static ws_err find_norms(loop *l, double *norm, double *of_statistics)
     return WS_OK;
 }
 
-static void step_on_cpu(const loop *l, const ws_device_update *u)
+static void step_on_cpu(const loop *l, const ws_update *u)
 {
     ws_network_state *s = l->state;
     if (u->descent)
@@ -250,18 +249,19 @@ static void step_on_cpu(const loop *l, const ws_device_update *u)
     ws_ema_step(u->average_decay, s->average, s->parameters, s->extent);
 }
 
-static ws_device_update next_update(const loop *l)
+static ws_update next_update(const loop *l)
 {
     const ws_train_options *o = l->training->options;
     const ws_network_state *s = l->state;
     uint64_t warmup = (uint64_t)o->warmup, tenth = (uint64_t)o->steps / 10;
     double early = (1 + (double)s->step) / (10 + (double)s->step); /* early averages forget the starting point faster */
-    return (ws_device_update){
+    return (ws_update){
         .descent = o->optimiser == WS_OPTIMISER_SGD,
         .adamw = {o->beta1, o->beta2, o->epsilon, o->weight_decay},
         .rate = ws_cosine_schedule(o->learning_rate, o->minimum_learning_rate, warmup < tenth ? warmup : tenth,
                                    (uint64_t)o->steps, s->step),
         .scale = 1.0 / l->shards,
+        .statistics_scale = 1.0 / l->shards,
         .average_decay = early < o->ema ? early : o->ema,
         .step = s->step - s->skipped + 1,
     };
@@ -272,7 +272,7 @@ static ws_err make_step(loop *l, double *norm, double *rate, bool *stop)
     const ws_train_options *o = l->training->options;
     ws_network_state *s = l->state;
     double loss, of_statistics;
-    ws_device_update update = next_update(l);
+    ws_update update = next_update(l);
     const bool early = l->device && o->clip == 0;
     *rate = update.rate;
     l->running = l->batches;

@@ -128,7 +128,7 @@ static void replayed_passes_give_the_same_bits(void **state)
                 OK(ws_place_download(&cuda, got[k], gradients, extent));
         }
         for (size_t k = 0; k < executor->pass_count; k++)
-            if (executor->passes[k].graph == NULL)
+            if (executor->passes[k].repeat.graph == NULL)
                 fail_msg("%s: pass %zu was not captured", scenarios[i].name, k);
         assert_int_equal(executor->pass_count, 2);
         assert_memory_equal(got[0], got[1], extent * sizeof **got);
@@ -142,63 +142,97 @@ static void replayed_passes_give_the_same_bits(void **state)
     }
 }
 
-/* The plain kernels, on a length that is no multiple of anything. */
-enum { LENGTH = 3 * WS_NORM_BLOCK + 17 };
+enum { LENGTH = 3 * WS_NORM_BLOCK + 17 }; /* no multiple of anything */
 
-static ws_real *run_plain(const ws_place *place, int kernel)
+static void sums_agree_with_the_cpu(void **state)
 {
-    ws_real *host[4] = {0}, *memory[4] = {0};
-    for (uint64_t i = 0; i < 4; i++) {
-        OK(ws_alloc(&host[i], LENGTH, sizeof **host));
-        fill_normal(host[i], LENGTH, 20 + i);
-        for (size_t k = 0; i == 3 && k < LENGTH; k++)
-            host[i][k] *= host[i][k]; /* second moments are not negative */
-        OK(ws_place_allocate(place, &memory[i], LENGTH));
-        ws_place_upload(place, memory[i], host[i], LENGTH);
+    (void)state;
+    static ws_real sum[LENGTH], value[LENGTH], got[LENGTH];
+    ws_real *memory[2];
+    fill_normal(sum, LENGTH, 20);
+    fill_normal(value, LENGTH, 21);
+    for (int i = 0; i < 2; i++) {
+        OK(ws_place_allocate(&cuda, &memory[i], LENGTH));
+        ws_place_upload(&cuda, memory[i], i == 0 ? sum : value, LENGTH);
     }
-    if (kernel == 0)
-        place->kernels->adamw(&(ws_adamw_arguments){.count = LENGTH,
-                                                    .scale = (ws_real)0.7,
-                                                    .share1 = (ws_real)0.1,
-                                                    .share2 = (ws_real)0.01,
-                                                    .step_size = (ws_real)0.01,
-                                                    .root_correction = 2,
-                                                    .epsilon = (ws_real)1e-8,
-                                                    .decay = (ws_real)0.001,
-                                                    .parameters = memory[0],
-                                                    .gradients = memory[1],
-                                                    .first_moment = memory[2],
-                                                    .second_moment = memory[3]},
-                              place->queue);
-    else if (kernel == 1)
-        ws_ema_step_at(place, 0.99, memory[0], memory[1], LENGTH);
-    else if (kernel == 2)
-        ws_accumulate_at(place, memory[0], memory[1], LENGTH);
-    else
-        place->kernels->sgd(&(ws_sgd_arguments){.count = LENGTH,
-                                                .step_size = (ws_real)0.01,
-                                                .decay = (ws_real)0.001,
-                                                .parameters = memory[0],
-                                                .gradients = memory[1]},
-                            place->queue);
-    for (int i = 0; i < 4; i++) {
-        OK(ws_place_download(place, host[i], memory[i], LENGTH));
-        ws_place_release(place, &memory[i]);
-        if (i > 0)
-            free(host[i]);
+    ws_accumulate_at(&cuda, memory[0], memory[1], LENGTH);
+    ws_accumulate_at(&cpu, sum, value, LENGTH);
+    OK(ws_place_download(&cuda, got, memory[0], LENGTH));
+    assert_memory_equal(got, sum, sizeof sum);
+    ws_place_release(&cuda, &memory[0]);
+    ws_place_release(&cuda, &memory[1]);
+}
+
+/* ---- the optimiser's step: the third is a captured one, replayed with the numbers of another step ---- */
+
+enum { BUFFERS = 5, UPDATES = 3 };
+
+typedef struct updating {
+    const ws_place *place;
+    ws_updater *updater;
+    ws_real *buffer[BUFFERS];
+    size_t extent;
+} updating;
+
+/* In two slices, as buckets are. */
+static void update_slices(void *context)
+{
+    const updating *u = context;
+    const ws_update_state state = {u->buffer[0], u->buffer[1], u->buffer[2], u->buffer[3], u->buffer[4]};
+    const size_t first = u->extent / 32 * 16;
+    ws_updater_step(u->updater, u->place, &state, 0, first);
+    ws_updater_step(u->updater, u->place, &state, first, u->extent - first);
+}
+
+/* Parameters, moments and average after the steps, one behind the other. */
+static ws_real *update_at(const ws_place *place, const ws_plan *plan, bool descent)
+{
+    updating u = {.place = place, .extent = ws_plan_parameter_extent(plan)};
+    ws_real *values = NULL;
+    ws_repeat repeat = {.warm = false};
+    OK(ws_alloc(&values, BUFFERS * u.extent, sizeof *values));
+    OK(ws_updater_create(&u.updater, plan, place));
+    fill_normal(values, BUFFERS * u.extent, 20);
+    for (size_t i = 2 * u.extent; i < 3 * u.extent; i++)
+        values[i] *= values[i]; /* second moments are not negative */
+    for (size_t i = 0; i < BUFFERS; i++) {
+        OK(ws_place_allocate(place, &u.buffer[i], u.extent));
+        ws_place_upload(place, u.buffer[i], values + i * u.extent, u.extent);
     }
-    return host[0];
+    for (uint64_t k = 1; k <= UPDATES; k++) {
+        const ws_update update = {descent, {0.9, 0.99, 1e-8, 0.1}, 0.01 / (double)k, 0.7 * (double)k, 0.5, 0.9, k};
+        ws_updater_set(u.updater, place, &update);
+        ws_repeat_run(&repeat, place, update_slices, &u);
+    }
+    assert_true((repeat.graph != NULL) == (place->backend == WS_CUDA));
+    for (size_t i = 0; i < BUFFERS; i++) {
+        OK(ws_place_download(place, values + i * u.extent, u.buffer[i], u.extent));
+        ws_place_release(place, &u.buffer[i]);
+    }
+    ws_repeat_forget(&repeat, place);
+    ws_updater_destroy(&u.updater);
+    return values;
 }
 
 static void optimiser_steps_agree_with_the_cpu(void **state)
 {
     (void)state;
-    for (int kernel = 0; kernel < 4; kernel++) {
-        ws_real *host = run_plain(&cpu, kernel), *device = run_plain(&cuda, kernel);
-        assert_close("optimiser", device, host, LENGTH);
-        free(host);
-        free(device);
+    bool kinds[2][2] = {{false}}; /* decay, statistic */
+    for (size_t i = 0; i < SCENARIOS; i++) {
+        ws_plan *plan = NULL;
+        OK(ws_plan_create(&plan));
+        OK(ws_plan_finish(plan, scenarios[i].build(plan, 5, 7)));
+        for (size_t k = 0; k < plan->step_count; k++)
+            kinds[plan->steps[k].decay][plan->steps[k].statistic] = true;
+        for (int descent = 0; descent < 2 && plan->extent > 0; descent++) {
+            ws_real *host = update_at(&cpu, plan, descent), *device = update_at(&cuda, plan, descent);
+            assert_close(scenarios[i].name, device, host, BUFFERS * plan->extent);
+            free(host);
+            free(device);
+        }
+        ws_plan_destroy(&plan);
     }
+    assert_true(kinds[0][0] && kinds[1][0] && kinds[0][1]);
 }
 
 static void gradient_norms_agree_with_the_cpu(void **state)
@@ -312,7 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_agrees_with_the_cpu), cmocka_unit_test(replayed_passes_give_the_same_bits),
         cmocka_unit_test(optimiser_steps_agree_with_the_cpu), cmocka_unit_test(gradient_norms_agree_with_the_cpu),
-        cmocka_unit_test(gradients_of_many_gathered_rows),
+        cmocka_unit_test(gradients_of_many_gathered_rows),    cmocka_unit_test(sums_agree_with_the_cpu),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ws_place_close(&cuda);

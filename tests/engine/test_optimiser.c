@@ -34,8 +34,11 @@ static void adamw_at(ws_isa isa)
     const ws_parameter *table;
     size_t count = ws_plan_parameters(plan, &table), extent = ws_plan_parameter_extent(plan);
     ws_real *p = guarded(extent), *g = guarded(extent), *m = guarded(extent), *v = guarded(extent);
+    ws_real *average = guarded_normal(extent, 99);
     double *want = calloc(3 * extent, sizeof *want);
+    ws_updater *updater = NULL;
     assert_non_null(want);
+    OK(ws_updater_create(&updater, plan, &place));
     ws_plan_initialise(plan, 1, p);
     memset(m, 0, extent * sizeof *m);
     memset(v, 0, extent * sizeof *v);
@@ -52,12 +55,18 @@ static void adamw_at(ws_isa isa)
         for (size_t i = 0; i < count; i++) /* as backward leaves it */
             for (size_t k = table[i].offset + table[i].count; k < (i + 1 < count ? table[i + 1].offset : extent); k++)
                 g[k] = 0;
-        ws_adamw_step_at(&place, plan, &options, rate, scale, (uint64_t)t, p, g, m, v);
+        const ws_update update = {
+            .adamw = options, .rate = rate, .scale = scale, .average_decay = 0, .step = (uint64_t)t};
+        ws_updater_set(updater, &place, &update);
+        ws_updater_step(updater, &place, &(ws_update_state){p, m, v, average, g}, 0, extent);
     }
+    for (size_t i = 0; i < extent; i++) /* which forgets all but the last */
+        assert_true(fabs((double)average[i] - (double)p[i]) <= 1e-6 * (1 + fabs((double)p[i])));
     assert_near("parameters", p, want, extent, 2e-6);
     assert_near("first moment", m, want + extent, extent, 2e-6);
     assert_near("second moment", v, want + 2 * extent, extent, 2e-6);
-    release(p, extent), release(g, extent), release(m, extent), release(v, extent);
+    release(p, extent), release(g, extent), release(m, extent), release(v, extent), release(average, extent);
+    ws_updater_destroy(&updater);
     free(want);
     ws_plan_destroy(&plan);
 }
@@ -86,7 +95,14 @@ static void test_sgd_walks_down_the_gradient(void **state)
         for (size_t i = 0; i < count; i++)
             for (size_t k = table[i].offset; table[i].decay && k < table[i].offset + table[i].count; k++)
                 want[k] -= 0.5 * 0.1 * (double)p[k];
-        ws_sgd_step_at(&place, plan, 0.1, 0.5, 0.125, p, g);
+        ws_updater *updater = NULL;
+        ws_real *average = guarded_normal(extent, 99);
+        const ws_update update = {.descent = true, .adamw.weight_decay = 0.1, .rate = 0.5, .scale = 0.125};
+        OK(ws_updater_create(&updater, plan, &place));
+        ws_updater_set(updater, &place, &update);
+        ws_updater_step(updater, &place, &(ws_update_state){p, NULL, NULL, average, g}, 0, extent);
+        ws_updater_destroy(&updater);
+        release(average, extent);
         for (size_t i = 0; i < count; i++) /* what lies between them, decay may have touched */
             assert_near(table[i].name, p + table[i].offset, want + table[i].offset, table[i].count, 2e-7);
         release(p, extent), release(g, extent);
@@ -110,7 +126,7 @@ static void test_moving_average_and_accumulation(void **state)
         assert_near("accumulate", average, want, N, 1e-7);
         for (int i = 0; i < N; i++)
             want[i] = 0.75 * (double)average[i] + 0.25 * (double)value[i];
-        ws_ema_step_at(&place, 0.75, average, value, N);
+        place.kernels->ema(&(ws_ema_arguments){N, (ws_real)0.25, 1, average, value}, place.queue);
         assert_near("average", average, want, N, 1e-7);
         release(average, N), release(value, N);
     }

@@ -28,6 +28,8 @@ typedef struct learner {
     ws_bench_rows made;
     ws_plan *plan;
     ws_executor *executor;
+    ws_updater *updater;
+    ws_repeat update;
     size_t extent;
     ws_real *parameters, *gradients, *first, *second, *average, *seen; /* all but seen: in the place */
     double learning_rate;
@@ -47,6 +49,7 @@ static void create(learner *l, const ws_model *model, const ws_place *place)
     OK(l->network->build_training(&l->made.context, l->plan, ROWS, &loss));
     OK(ws_plan_finish(l->plan, loss));
     OK(ws_executor_create_at(&l->executor, l->plan, place));
+    OK(ws_updater_create(&l->updater, l->plan, place));
     l->extent = ws_plan_parameter_extent(l->plan);
     ws_real **arrays[] = {&l->parameters, &l->gradients, &l->first, &l->second, &l->average};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
@@ -62,9 +65,15 @@ static void create(learner *l, const ws_model *model, const ws_place *place)
     }
 }
 
+static void update_all(void *context)
+{
+    const learner *l = context;
+    ws_updater_step(l->updater, l->place,
+                    &(ws_update_state){l->parameters, l->first, l->second, l->average, l->gradients}, 0, l->extent);
+}
+
 static double step(learner *l, uint64_t number)
 {
-    const ws_adamw adamw = {0.9, 0.999, 1e-8, 1e-2};
     const ws_batch batch = {.seed = 5, .step = number, .samples = &l->made.samples, .rows = l->made.rows};
     double norm = 0;
     if (l->batch_plan)
@@ -75,10 +84,14 @@ static double step(learner *l, uint64_t number)
     ws_executor_backward(l->executor, l->parameters, l->gradients);
     OK(ws_executor_wait(l->executor));
     OK(ws_gradient_norm_at(l->place, l->gradients, ws_plan_trained_extent(l->plan), &norm));
-    ws_adamw_step_at(l->place, l->plan, &adamw, l->learning_rate, norm > 1 ? 1 / norm : 1, number, l->parameters,
-                     l->gradients, l->first, l->second);
-    ws_statistics_step_at(l->place, l->plan, 1, l->parameters, l->gradients);
-    ws_ema_step_at(l->place, 0.99, l->average, l->parameters, l->extent);
+    const ws_update update = {.adamw = {0.9, 0.999, 1e-8, 1e-2},
+                              .rate = l->learning_rate,
+                              .scale = norm > 1 ? 1 / norm : 1,
+                              .statistics_scale = 1,
+                              .average_decay = 0.99,
+                              .step = number};
+    ws_updater_set(l->updater, l->place, &update);
+    ws_repeat_run(&l->update, l->place, update_all, l);
     return (double)ws_executor_loss(l->executor);
 }
 
@@ -89,6 +102,8 @@ static void destroy(learner *l)
         ws_place_release(l->place, arrays[i]);
     if (l->scratch)
         l->network->scratch_destroy(&l->scratch);
+    ws_repeat_forget(&l->update, l->place);
+    ws_updater_destroy(&l->updater);
     free(l->batch_plan);
     free(l->seen);
     ws_executor_destroy(&l->executor);
