@@ -1,6 +1,5 @@
-/* attention: a block takes eight rows of one (b,h), a warp each, and goes over the other side of the scores in tiles of 32 that
- * lie in shared memory; a lane makes one score. Forward keeps a running maximum; backward has one kernel for q, whose rows
- * are queries, and one for k and v, whose rows are keys, so no sum needs an atomic. */
+/* attention, one kernel in each direction. Forward: a block takes eight rows of one (b,h), a warp each, and goes over the keys in
+ * tiles of 32 that lie in shared memory; a lane makes one score, and a running maximum is kept. Backward is further below. */
 #include "attention.h"
 #include "queue.h"
 
@@ -28,22 +27,6 @@ static __device__ __forceinline__ float projected(const ws_attention_arguments *
     const float *cosine = a->scratch + t * d, *sine = cosine + half;
     return c < half ? row[c] * cosine[c] - row[half + c] * sine[c]
                     : row[c] * cosine[c - half] + row[c - half] * sine[c - half];
-}
-
-/* The gradient of row t, which a warp holds in shared memory, turned back. */
-static __device__ __forceinline__ void write_gradient(const ws_attention_arguments *a, int64_t b, int64_t h, int64_t t,
-                                                      third which, const float *gradient, float scale)
-{
-    int64_t d = a->D / a->H, half = d / 2;
-    float *row = a->dqkv + (b * a->T + t) * 3 * a->D + which * a->D + h * d;
-    const float *cosine = a->scratch + t * d, *sine = cosine + half;
-    for (int64_t c = threadIdx.x % WS_WARP; c < d; c += WS_WARP) {
-        float value = gradient[c];
-        if (which != V && a->rope_base > 0)
-            value = c < half ? gradient[c] * cosine[c] + gradient[half + c] * sine[c]
-                             : gradient[c] * cosine[c - half] - gradient[c - half] * sine[c - half];
-        row[c] = (a->accumulate_dqkv ? row[c] : 0.0f) + value * scale;
-    }
 }
 
 typedef float tile[TILE][WIDEST + 1]; /* one more, so that lanes that read a column meet different banks */
@@ -147,117 +130,173 @@ extern "C" void ws_attention_forward_cuda(const ws_attention_arguments *a, void 
     WS_LAUNCH(queue, attend, blocks_of(a), WS_BLOCK, *a);
 }
 
-static __global__ void query_gradients(ws_attention_arguments a)
+/* ---- backward: one kernel, a block for all of one (b,h) ----
+ * The block goes over tiles of keys, and for each of them over tiles of queries. Gradients of a tile's keys and values stay in registers;
+ * those of queries are added to tile by tile, each element always by the same thread. So no sum needs an atomic, or another block. */
+
+/* SIDE queries or keys in a tile, heads of up to WIDTH. A thread has `OWN` elements of a tile, all of one column. */
+template <int SIDE, int WIDTH> struct backward_tiles {
+    enum { OWN = SIDE * WIDTH / WS_BLOCK, STRIDE = WS_BLOCK / WIDTH, PAIRS = (SIDE * SIDE + WS_BLOCK - 1) / WS_BLOCK };
+    float queries[SIDE][WIDTH + 1], dys[SIDE][WIDTH + 1], keys[SIDE][WIDTH + 1], values[SIDE][WIDTH + 1];
+    float p[SIDE][SIDE + 1], ds[SIDE][SIDE + 1];
+};
+
+/* Rows first.. of one third, or of dy, times scale; zeros beyond T and d. */
+template <int SIDE, int WIDTH>
+static __device__ __forceinline__ void load_rows(const ws_attention_arguments *a, int64_t b, int64_t h, int64_t first,
+                                                 third which, float scale, float (*to)[WIDTH + 1])
 {
-    __shared__ float queries[WS_ROWS_A_BLOCK][WIDEST], dys[WS_ROWS_A_BLOCK][WIDEST], shares[WS_ROWS_A_BLOCK][TILE];
-    __shared__ tile keys, values;
-    int warp = threadIdx.x / WS_WARP, lane = threadIdx.x % WS_WARP;
-    int64_t d = a.D / a.H, i = (int64_t)blockIdx.x * WS_ROWS_A_BLOCK + warp;
-    float scale = 1.0f / sqrtf((float)d);
-    for (int64_t bh = blockIdx.y; bh < a.B * a.H; bh += gridDim.y) {
-        int64_t b = bh / a.H, h = bh - b * a.H, at = (b * a.T + i) * a.D + h * d;
-        ws_seen seen = seen_by(&a, b, i);
-        float along = 0, out[SHARES] = {0};
-        for (int64_t c = lane; c < d; c += WS_WARP) {
-            queries[warp][c] = i < a.T ? projected(&a, b, h, i, Q, c) * scale : 0.0f;
-            dys[warp][c] = i < a.T ? a.dy[at + c] : 0.0f;
-            along += i < a.T ? a.dy[at + c] * a.y[at + c] : 0.0f;
-        }
+    const int d = (int)(a->D / a->H), c = threadIdx.x % WIDTH;
+    for (int row = threadIdx.x / WIDTH; row < SIDE; row += WS_BLOCK / WIDTH) {
+        const int64_t t = first + row;
+        to[row][c] = t < a->T && c < d ? projected(a, b, h, t, which, c) * scale : 0.0f;
+    }
+}
+template <int SIDE, int WIDTH>
+static __device__ __forceinline__ void load_dys(const ws_attention_arguments *a, int64_t b, int64_t h, int64_t first,
+                                                float (*to)[WIDTH + 1])
+{
+    const int d = (int)(a->D / a->H), c = threadIdx.x % WIDTH;
+    for (int row = threadIdx.x / WIDTH; row < SIDE; row += WS_BLOCK / WIDTH) {
+        const int64_t t = first + row;
+        to[row][c] = t < a->T && c < d ? a->dy[(b * a->T + t) * a->D + h * d + c] : 0.0f;
+    }
+}
+
+/* Element c of a row of gradients in shared memory, turned back, to its place: over what is there, or added to it. */
+template <int WIDTH>
+static __device__ __forceinline__ void put_gradient(const ws_attention_arguments *a, int64_t b, int64_t h, int64_t t,
+                                                    third which, int c, const float (*rows)[WIDTH + 1], int row,
+                                                    float scale, bool add)
+{
+    const int d = (int)(a->D / a->H), half = d / 2;
+    if (t >= a->T || c >= d)
+        return;
+    float value = rows[row][c];
+    if (which != V && a->rope_base > 0) {
+        const float *cosine = a->scratch + t * d, *sine = cosine + half;
+        value = c < half ? value * cosine[c] + rows[row][half + c] * sine[c]
+                         : value * cosine[c - half] - rows[row][c - half] * sine[c - half];
+    }
+    float *to = a->dqkv + (b * a->T + t) * 3 * a->D + which * a->D + h * d + c;
+    *to = (add ? *to : 0.0f) + value * scale;
+}
+
+/* row_products of all rows: a warp takes one at a time. */
+static __device__ __forceinline__ void multiply_rows(const ws_attention_arguments *a, int64_t b, int64_t h)
+{
+    const int lane = threadIdx.x % WS_WARP;
+    const int64_t d = a->D / a->H;
+    for (int64_t t = threadIdx.x / WS_WARP; t < a->T; t += WS_ROWS_A_BLOCK) {
+        const int64_t at = (b * a->T + t) * a->D + h * d;
+        float along = 0;
+        for (int64_t c = lane; c < d; c += WS_WARP)
+            along += a->dy[at + c] * a->y[at + c];
         along = ws_warp_sum(along);
-        if (i < a.T && lane == 0)
-            a.row_products[bh * a.T + i] = along;
-        for (int64_t first = 0; first < a.T; first += TILE) {
-            __syncthreads();
-            load_tile(&a, b, h, first, K, 1, keys);
-            load_tile(&a, b, h, first, V, 1, values);
-            __syncthreads();
-            int64_t j = first + lane;
-            float ds = 0;
-            if (j < a.T && ws_attention_sees(seen, j)) {
-                float score = product(queries[warp], keys[lane], d), dp = product(dys[warp], values[lane], d);
-                float p = ws_exp(score - a.statistics[bh * a.T + i]) * a.statistics[(a.B * a.H + bh) * a.T + i];
-                ds = p * (dp * kept(&a, b, h, i, j) - along);
+        if (lane == 0)
+            a->row_products[(b * a->H + h) * a->T + t] = along;
+    }
+}
+
+/* p with dropout, and the gradient of the score, of query i and key j. */
+template <int SIDE, int WIDTH>
+static __device__ __forceinline__ void pair_of(const ws_attention_arguments *a, int64_t b, int64_t h, int64_t i,
+                                               int64_t j, backward_tiles<SIDE, WIDTH> &s, int row, int column)
+{
+    const int64_t d = a->D / a->H, bh = b * a->H + h;
+    float p = 0, ds = 0;
+    if (i < a->T && j < a->T && ws_attention_sees(seen_by(a, b, i), j)) {
+        const float score = product(s.queries[row], s.keys[column], d), dp = product(s.dys[row], s.values[column], d);
+        const float factor = kept(a, b, h, i, j);
+        p = ws_exp(score - a->statistics[bh * a->T + i]) * a->statistics[(a->B * a->H + bh) * a->T + i];
+        ds = p * (dp * factor - a->row_products[bh * a->T + i]);
+        p *= factor;
+    }
+    s.p[row][column] = p;
+    s.ds[row][column] = ds;
+}
+
+/* All tiles of queries against one tile of keys. */
+template <int SIDE, int WIDTH>
+static __device__ __forceinline__ void go_over_queries(const ws_attention_arguments *a, int64_t b, int64_t h,
+                                                       int64_t first_key, float scale, backward_tiles<SIDE, WIDTH> &s,
+                                                       float *of_key, float *of_value)
+{
+    typedef backward_tiles<SIDE, WIDTH> tiles;
+    const int c = threadIdx.x % WIDTH, begin = threadIdx.x / WIDTH;
+    const bool first = first_key == 0;
+    for (int64_t i = a->causal ? first_key : 0; i < a->T; i += SIDE) {
+        float of_query[tiles::OWN] = {0};
+        load_rows<SIDE, WIDTH>(a, b, h, i, Q, scale, s.queries);
+        load_dys<SIDE, WIDTH>(a, b, h, i, s.dys);
+        __syncthreads();
+        for (int pair = threadIdx.x; pair < SIDE * SIDE; pair += WS_BLOCK)
+            pair_of(a, b, h, i + pair / SIDE, first_key + pair % SIDE, s, pair / SIDE, pair % SIDE);
+        __syncthreads();
+        for (int k = 0; k < SIDE; k++) {
+            const float query = s.queries[k][c], dy = s.dys[k][c], key = s.keys[k][c];
+            WS_UNROLL
+            for (int own = 0; own < tiles::OWN; own++) {
+                const int row = begin + own * tiles::STRIDE;
+                of_key[own] += s.ds[k][row] * query;
+                of_value[own] += s.p[k][row] * dy;
+                of_query[own] += s.ds[row][k] * key;
             }
-            shares[warp][lane] = ds;
-            __syncwarp();
-            for (int s = 0; s < SHARES; s++)
-                for (int k = 0; k < TILE && lane + s * WS_WARP < d; k++)
-                    out[s] += shares[warp][k] * keys[k][lane + s * WS_WARP];
         }
-        __syncwarp();
-        for (int s = 0; s < SHARES; s++)
-            if (lane + s * WS_WARP < d)
-                queries[warp][lane + s * WS_WARP] = out[s];
-        __syncwarp();
-        if (i < a.T)
-            write_gradient(&a, b, h, i, Q, queries[warp], scale);
+        __syncthreads();
+        WS_UNROLL
+        for (int own = 0; own < tiles::OWN; own++)
+            s.queries[begin + own * tiles::STRIDE][c] = of_query[own];
+        __syncthreads();
+        for (int row = begin; row < SIDE; row += tiles::STRIDE)
+            put_gradient<WIDTH>(a, b, h, i + row, Q, c, s.queries, row, scale, a->accumulate_dqkv || !first);
         __syncthreads();
     }
 }
 
-static __global__ void key_gradients(ws_attention_arguments a)
+template <int SIDE, int WIDTH> static __global__ void attend_back(ws_attention_arguments a)
 {
-    __shared__ float keys[WS_ROWS_A_BLOCK][WIDEST], values[WS_ROWS_A_BLOCK][WIDEST];
-    __shared__ float p_shares[WS_ROWS_A_BLOCK][TILE], ds_shares[WS_ROWS_A_BLOCK][TILE];
-    __shared__ tile queries, dys;
-    int warp = threadIdx.x / WS_WARP, lane = threadIdx.x % WS_WARP, width = (int)(a.D / a.H);
-    int64_t d = width, j = (int64_t)blockIdx.x * WS_ROWS_A_BLOCK + warp;
-    float scale = 1.0f / sqrtf((float)d);
-    for (int64_t bh = blockIdx.y; bh < a.B * a.H; bh += gridDim.y) {
-        int64_t b = bh / a.H, h = bh - b * a.H;
-        float of_key[SHARES] = {0}, of_value[SHARES] = {0};
-        for (int64_t c = lane; c < d; c += WS_WARP) {
-            keys[warp][c] = j < a.T ? projected(&a, b, h, j, K, c) : 0.0f;
-            values[warp][c] = j < a.T ? projected(&a, b, h, j, V, c) : 0.0f;
-        }
-        for (int64_t first = 0; first < a.T; first += TILE) {
+    typedef backward_tiles<SIDE, WIDTH> tiles;
+    __shared__ tiles s;
+    const int c = threadIdx.x % WIDTH, begin = threadIdx.x / WIDTH;
+    const float scale = 1.0f / sqrtf((float)(a.D / a.H));
+    for (int64_t bh = blockIdx.x; bh < a.B * a.H; bh += gridDim.x) {
+        const int64_t b = bh / a.H, h = bh - b * a.H;
+        multiply_rows(&a, b, h);
+        for (int64_t j = 0; j < a.T; j += SIDE) {
+            float of_key[tiles::OWN] = {0}, of_value[tiles::OWN] = {0};
+            load_rows<SIDE, WIDTH>(&a, b, h, j, K, 1, s.keys);
+            load_rows<SIDE, WIDTH>(&a, b, h, j, V, 1, s.values);
             __syncthreads();
-            load_tile(&a, b, h, first, Q, scale, queries);
-            for (int e = threadIdx.x; e < TILE * width; e += WS_BLOCK) {
-                int64_t t = first + e / width;
-                dys[e / width][e % width] = t < a.T ? a.dy[(b * a.T + t) * a.D + h * d + e % width] : 0.0f;
+            go_over_queries(&a, b, h, j, scale, s, of_key, of_value);
+            WS_UNROLL
+            for (int own = 0; own < tiles::OWN; own++) {
+                s.keys[begin + own * tiles::STRIDE][c] = of_key[own];
+                s.values[begin + own * tiles::STRIDE][c] = of_value[own];
             }
             __syncthreads();
-            int64_t i = first + lane;
-            float p = 0, ds = 0;
-            if (i < a.T && j < a.T && ws_attention_sees(seen_by(&a, b, i), j)) {
-                float score = product(keys[warp], queries[lane], d), dp = product(values[warp], dys[lane], d);
-                float factor = kept(&a, b, h, i, j);
-                p = ws_exp(score - a.statistics[bh * a.T + i]) * a.statistics[(a.B * a.H + bh) * a.T + i];
-                ds = p * (dp * factor - a.row_products[bh * a.T + i]);
-                p *= factor;
+            for (int row = begin; row < SIDE; row += tiles::STRIDE) {
+                put_gradient<WIDTH>(&a, b, h, j + row, K, c, s.keys, row, 1, a.accumulate_dqkv);
+                put_gradient<WIDTH>(&a, b, h, j + row, V, c, s.values, row, 1, a.accumulate_dqkv);
             }
-            p_shares[warp][lane] = p;
-            ds_shares[warp][lane] = ds;
-            __syncwarp();
-            for (int s = 0; s < SHARES; s++)
-                for (int k = 0; k < TILE && lane + s * WS_WARP < d; k++) {
-                    of_key[s] += ds_shares[warp][k] * queries[k][lane + s * WS_WARP];
-                    of_value[s] += p_shares[warp][k] * dys[k][lane + s * WS_WARP];
-                }
+            __syncthreads();
         }
-        __syncwarp();
-        for (int s = 0; s < SHARES; s++)
-            if (lane + s * WS_WARP < d) {
-                keys[warp][lane + s * WS_WARP] = of_key[s];
-                values[warp][lane + s * WS_WARP] = of_value[s];
-            }
-        __syncwarp();
-        if (j < a.T) {
-            write_gradient(&a, b, h, j, K, keys[warp], 1);
-            write_gradient(&a, b, h, j, V, values[warp], 1);
-        }
-        __syncthreads();
     }
 }
 
 extern "C" void ws_attention_backward_cuda(const ws_attention_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
+    const unsigned heads = ws_blocks(a->B * a->H, 1);
+    const int64_t d = a->D / a->H;
     if (a->dqkv == NULL)
         return;
     if (a->rope_base > 0)
-        WS_LAUNCH(queue, turn_positions, ws_blocks(a->T * a->D / a->H / 2, WS_BLOCK), WS_BLOCK, *a);
-    WS_LAUNCH(queue, query_gradients, blocks_of(a), WS_BLOCK, *a);
-    WS_LAUNCH(queue, key_gradients, blocks_of(a), WS_BLOCK, *a);
+        WS_LAUNCH(queue, turn_positions, ws_blocks(a->T * d / 2, WS_BLOCK), WS_BLOCK, *a);
+    if (d <= 32)
+        WS_LAUNCH(queue, (attend_back<32, 32>), heads, WS_BLOCK, *a);
+    else if (d <= 64)
+        WS_LAUNCH(queue, (attend_back<32, 64>), heads, WS_BLOCK, *a);
+    else
+        WS_LAUNCH(queue, (attend_back<16, 128>), heads, WS_BLOCK, *a);
 }

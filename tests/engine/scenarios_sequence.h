@@ -43,6 +43,20 @@ ATTENTION(attention_rotary, NULL, true, .rope_base = 10000, .rope_period = 3)
 ATTENTION(attention_dropout, NULL, false, .dropout = 0.3)
 ATTENTION(attention_everything, "ranges", true, .causal = true, .rope_base = 100, .dropout = 0.1)
 
+/* Where D is large: sequences of several tiles, in heads of each of the widths that a device has kernels for. */
+#define ATTENTION_IN_TILES(name, wide, ...)                                                                            \
+    static ws_tensor name(ws_plan *plan, int64_t B, int64_t D)                                                         \
+    {                                                                                                                  \
+        const int64_t T = D > 60 ? 67 : 1 + B % 3, width = D > 60 ? 2 * wide : 4;                                              \
+        ws_attention_options options = {.heads = 2, __VA_ARGS__};                                                      \
+        ws_tensor ranges = ws_input_index(plan, "ranges", 4 * T);                                                      \
+        ws_tensor y = ws_attention(plan, sequence(plan, 1, T, 3 * width, "x"), ranges, &options);                      \
+        return against_sequence(plan, y, 1, T, width);                                                                 \
+    }
+ATTENTION_IN_TILES(attention_in_tiles, 6, .rope_base = 100, .dropout = 0.1)
+ATTENTION_IN_TILES(attention_in_tiles_causal, 34, .causal = true, .rope_base = 100)
+ATTENTION_IN_TILES(attention_in_tiles_wide, 70, .causal = false)
+
 /* A block of a transformer steered by a condition; the projections, the condition and x have several readers. */
 static ws_tensor conditioned_block(ws_plan *plan, int64_t B, int64_t D)
 {
@@ -101,6 +115,9 @@ static ws_tensor bmm_bf16(ws_plan *plan, int64_t B, int64_t D)
     SCENARIO(attention_rotary)                                                                                         \
     SCENARIO(attention_dropout)                                                                                        \
     SCENARIO(attention_everything)                                                                                     \
+    SCENARIO(attention_in_tiles)                                                                                       \
+    SCENARIO(attention_in_tiles_causal)                                                                                \
+    SCENARIO(attention_in_tiles_wide)                                                                                  \
     SCENARIO(conditioned_block)                                                                                        \
     SCENARIO(rmsnorm)                                                                                                  \
     SCENARIO(bmm)                                                                                                      \
