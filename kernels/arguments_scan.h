@@ -24,23 +24,45 @@ typedef struct ws_selective_scan_arguments {
     ws_real *scratch;                       /* of the sizes below */
 } ws_selective_scan_arguments;
 
+/* CUDA: sequences of few channels are cut into pieces, walked side by side: once for what a piece makes of the states that it begins
+ * with, and once from those. The steps of a piece, a multiple of WS_SCAN_STEPS; T: a thread walks the whole sequence. */
+static inline int64_t ws_scan_piece_steps(int64_t B, int64_t T, int64_t E)
+{
+    const int64_t enough = 8192, eighth = (T + 7) / 8, least = 2 * WS_SCAN_STEPS;
+    const int64_t steps = (eighth + WS_SCAN_STEPS - 1) / WS_SCAN_STEPS * WS_SCAN_STEPS;
+    const int64_t piece = steps < least ? least : steps;
+    return B * E >= enough || 3 * piece >= T ? T
+                                             : piece; /* with fewer than four pieces, walking twice takes too much */
+}
+static inline int64_t ws_scan_pieces(int64_t B, int64_t T, int64_t E)
+{
+    const int64_t steps = ws_scan_piece_steps(B, T, E);
+    return (T + steps - 1) / steps;
+}
+/* The states that pieces begin with, and sums of their delta. */
+static inline int64_t ws_scan_joints(int64_t B, int64_t T, int64_t E, int64_t N)
+{
+    const int64_t pieces = ws_scan_pieces(B, T, E);
+    return pieces > 1 ? B * pieces * E * (N + 1) : 0;
+}
 /* Channels that one block of the CUDA backward kernel sums dB and dC over. */
 static inline int64_t ws_scan_block_channels(int64_t N)
 {
     return N <= 16 ? 64 : N <= 32 ? 32 : 16;
 }
 /* Reals of scratch. CPU: decay rates and states of all channels, side by side in panels of 16. */
-static inline int64_t ws_scan_scratch_forward(int64_t E, int64_t N)
+static inline int64_t ws_scan_scratch_forward(int64_t B, int64_t T, int64_t E, int64_t N)
 {
-    return (E + 15) / 16 * 16 * 2 * N;
+    const int64_t cpu = (E + 15) / 16 * 16 * 2 * N, cuda = ws_scan_joints(B, T, E, N);
+    return cpu > cuda ? cpu : cuda;
 }
 /* CPU: four numbers for each state and two for each channel; states, decays and the sums of dB and dC of one segment of a
- * panel. CUDA: the parameters' gradients of every sequence, and dB and dC of every block of channels. */
+ * panel. CUDA: dB and dC of every block of channels, the parameters' gradients of every piece of a sequence, joints. */
 static inline int64_t ws_scan_scratch_backward(int64_t B, int64_t T, int64_t E, int64_t N)
 {
     int64_t channels = (E + 15) / 16 * 16, blocks = (E + ws_scan_block_channels(N) - 1) / ws_scan_block_channels(N);
     int64_t cpu = channels * (3 * N + 2) + 16 * (WS_SCAN_STEPS * 4 + 1) * N;
-    int64_t cuda = B * E * (N + 2) + blocks * B * T * 2 * N;
+    int64_t cuda = B * ws_scan_pieces(B, T, E) * E * (N + 2) + blocks * B * T * 2 * N + ws_scan_joints(B, T, E, N);
     return cpu > cuda ? cpu : cuda;
 }
 

@@ -1,6 +1,7 @@
 /* selective_scan: a thread walks along the sequence with the states of its channel in registers (forward), or with a
  * quarter of them (backward), and rows of B and C in shared memory. dB and dC are summed over the channels of a block in a
- * fixed order and over blocks by a second kernel, so there are no atomics. */
+ * fixed order and over blocks by a second kernel, so there are no atomics. Sequences of few channels are cut into pieces
+ * (ws_scan_piece_steps): threads walk all pieces at once, from states that a first, shorter walk has found. */
 #include "queue.h"
 
 enum { STEPS = WS_SCAN_STEPS, CHANNELS = 128 /* of a forward block */, QUARTERS = 4 };
@@ -26,26 +27,138 @@ static __device__ __forceinline__ float *kept_states(const ws_selective_scan_arg
     return a.states + (b * (segments - 1) + first / STEPS - 1) * a.N * a.E;
 }
 
-static __device__ __forceinline__ int segment_steps(int64_t T, int64_t first)
+static __device__ __forceinline__ int segment_steps(int64_t end, int64_t first)
 {
-    return T - first < STEPS ? (int)(T - first) : (int)STEPS;
+    return end - first < STEPS ? (int)(end - first) : (int)STEPS;
 }
 
-template <int STATES> static __global__ void scan(ws_selective_scan_arguments a)
+/* Pieces of sequences, and what goes from one to the next. */
+struct pieces {
+    int64_t steps, count;
+    float *
+        states; /* [B,count,N,E]: what a piece begins with (its end, on the way back); NULL: there is one piece, and it is zeros */
+    float *deltas; /* [B,count,E] sums over the steps */
+};
+
+static pieces pieces_of(const ws_selective_scan_arguments *a, float *memory)
 {
-    __shared__ float rows[STEPS][2 * STATES];
-    const int64_t e = (int64_t)blockIdx.x * CHANNELS + threadIdx.x;
-    const bool real = e < a.E;
-    float rates[STATES], h[STATES], D = real ? a.D[e] : 0, bias = real ? a.dt_bias[e] : 0;
+    const int64_t count = ws_scan_pieces(a->B, a->T, a->E);
+    float *states = count > 1 ? memory : NULL;
+    return {ws_scan_piece_steps(a->B, a->T, a->E), count, states, memory + a->B * count * a->N * a->E};
+}
+
+static __device__ __forceinline__ int64_t end_of(const ws_selective_scan_arguments &a, const pieces &p, int64_t piece)
+{
+    const int64_t end = (piece + 1) * p.steps;
+    return end < a.T ? end : a.T;
+}
+
+/* State n of channel e where a piece begins. */
+static __device__ __forceinline__ float joint(const ws_selective_scan_arguments &a, const pieces &p, int64_t b,
+                                              int64_t piece, int64_t n, int64_t e)
+{
+    return p.states != NULL ? p.states[((b * p.count + piece) * a.N + n) * a.E + e] : 0.0f;
+}
+
+template <int STATES>
+static __device__ __forceinline__ void load_rates(const ws_selective_scan_arguments &a, int64_t e, float *rates)
+{
     WS_UNROLL
     for (int n = 0; n < STATES; n++)
-        rates[n] = real && n < a.N ? -ws_exp(a.A_log[e * a.N + n]) * LOG2E : 0;
+        rates[n] = e < a.E && n < a.N ? -ws_exp(a.A_log[e * a.N + n]) * LOG2E : 0;
+}
+
+/* What a piece makes of zeros: blockIdx.z, or on the way back blockIdx.z + 1. */
+template <int STATES, bool BACK> static __global__ void walk_pieces(ws_selective_scan_arguments a, pieces p)
+{
+    __shared__ float rows[STEPS][2 * STATES];
+    const int64_t e = (int64_t)blockIdx.x * CHANNELS + threadIdx.x, piece = blockIdx.z + (BACK ? 1 : 0);
+    const int64_t begin = piece * p.steps, end = end_of(a, p, piece);
+    const bool real = e < a.E;
+    float rates[STATES], h[STATES], bias = real ? a.dt_bias[e] : 0;
+    load_rates<STATES>(a, e, rates);
     for (int64_t b = blockIdx.y; b < a.B; b += gridDim.y) {
+        float deltas = 0;
         WS_UNROLL
         for (int n = 0; n < STATES; n++)
             h[n] = 0;
-        for (int64_t first = 0; first < a.T; first += STEPS) {
-            const int steps = segment_steps(a.T, first);
+        for (int64_t k = 0; begin + k * STEPS < end; k++) {
+            const int64_t first = BACK ? ((end - 1) / STEPS - k) * STEPS : begin + k * STEPS;
+            const int steps = segment_steps(end, first);
+            load_rows<STATES>(a, b, first, steps, rows);
+            for (int s = 0; s < steps && real; s++) {
+                const int t = BACK ? steps - 1 - s : s;
+                const int64_t at = (b * a.T + first + t) * a.E + e;
+                const float delta = ws_softplus(a.delta[at] + bias);
+                const float input = !BACK ? delta * a.u[at] : a.z != NULL ? a.dout[at] * ws_silu(a.z[at]) : a.dout[at];
+                deltas += delta;
+                WS_UNROLL
+                for (int n = 0; n < STATES; n++)
+                    h[n] = BACK ? (input * rows[t][STATES + n] + h[n]) * ws_exp2(delta * rates[n])
+                                : ws_exp2(delta * rates[n]) * h[n] + input * rows[t][n];
+            }
+        }
+        if (!real)
+            continue;
+        p.deltas[(b * p.count + piece) * a.E + e] = deltas;
+        WS_UNROLL
+        for (int n = 0; n < STATES; n++)
+            if (n < a.N)
+                p.states[((b * p.count + piece) * a.N + n) * a.E + e] = h[n];
+    }
+}
+
+/* From what pieces make of zeros to what they begin with. */
+static __global__ void join_pieces(ws_selective_scan_arguments a, pieces p, bool back)
+{
+    for (WS_EACH(i, a.B * a.N * a.E)) {
+        const int64_t b = i / (a.N * a.E), n = i / a.E % a.N, e = i % a.E;
+        const float rate = -ws_exp(a.A_log[e * a.N + n]) * LOG2E;
+        float state = 0;
+        for (int64_t k = 0; k < p.count; k++) {
+            const int64_t piece = back ? p.count - 1 - k : k;
+            float *at = &p.states[((b * p.count + piece) * a.N + n) * a.E + e];
+            const float made = k + 1 < p.count ? *at : 0.0f; /* of the last one nothing is known, or needed */
+            *at = state;
+            if (k + 1 < p.count)
+                state = ws_exp2(p.deltas[(b * p.count + piece) * a.E + e] * rate) * state + made;
+        }
+    }
+}
+
+static unsigned sequences(const ws_selective_scan_arguments *a)
+{
+    return (unsigned)(a->B < 32768 ? a->B : 32768);
+}
+
+template <bool BACK>
+static void find_joints(ws_cuda_queue *queue, const ws_selective_scan_arguments *a, const pieces &p)
+{
+    if (p.count == 1)
+        return;
+    dim3 blocks(ws_blocks(a->E, CHANNELS), sequences(a), (unsigned)p.count - 1);
+    if (a->N <= 16)
+        WS_LAUNCH(queue, (walk_pieces<16, BACK>), blocks, CHANNELS, *a, p);
+    else if (a->N <= 32)
+        WS_LAUNCH(queue, (walk_pieces<32, BACK>), blocks, CHANNELS, *a, p);
+    else
+        WS_LAUNCH(queue, (walk_pieces<64, BACK>), blocks, CHANNELS, *a, p);
+    WS_LAUNCH(queue, join_pieces, ws_blocks(a->B * a->N * a->E, WS_BLOCK), WS_BLOCK, *a, p, BACK);
+}
+
+template <int STATES> static __global__ void scan(ws_selective_scan_arguments a, pieces p)
+{
+    __shared__ float rows[STEPS][2 * STATES];
+    const int64_t e = (int64_t)blockIdx.x * CHANNELS + threadIdx.x, end = end_of(a, p, blockIdx.z);
+    const bool real = e < a.E;
+    float rates[STATES], h[STATES], D = real ? a.D[e] : 0, bias = real ? a.dt_bias[e] : 0;
+    load_rates<STATES>(a, e, rates);
+    for (int64_t b = blockIdx.y; b < a.B; b += gridDim.y) {
+        WS_UNROLL
+        for (int n = 0; n < STATES; n++)
+            h[n] = real && n < a.N ? joint(a, p, b, blockIdx.z, n, e) : 0;
+        for (int64_t first = blockIdx.z * p.steps; first < end; first += STEPS) {
+            const int steps = segment_steps(end, first);
             load_rows<STATES>(a, b, first, steps, rows);
             if (!real)
                 continue;
@@ -74,13 +187,15 @@ template <int STATES> static __global__ void scan(ws_selective_scan_arguments a)
 extern "C" void ws_selective_scan_forward_cuda(const ws_selective_scan_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
-    dim3 blocks(ws_blocks(a->E, CHANNELS), (unsigned)(a->B < 32768 ? a->B : 32768));
+    const pieces p = pieces_of(a, a->scratch);
+    dim3 blocks(ws_blocks(a->E, CHANNELS), sequences(a), (unsigned)p.count);
+    find_joints<false>(queue, a, p);
     if (a->N <= 16)
-        WS_LAUNCH(queue, scan<16>, blocks, CHANNELS, *a);
+        WS_LAUNCH(queue, scan<16>, blocks, CHANNELS, *a, p);
     else if (a->N <= 32)
-        WS_LAUNCH(queue, scan<32>, blocks, CHANNELS, *a);
+        WS_LAUNCH(queue, scan<32>, blocks, CHANNELS, *a, p);
     else
-        WS_LAUNCH(queue, scan<64>, blocks, CHANNELS, *a);
+        WS_LAUNCH(queue, scan<64>, blocks, CHANNELS, *a, p);
 }
 
 /* ---- backward: four threads a channel, each with OWN of its states; eight channels a warp ---- */
@@ -204,23 +319,28 @@ static __device__ __forceinline__ void step_back(const ws_selective_scan_argumen
     }
 }
 
-/* partial_rows[block][B,T,2N]: dB and dC of the block's channels; partial_A[B][E,N], partial_D[B][E], partial_bias[B][E]. */
+/* partial_rows[block][B,T,2N]: dB and dC of the block's channels; partial_A[B,pieces][E,N], partial_D and partial_bias
+ * [B,pieces][E]. */
 template <int OWN>
-static __global__ void scan_back(ws_selective_scan_arguments a, float *partial_rows, float *partial_A, float *partial_D,
-                                 float *partial_bias)
+static __global__ void scan_back(ws_selective_scan_arguments a, pieces p, float *partial_rows, float *partial_A,
+                                 float *partial_D, float *partial_bias)
 {
     enum { STATES = QUARTERS * OWN, WARPS = 32 / OWN };
     __shared__ float rows[STEPS][2 * STATES], sums[WARPS][STEPS][2 * STATES];
     channel<OWN> c;
     open_channel(a, c, ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / QUARTERS);
     const int lane = threadIdx.x % WS_WARP, warp = threadIdx.x / WS_WARP;
+    const int64_t begin = blockIdx.z * p.steps, end = end_of(a, p, blockIdx.z);
     for (int64_t b = blockIdx.y; b < a.B; b += gridDim.y) {
         c.dD = c.dbias = 0;
         WS_UNROLL
-        for (int k = 0; k < OWN; k++)
-            c.carry[k] = c.dA[k] = 0;
-        for (int64_t first = (a.T - 1) / STEPS * STEPS; first >= 0; first -= STEPS) {
-            const int steps = segment_steps(a.T, first);
+        for (int k = 0; k < OWN; k++) {
+            const int n = c.quarter * OWN + k;
+            c.carry[k] = c.real && n < a.N ? joint(a, p, b, blockIdx.z, n, c.e) : 0;
+            c.dA[k] = 0;
+        }
+        for (int64_t first = (end - 1) / STEPS * STEPS; first >= begin; first -= STEPS) {
+            const int steps = segment_steps(end, first);
             load_rows<STATES>(a, b, first, steps, rows);
             walk_again(a, c, b, first, steps, rows);
             WS_UNROLL
@@ -248,15 +368,16 @@ static __global__ void scan_back(ws_selective_scan_arguments a, float *partial_r
         }
         if (!c.real)
             continue;
+        const int64_t own = (b * p.count + blockIdx.z) * a.E + c.e;
         WS_UNROLL
         for (int k = 0; k < OWN; k++) {
             const int n = c.quarter * OWN + k;
             if (n < a.N)
-                partial_A[(b * a.E + c.e) * a.N + n] = c.dA[k] * (c.rates[k] * LN2);
+                partial_A[own * a.N + n] = c.dA[k] * (c.rates[k] * LN2);
         }
         if (c.quarter == 0) {
-            partial_D[b * a.E + c.e] = c.dD;
-            partial_bias[b * a.E + c.e] = c.dbias;
+            partial_D[own] = c.dD;
+            partial_bias[own] = c.dbias;
         }
     }
 }
@@ -276,20 +397,23 @@ extern "C" void ws_selective_scan_backward_cuda(const ws_selective_scan_argument
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     const int64_t channels = ws_scan_block_channels(a->N), count = a->B * a->T * 2 * a->N;
     const unsigned parts = (unsigned)((a->E + channels - 1) / channels), threads = (unsigned)channels * QUARTERS;
-    dim3 blocks(parts, (unsigned)(a->B < 32768 ? a->B : 32768));
-    float *rows = a->scratch, *A = rows + parts * count, *D = A + a->B * a->E * a->N, *bias = D + a->B * a->E;
+    const int64_t walks = a->B * ws_scan_pieces(a->B, a->T, a->E);
+    float *rows = a->scratch, *A = rows + parts * count, *D = A + walks * a->E * a->N, *bias = D + walks * a->E;
+    const pieces p = pieces_of(a, bias + walks * a->E);
+    dim3 blocks(parts, sequences(a), (unsigned)p.count);
+    find_joints<true>(queue, a, p);
     if (a->N <= 16)
-        WS_LAUNCH(queue, scan_back<4>, blocks, threads, *a, rows, A, D, bias);
+        WS_LAUNCH(queue, scan_back<4>, blocks, threads, *a, p, rows, A, D, bias);
     else if (a->N <= 32)
-        WS_LAUNCH(queue, scan_back<8>, blocks, threads, *a, rows, A, D, bias);
+        WS_LAUNCH(queue, scan_back<8>, blocks, threads, *a, p, rows, A, D, bias);
     else
-        WS_LAUNCH(queue, scan_back<16>, blocks, threads, *a, rows, A, D, bias);
+        WS_LAUNCH(queue, scan_back<16>, blocks, threads, *a, p, rows, A, D, bias);
     if (a->dB_and_C != NULL)
         WS_LAUNCH(queue, sum_of_blocks, ws_blocks(count, WS_BLOCK), WS_BLOCK, (int64_t)parts, count, rows,
                   a->accumulate_dB_and_C, a->dB_and_C);
     if (a->dA_log == NULL)
         return;
-    ws_cuda_sum_parts(queue, a->B, a->E * a->N, A, a->dA_log);
-    ws_cuda_sum_parts(queue, a->B, a->E, D, a->dD);
-    ws_cuda_sum_parts(queue, a->B, a->E, bias, a->ddt_bias);
+    ws_cuda_sum_parts(queue, walks, a->E * a->N, A, a->dA_log);
+    ws_cuda_sum_parts(queue, walks, a->E, D, a->dD);
+    ws_cuda_sum_parts(queue, walks, a->E, bias, a->ddt_bias);
 }

@@ -42,7 +42,7 @@ static ws_err infer(ws_plan *plan, ws_node *node)
                                  false));
     node->out = *u;
     node->saved[0] = (size_t)(B * ((T - 1) / WS_SCAN_STEPS) * N * E);
-    node->scratch_forward = (size_t)ws_scan_scratch_forward(E, N);
+    node->scratch_forward = (size_t)ws_scan_scratch_forward(B, T, E, N);
     node->scratch_backward = (size_t)ws_scan_scratch_backward(B, T, E, N);
     for (int i = 0; i < 4; i++)
         node->backward_reads_input[i] = true;

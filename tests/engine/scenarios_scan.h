@@ -25,6 +25,15 @@ static ws_tensor selective_scan_of_many_states(ws_plan *plan, int64_t B, int64_t
     return scan_of(plan, B > 17 ? 17 : B, D > 17 ? 17 : D, B % 2 ? 64 : 29, true);
 }
 
+/* Where D is large: sequences so long and channels so few that a device cuts them into pieces, the last one of three steps. */
+static ws_tensor scan_in_pieces(ws_plan *plan, int64_t B, int64_t D)
+{
+    const int64_t T = D > 60 ? 131 : 5, rows = 1 + B % 2, E = D > 5 ? 5 : D, N = 7;
+    ws_tensor y = ws_selective_scan(plan, sequence(plan, rows, T, E, "u"), sequence(plan, rows, T, E, "delta"),
+                                    sequence(plan, rows, T, 2 * N, "rows"), sequence(plan, rows, T, E, "z"), "scan");
+    return against_sequence(plan, y, rows, T, E);
+}
+
 /* Every input read by another consumer, and by the scan in every place it fits. */
 static ws_tensor scan_with_itself(ws_plan *plan, int64_t B, int64_t D)
 {
@@ -116,6 +125,7 @@ static ws_tensor maxpool1d(ws_plan *plan, int64_t B, int64_t D)
     SCENARIO(selective_scan)                                                                                           \
     SCENARIO(selective_scan_of_16_states_without_gate)                                                                 \
     SCENARIO(selective_scan_of_many_states)                                                                            \
+    SCENARIO(scan_in_pieces)                                                                                           \
     SCENARIO(scan_with_itself)                                                                                         \
     SCENARIO(conv1d_causal_silu)                                                                                       \
     SCENARIO(conv1d_causal_tanh)                                                                                       \

@@ -125,7 +125,7 @@ static void textbook(problem *p, int64_t b, int64_t e)
 static void run(problem *p, ws_isa isa)
 {
     ws_selective_scan_arguments *a = &p->a;
-    size_t forward = (size_t)ws_scan_scratch_forward(a->E, a->N);
+    size_t forward = (size_t)ws_scan_scratch_forward(a->B, a->T, a->E, a->N);
     size_t backward = (size_t)ws_scan_scratch_backward(a->B, a->T, a->E, a->N);
     ws_real *memory = NULL;
     /* the engine's buffers begin at multiples of 64 bytes */
@@ -255,7 +255,7 @@ static void test_scan_gives_only_what_is_wanted(void **state)
         some.a.states = NULL;
         memset(some.a.out, 0xff, some.points * sizeof(ws_real));
         ws_real *memory = NULL;
-        OK(ws_alloc(&memory, (size_t)ws_scan_scratch_forward(E, N) + 16, sizeof *memory));
+        OK(ws_alloc(&memory, (size_t)ws_scan_scratch_forward(some.a.B, some.a.T, E, N) + 16, sizeof *memory));
         some.a.scratch = (ws_real *)(((uintptr_t)memory + 63) / 64 * 64);
         ws_kernels_of(isa)->selective_scan_forward(&some.a, NULL);
         assert_memory_equal(some.a.out, whole.a.out, whole.points * sizeof(ws_real));
