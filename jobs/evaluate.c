@@ -6,6 +6,7 @@ typedef struct evaluate_arguments {
     ws_job_common common;
     const char *store, *protocol, *label, *output;
     ws_string_list normal;
+    int device;
 } evaluate_arguments;
 
 static const ws_option fields[] = {
@@ -17,6 +18,8 @@ static const ws_option fields[] = {
                      "its label level, where that has another name than the trained one"),
     {"normal", WS_OPTION_TYPE_REPEATED, offsetof(evaluate_arguments, normal), NULL, 0, 0, NULL,
      "a class that is normal in it, where these have other names than the trained ones; may be repeated", false},
+    WS_OPTION_ENUM(evaluate_arguments, device, "cpu", "cpu|cuda",
+                   "what a network's scores are made on; cuda: one rank a GPU"),
     WS_OPTION_STRING(evaluate_arguments, output, NULL, "-o: a file for the result, as JSON; -: standard output"),
     WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(evaluate_arguments), fields, "evaluate"};
@@ -54,8 +57,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(arguments->store || (!arguments->label && arguments->normal.count == 0), ARGUMENT,
              "--label and --normal name what another store calls its classes: they need --store");
     WS_AGREE(world, world->rank == 0 ? ws_job_check_output(arguments->output) : WS_OK);
-    ws_evaluate_run evaluation = {positional->items[0], arguments->store, arguments->protocol, arguments->label,
-                                  arguments->normal};
+    ws_evaluate_run evaluation = {positional->items[0], arguments->store,  arguments->protocol,
+                                  arguments->label,     arguments->normal, arguments->device};
     WS_TRY(ws_evaluate_run_all(world, &evaluation, arena, &result));
     ws_err error = world->rank == 0 ? print_result(arguments, result) : WS_OK;
     cJSON_Delete(result);
@@ -64,7 +67,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 
 const ws_job ws_job_evaluate = {
     .name = "evaluate",
-    .usage = "evaluate RUN_DIR [--store STORE.h5] [--protocol NAME] [--label LEVEL] [--normal CLASS]... [-o FILE.json]",
+    .usage = "evaluate RUN_DIR [--store STORE.h5] [--protocol NAME] [--label LEVEL] [--normal CLASS]... [--device "
+             "cpu|cuda] [-o FILE.json]",
     .help = "score test rows with a trained run, also of another store",
     .example = "  wiresweep evaluate runs/1 --store stores/other.h5 --protocol cross_store --normal BENIGN",
     .options = &table,

@@ -15,12 +15,15 @@ typedef struct evaluation {
     uint64_t *test_unsolved, *validation_unsolved;
 } evaluation;
 
-static ws_err load_model(evaluation *e, const char *path)
+static ws_err load_model(evaluation *e, const char *path, int device)
 {
     e->context = ws_train_context(&e->config, &e->rows);
     if (e->config.keys.task == WS_TASK_CLASSIFY)
         e->context.classes = e->frozen.classes;
     WS_TRY(ws_learned_create(e->config.model, &e->context, &e->learned));
+    e->learned.device = device;
+    WS_CHECK(device == WS_CPU || e->config.model->network, CONFIG, "--device cuda is for networks, which %s is not",
+             e->config.model->name);
     WS_TRY(ws_model_file_read(e->file, path, &e->learned));
     return WS_OK;
 }
@@ -66,7 +69,7 @@ static ws_err evaluate(evaluation *e, const char *path, const ws_evaluate_run *r
 {
     WS_AGREE(e->comm, ws_model_file_open(path, run, arena, &e->file, &e->config, &e->frozen));
     WS_TRY(ws_rows_load_all(e->comm, &e->config, &e->frozen, &e->rows));
-    WS_AGREE(e->comm, load_model(e, path));
+    WS_AGREE(e->comm, load_model(e, path, run->device));
     WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_TEST], "score test rows", &e->test,
                         &e->test_unsolved));
     WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_VALIDATION], "score validation rows",

@@ -151,6 +151,7 @@ typedef struct ws_learned {
     ws_arena *arena;  /* of the arrays */
     ws_arrays arrays; /* all that a classical model learned; of a network what calibration found */
     bool calibrating; /* rows are scored for calibration */
+    int device;       /* ws_backend: what a network's scores are made on; cuda: one rank a GPU */
 } ws_learned;
 /* Networks: a plan with parameters still zero. Classical: no arrays yet. */
 WS_MUST ws_err ws_learned_create(const ws_model *model, const ws_model_context *context, ws_learned *out);

@@ -268,6 +268,7 @@ static ws_err train_network(trial *t)
 static ws_err train(trial *t)
 {
     WS_AGREE(t->comm, ws_learned_create(t->config->model, &t->context, &t->learned));
+    t->learned.device = t->config->train.device;
     double begin = ws_clock_seconds();
     if (t->config->model->network) {
         WS_TRY(train_network(t));

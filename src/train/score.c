@@ -1,6 +1,6 @@
-/* Scoring rows over ranks and threads. Rows are cut into blocks of a fixed number of rows, the last one padded with
- * zeros; a block is scored alone, by whichever rank and thread has it. Where a model says that a row's score does not depend on
- * the other rows, blocks are as long as the work can be shared. */
+/* Scoring rows over ranks and threads, or over ranks and their GPUs. Rows are cut into blocks of a fixed number of rows, the last one
+ * padded with zeros; a block is scored alone, by whichever rank and thread has it. Where a model says that a row's score does not
+ * depend on the other rows, blocks are as long as the work can be shared. */
 #include <math.h>
 #include <stdlib.h>
 #include "train/internal.h"
@@ -11,6 +11,10 @@ typedef struct scoring {
     uint64_t block_rows; /* a multiple of WS_SCORE_ROWS */
     uint64_t first, end; /* blocks of this rank */
     int width;
+    bool on_device;
+    int device;                               /* the rank's */
+    ws_place place;                           /* of it; not opened where scores are made on the CPU */
+    ws_real *parameters;                      /* in it */
     ws_executor **executors;                  /* [threads] */
     ws_samples last;                          /* the last block, filled up with zeros */
     void *padding[1 + 2 * WS_SEQUENCE_KINDS]; /* its memory */
@@ -52,10 +56,16 @@ static ws_err score_rows(const scoring *s, const ws_samples *block, int thread, 
 {
     const ws_learned *learned = s->learned;
     if (learned->plan) {
-        ws_scoring job = {s->executors[thread], learned->parameters, &learned->arrays, block, out, unsolved,
+        ws_scoring job = {s->executors[thread],
+                          s->on_device ? s->parameters : learned->parameters,
+                          &learned->arrays,
+                          block,
+                          out,
+                          unsolved,
                           learned->calibrating};
         memset(unsolved, 0, block->rows * (size_t)s->width * sizeof *unsolved);
-        return learned->model->network->score(learned->context, &job);
+        WS_TRY(learned->model->network->score(learned->context, &job));
+        return ws_executor_wait(s->executors[thread]); /* with a device's faults */
     }
     for (size_t i = 0; i < block->rows * (size_t)s->width && learned->arrays.undefined; i++)
         out[i] = NAN;
@@ -115,6 +125,23 @@ static ws_err make_last(scoring *s)
     return WS_OK;
 }
 
+static ws_err open_device(scoring *s)
+{
+    const size_t extent = ws_plan_parameter_extent(s->learned->plan);
+    WS_TRY(ws_place_open(&s->place, WS_CUDA, s->device));
+    WS_TRY(ws_place_allocate(&s->place, &s->parameters, extent));
+    ws_place_upload(&s->place, s->parameters, s->learned->parameters, extent);
+    return ws_place_wait(&s->place);
+}
+
+static void close_device(scoring *s)
+{
+    if (!s->place.device)
+        return;
+    ws_place_release(&s->place, &s->parameters);
+    ws_place_close(&s->place);
+}
+
 static ws_err make_room(scoring *s, int threads, uint64_t own_rows)
 {
     size_t width = (size_t)s->width, n = (size_t)threads;
@@ -125,6 +152,10 @@ static ws_err make_room(scoring *s, int threads, uint64_t own_rows)
     WS_TRY(WS_NEW_ARRAY(s->unsolved, n * (width + 1)));
     WS_TRY(WS_NEW_ARRAY(s->out, own_rows * width));
     WS_TRY(make_last(s));
+    if (s->on_device) {
+        WS_TRY(open_device(s));
+        return ws_executor_create_at(&s->executors[0], s->learned->plan, &s->place);
+    }
     for (size_t t = 0; t < n && s->learned->plan; t++)
         WS_TRY(ws_executor_create(&s->executors[t], s->learned->plan));
     return WS_OK;
@@ -178,14 +209,18 @@ static uint64_t block_rows_of(const ws_comm *comm, const ws_learned *learned, ui
 ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_samples *samples, const char *title,
                     float **out, uint64_t **unsolved)
 {
-    int threads = learned->context->threads;
     scoring s = {.learned = learned,
                  .samples = samples,
                  .block_rows = block_rows_of(comm, learned, samples->rows),
-                 .width = width_of(learned)};
+                 .width = width_of(learned),
+                 .on_device = learned->plan && learned->device != WS_CPU};
+    const int threads = s.on_device ? 1 : learned->context->threads;
     uint64_t blocks = (samples->rows + s.block_rows - 1) / s.block_rows, own_rows;
     size_t bytes = 0;
     bool stop = false;
+    char name[128];
+    if (s.on_device)
+        WS_TRY(ws_device_choose_all(comm, &s.device, name));
     ws_even_split(blocks, comm->size, comm->rank, &s.first, &s.end);
     own_rows = s.end * s.block_rows < samples->rows ? s.end * s.block_rows : samples->rows;
     own_rows -= s.first * s.block_rows < own_rows ? s.first * s.block_rows : own_rows;
@@ -203,6 +238,7 @@ ws_err ws_score_all(const ws_comm *comm, const ws_learned *learned, const ws_sam
         error = ws_gather_all(comm, s.out, own_rows * (size_t)s.width * sizeof *s.out, (void **)out, &bytes, NULL);
     for (int t = 0; s.executors && t < threads; t++)
         ws_executor_destroy(&s.executors[t]);
+    close_device(&s);
     free(s.executors);
     for (size_t i = 0; i < sizeof s.padding / sizeof *s.padding; i++)
         free(s.padding[i]);

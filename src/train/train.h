@@ -140,6 +140,7 @@ typedef struct ws_evaluate_run {
     const char *protocol;  /* NULL: as configured */
     const char *label;     /* level of that other store; NULL: as configured */
     ws_string_list normal; /* its normal classes; none: as configured */
+    int device;            /* ws_backend, whatever it was trained on */
 } ws_evaluate_run;
 /* Collective. Scores the test rows with the trained model, normalisation frozen. *out: store, split, counts and scores,
  * on the first rank (NULL elsewhere); owned by the caller. */
