@@ -220,10 +220,54 @@ static void look_at_machine(findings *f)
     found(f, "Slurm", "%s", in_path("sbatch") ? "found" : "not found (only needed on a cluster)");
 }
 
+/* Every device, and whose memory it reaches without the host. */
+static void show_devices(findings *f, const ws_accelerators *gpu)
+{
+    const int shown = gpu->count < WS_ACCELERATORS_SHOWN ? gpu->count : (int)WS_ACCELERATORS_SHOWN;
+    for (int i = 0; i < shown; i++) {
+        char name[32], memory[32], peers[4 * WS_ACCELERATORS_SHOWN] = "";
+        snprintf(name, sizeof name, "device %d", i);
+        ws_format_bytes((double)gpu->devices[i].memory_bytes, memory);
+        found(f, name, "%s, capability %s, %s", gpu->devices[i].name, gpu->devices[i].capability, memory);
+        for (int other = 0; other < shown; other++)
+            if (gpu->reaches[i][other])
+                snprintf(peers + strlen(peers), sizeof peers - strlen(peers), " %d", other);
+        snprintf(name, sizeof name, "device %d reaches", i);
+        if (shown > 1)
+            found(f, name, "%s", peers[0] != '\0' ? peers + 1 : "no other: what they exchange goes through the host");
+    }
+}
+
+/* What training with --device cuda would use, and what it lacks. */
+static void show_use(findings *f, const ws_accelerators *gpu)
+{
+    const bool nccl = gpu->built_nccl && gpu->nccl[0] != '\0', ready = gpu->count > 0 && gpu->cublas[0] != '\0';
+    if (gpu->count == 0)
+        found(f, "devices", "none: %s; everything runs on the CPU", gpu->reason);
+    if (gpu->built && gpu->driver[0] == '\0')
+        missing(f, "an NVIDIA driver, without which no GPU can be used",
+                "where there is a GPU, install cuda-drivers from NVIDIA's package repository; in a container, start it "
+                "with --gpus all");
+    else if (gpu->built && gpu->count == 0)
+        missing(f, "a GPU that this process may use",
+                "nvidia-smi shows what the driver sees; CUDA_VISIBLE_DEVICES and Slurm's --gpus choose among them");
+    if (gpu->count > 1 && !nccl)
+        missing(f, "NCCL: only one of the GPUs can be used at a time",
+                gpu->built_nccl ? "install libnccl2 from NVIDIA's package repository, or set LD_LIBRARY_PATH to it"
+                                : "install libnccl-dev from NVIDIA's package repository, then build again");
+    if (!ready)
+        found(f, "used", "the CPU");
+    else if (gpu->count > 1 && nccl)
+        found(f, "used", "with --device cuda, one rank a GPU: mpirun -n %d uses all; else the CPU", gpu->count);
+    else
+        found(f, "used", "with --device cuda, one GPU and one rank; else the CPU");
+}
+
 static void look_at_gpu(findings *f)
 {
     ws_accelerators gpu;
     ws_accelerators_look(&gpu);
+    const char *chosen = getenv("CUDA_VISIBLE_DEVICES");
     section(f, "gpu");
     found(f, "CUDA Toolkit", "%s", gpu.built ? gpu.toolkit : "not in this build");
     if (!gpu.built)
@@ -238,14 +282,9 @@ static void look_at_gpu(findings *f)
           : gpu.built_nccl    ? "cannot be loaded"
                               : "not in this build (only needed for several GPUs)");
     found(f, "driver", "%s%s", gpu.driver[0] != '\0' ? "CUDA " : "none", gpu.driver);
-    for (int i = 0; i < gpu.count && i < WS_ACCELERATORS_SHOWN; i++) {
-        char name[32], memory[32];
-        snprintf(name, sizeof name, "device %d", i);
-        ws_format_bytes((double)gpu.devices[i].memory_bytes, memory);
-        found(f, name, "%s, capability %s, %s", gpu.devices[i].name, gpu.devices[i].capability, memory);
-    }
-    if (gpu.count == 0)
-        found(f, "devices", "none: %s; everything runs on the CPU", gpu.reason);
+    found(f, "CUDA_VISIBLE_DEVICES", "%s", chosen != NULL ? chosen : "not set: all devices");
+    show_devices(f, &gpu);
+    show_use(f, &gpu);
 }
 
 static void print_for_people(const findings *f)

@@ -47,6 +47,10 @@ static void look_at_devices(ws_accelerators *out)
                  properties.minor);
         out->devices[i].memory_bytes = properties.totalGlobalMem;
         memcpy(out->devices[i].uuid, properties.uuid.bytes, sizeof out->devices[i].uuid);
+        for (int other = 0; other < count && other < WS_ACCELERATORS_SHOWN; other++) {
+            int can = 0;
+            out->reaches[i][other] = other != i && cudaDeviceCanAccessPeer(&can, i, other) == cudaSuccess && can != 0;
+        }
     }
 }
 

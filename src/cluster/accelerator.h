@@ -17,7 +17,9 @@ typedef struct ws_accelerators {
         uint64_t memory_bytes;
         char uuid[16];
     } devices[WS_ACCELERATORS_SHOWN];
-    char reason[256]; /* why count is 0 */
+    bool reaches[WS_ACCELERATORS_SHOWN]
+                [WS_ACCELERATORS_SHOWN]; /* the memory of another directly, not through the host */
+    char reason[256];                    /* why count is 0 */
 } ws_accelerators;
 void ws_accelerators_look(ws_accelerators *out);
 

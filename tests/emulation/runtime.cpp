@@ -90,7 +90,18 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
         return cudaErrorInvalidValue;
     snprintf(properties->name, sizeof properties->name, "emulated device %d", devices[(size_t)device]);
     properties->uuid.bytes[0] = (char)(1 + devices[(size_t)device]);
+    properties->major = 9;
     properties->totalGlobalMem = number_of("WIRESWEEP_EMULATED_MEMORY", (size_t)1 << 30);
+    return cudaSuccess;
+}
+
+/* Devices are linked in pairs. */
+cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer)
+{
+    const std::vector<int> devices = visible();
+    if (device < 0 || (size_t)device >= devices.size() || peer < 0 || (size_t)peer >= devices.size())
+        return cudaErrorInvalidValue;
+    *can = device != peer && devices[(size_t)device] / 2 == devices[(size_t)peer] / 2;
     return cudaSuccess;
 }
 

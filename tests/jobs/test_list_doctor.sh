@@ -40,4 +40,13 @@ grep -q 'did you mean wiresweep list models' <<<"$said" || fail "no suggestion: 
         (.machine | .["CPU", "cores", "memory", "/dev/shm", "open files", "instruction set level"]),
         (.gpu | .["CUDA Toolkit", "NCCL", "driver"]), (.gpu | .devices // .["device 0"]); . != null and . != "")
     and (.missing | all(.what != "" and .remedy != ""))' >/dev/null || fail "doctor --json lacks something"
+if [ -n "${WIRESWEEP_EMULATED:-}" ]; then # four simulated GPUs, linked in pairs
+    CUDA_VISIBLE_DEVICES=0,1,3 "$WIRESWEEP_EMULATED" doctor --json | jq -e '
+        (.gpu | (.["device 0 reaches"] == "1") and (.["device 1 reaches"] == "0") and (.["device 2 reaches"] | startswith("no other"))
+            and .["CUDA_VISIBLE_DEVICES"] == "0,1,3" and .driver == "CUDA 13.0" and (.NCCL | test("^[0-9.]+$"))
+            and (.used | contains("mpirun -n 3 uses all")) and (has("device 3") | not))
+        and (.missing | all(.what | test("GPU|CUDA|NCCL|driver") | not))' >/dev/null || fail "doctor does not show the simulated GPUs"
+    WIRESWEEP_EMULATED_DEVICES=0 "$WIRESWEEP_EMULATED" doctor --json | jq -e '
+        .gpu.used == "the CPU" and (.missing | any(.what | startswith("a GPU")))' >/dev/null || fail "doctor does not say that there is no GPU"
+fi
 echo "list and doctor: all as expected"
