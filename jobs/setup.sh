@@ -58,7 +58,12 @@ ws_install_known() {
     done
 }
 
+ws_has_gpu() {
+    command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q .
+}
+
 # ws_build PRESET [TARGET...]: configures once, then builds what changed. The folder of a moved checkout is made anew.
+# ws_cuda: WIRESWEEP_CUDA as it is to be, also where the folder has been configured in another way; empty: as it is.
 ws_build() {
     local preset=$1 folder="$ws_root/build/$1" home
     shift
@@ -68,7 +73,9 @@ ws_build() {
     fi
     if [ ! -f "$folder/build.ninja" ]; then
         rm -rf "$folder"
-        (cd "$ws_root" && cmake --preset "$preset" -G Ninja) >&2 || ws_die "cmake could not configure $preset"
+    fi
+    if [ ! -f "$folder/build.ninja" ] || ! grep -qs "^WIRESWEEP_CUDA:STRING=${ws_cuda-}" "$folder/CMakeCache.txt"; then
+        (cd "$ws_root" && cmake --preset "$preset" -G Ninja ${ws_cuda:+"-DWIRESWEEP_CUDA=$ws_cuda"}) >&2 || ws_die "cmake could not configure $preset"
     fi
     cmake --build "$folder" ${1:+--target "$@"} >&2 || ws_die "the build of $preset failed"
 }
