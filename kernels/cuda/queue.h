@@ -110,7 +110,7 @@ static inline unsigned ws_blocks(int64_t count, int64_t a_block)
     i += (int64_t)gridDim.x * blockDim.x
 
 /* Every lane gets the sum over the warp (butterfly). */
-template <typename T> __device__ __forceinline__ T ws_warp_sum(T value)
+template <typename T> static __device__ __forceinline__ T ws_warp_sum(T value)
 {
     for (int distance = WS_WARP / 2; distance > 0; distance /= 2)
         value += __shfl_xor_sync(0xffffffffu, value, distance);
@@ -124,7 +124,7 @@ __device__ __forceinline__ float ws_warp_max(float value)
 }
 
 /* Every thread of a block of WS_BLOCK gets the block's sum. */
-template <typename T> __device__ __forceinline__ T ws_block_sum(T value)
+template <typename T> static __device__ __forceinline__ T ws_block_sum(T value)
 {
     __shared__ T of_warp[WS_ROWS_A_BLOCK];
     value = ws_warp_sum(value);

@@ -6,11 +6,36 @@
 #include <cstdlib>
 #include <cstring>
 #include <ucontext.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
 #include "cuda_runtime.h"
 
 thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 enum { MOST_THREADS = 1024, WARP = 32, STACK_BYTES = 1 << 16, SHUFFLE_BYTES = 8 };
+
+/* The address sanitizer is told of every change of stacks. */
+struct stack {
+    const void *begin;
+    size_t bytes;
+};
+static void leave_for(const stack &next, void **frames)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_start_switch_fiber(frames, next.begin, next.bytes);
+#else
+    (void)next, (void)frames;
+#endif
+}
+static void arrive(void *frames, stack *from)
+{
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_finish_switch_fiber(frames, &from->begin, &from->bytes);
+#else
+    (void)frames, (void)from;
+#endif
+}
 enum wait { READY, AT_BARRIER, AT_SHUFFLE, DONE };
 
 struct fiber {
@@ -25,6 +50,7 @@ struct fiber {
 struct machine {
     fiber fibers[MOST_THREADS];
     jmp_buf scheduler;
+    stack scheduler_stack;
     char *stacks;
     unsigned current, count;
     unsigned order[MOST_THREADS];
@@ -45,12 +71,17 @@ static void pause_as(wait state)
 {
     fiber *own = &m->fibers[m->current];
     own->state = state;
-    if (_setjmp(own->here) == 0)
+    void *volatile frames = nullptr;
+    if (_setjmp(own->here) == 0) {
+        leave_for(m->scheduler_stack, (void **)&frames);
         _longjmp(m->scheduler, 1);
+    }
+    arrive(frames, &m->scheduler_stack);
 }
 
 static void fiber_main()
 {
+    arrive(nullptr, &m->scheduler_stack);
     for (;;) {
         m->body(m->context);
         pause_as(DONE);
@@ -62,8 +93,13 @@ static void resume(unsigned i)
     fiber *next = &m->fibers[i];
     m->current = i;
     threadIdx = dim3(i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y);
-    if (_setjmp(m->scheduler) != 0)
+    void *volatile frames = nullptr;
+    if (_setjmp(m->scheduler) != 0) {
+        stack from;
+        arrive(frames, &from);
         return;
+    }
+    leave_for({m->stacks + (size_t)i * STACK_BYTES, STACK_BYTES}, (void **)&frames);
     if (next->begun)
         _longjmp(next->here, 1);
     next->begun = true;
