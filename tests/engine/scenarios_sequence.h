@@ -47,7 +47,7 @@ ATTENTION(attention_everything, "ranges", true, .causal = true, .rope_base = 100
 #define ATTENTION_IN_TILES(name, wide, ...)                                                                            \
     static ws_tensor name(ws_plan *plan, int64_t B, int64_t D)                                                         \
     {                                                                                                                  \
-        const int64_t T = D > 60 ? 67 : 1 + B % 3, width = D > 60 ? 2 * wide : 4;                                              \
+        const int64_t T = D > 60 ? 35 : 1 + B % 3, width = D > 60 ? 2 * wide : 4;                                      \
         ws_attention_options options = {.heads = 2, __VA_ARGS__};                                                      \
         ws_tensor ranges = ws_input_index(plan, "ranges", 4 * T);                                                      \
         ws_tensor y = ws_attention(plan, sequence(plan, 1, T, 3 * width, "x"), ranges, &options);                      \
