@@ -1,6 +1,6 @@
 /* ctest: devices labels=gpu ranks=1,2,3,4 timeout=120
  * Training on GPUs, one for each rank: every network as on the CPU to rounding, the same bits for any number of GPUs with the fixed
- * sum and nearly the same with the fast one, whether buckets are many or one.
+ * sum and nearly the same with the fast one, whether buckets are many or one; scores as on the CPU.
  */
 #include <math.h>
 #include <stdio.h>
@@ -131,12 +131,13 @@ static void every_network_trains_as_on_the_cpu(void **state)
 {
     (void)state;
     const ws_comm self = ws_comm_self();
-    const ws_train_options on_cpu = train_options(WS_CPU), on_device = train_options(WS_CUDA);
+    ws_train_options on_cpu = train_options(WS_CPU), on_device = train_options(WS_CUDA);
+    on_cpu.validate_every = on_device.validate_every = STEPS;
     for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++) {
         ws_network_state cpu, device;
         if (world.size > 1 && (int)i != world.size - 2) /* on several devices one of them, for each number another */
             continue;
-        subject s = make_subject(networks[i].name, networks[i].options, 4);
+        subject s = make_subject(networks[i].name, networks[i].options, world.size > 2 ? 4 : 2);
         train(&self, &s, &on_cpu, &cpu);
         train(&world, &s, &on_device, &device);
         assert_near_state(s.model->name, &cpu, &device, 1e-4);
@@ -214,7 +215,39 @@ static void steps_that_are_not_finite_are_undone(void **state)
     }
 }
 
+/* Of parameters as they begin; nll needs vector-Jacobian products too. */
+static void scores_are_those_of_the_cpu(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *options;
+    } scored[] = {{NULL, "{\"width\": 8}"},
+                  {"flow_cfm", "{\"width\": 16, \"blocks\": 1, \"time_features\": 8, \"solver_steps\": 2}"},
+                  {"unified_cfm", SMALL_TOKENS ", \"solver_steps\": 1}"}};
+    for (size_t i = 0; i < sizeof scored / sizeof *scored && (i == 0 || world.size == 1); i++) {
+        subject s = make_subject(scored[i].name, scored[i].options, 2);
+        const size_t values = ROWS * (size_t)ws_model_width(s.model, &s.context);
+        ws_learned learned;
+        float *out[2] = {NULL, NULL};
+        OK(ws_learned_create(s.model, &s.context, &learned));
+        ws_plan_initialise(learned.plan, 3, learned.parameters);
+        for (int device = WS_CPU; device <= WS_CUDA; device++) {
+            learned.device = device;
+            OK(ws_score_all(&world, &learned, &s.rows.samples, "test", &out[device], NULL));
+        }
+        for (size_t k = 0; k < values; k++)
+            if (!(fabsf(out[1][k] - out[0][k]) <= 1e-4f * (1 + fabsf(out[0][k]))))
+                fail_msg("%s: score %zu is %.9g on the device and %.9g on the CPU", s.model->name, k, out[1][k],
+                         out[0][k]);
+        free(out[0]);
+        free(out[1]);
+        ws_learned_destroy(&learned);
+        free_samples(&s.rows);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(scores_are_those_of_the_cpu, setup, teardown),
     cmocka_unit_test_setup_teardown(every_network_trains_as_on_the_cpu, setup, teardown),
     cmocka_unit_test_setup_teardown(any_number_of_devices_gives_the_same_bits, setup, teardown),
     cmocka_unit_test_setup_teardown(fast_sums_train_nearly_the_same, setup, teardown),

@@ -6,11 +6,16 @@
 . "$(dirname "$0")/small_store.sh"
 cpu=$WIRESWEEP
 WIRESWEEP=$WIRESWEEP_EMULATED
-few="--set train.steps=12 --set model.width=16 --set model.time_features=8 --set train.batch=64"
+few="--set train.steps=8 --set model.width=8 --set model.time_features=8 --set train.batch=32 --set train.validate_every=8"
 
 train 1 cfm.json one $few --device cuda
 result_of one >expected
 grep -q '"device": "cuda"' expected || fail "the record does not say that it was trained on a GPU"
+# Scores are made where the network was trained, or where evaluate is told to.
+"$WIRESWEEP" evaluate one --device cuda -q -o scores_device.json
+[ "$(jq -r .score_hash scores_device.json)" = "$(jq -r .result.score_hash one/record.json)" ] || fail "evaluate --device cuda gives other scores"
+"$cpu" evaluate one -q -o scores_cpu.json
+[ "$(jq -r .score_hash scores_cpu.json)" != "$(jq -r .score_hash scores_device.json)" ] || fail "the same bits on CPU and GPU: were scores made there?"
 train 4 cfm.json four $few --device cuda --set train.bucket_kib=1
 result_of four | cmp - expected || fail "four GPUs give another result than one"
 train 2 cfm.json fast $few --device cuda --set train.reduction=fast
@@ -32,7 +37,7 @@ WIRESWEEP_EMULATED_MEMORY=36000000 complains 1 "training takes" 1 small
 complains 2 'train.device: "cuda" is for networks' 1 classical --set model='{"kind": "mahalanobis"}'
 
 # Sums that fail or never end: the checkpoint of the step before, from which the run goes on to the same result.
-for failure in error:15 hang:15; do
+for failure in error:9 hang:9; do
     WIRESWEEP_EMULATED_NCCL=$failure complains 1 "could not be done" 2 $failure --set train.reduction_timeout=0.2
     ls $failure/checkpoints/step_*.h5 >/dev/null || fail "$failure: no checkpoint"
     [ ! -e $failure/record.json ] || fail "$failure: a record"
