@@ -9,7 +9,8 @@ enum { THREADS = 64 };
 static __global__ void reverse(int *values, int further)
 {
     __shared__ int held[THREADS];
-    held[threadIdx.x + further] = values[threadIdx.x];
+    int *at = held + threadIdx.x; /* of which no array is known any more */
+    at[further] = values[threadIdx.x];
     __syncthreads();
     values[threadIdx.x] = held[THREADS - 1 - threadIdx.x];
 }

@@ -9,6 +9,6 @@ fail() { echo "FAIL: $*"; exit 1; }
 "$program" >said 2>&1 || fail "a kernel that stays inside was ended: $(cat said)"
 for how in array rows; do
     ! "$program" $how >said 2>&1 || fail "$how: not seen"
-    grep -qE 'global-buffer-overflow|out of bounds' said && grep -q 'oversteps.cu' said || fail "$how: $(cat said)"
+    grep -qE 'global-buffer-overflow|out of bounds|insufficient space' said && grep -q 'oversteps.cu' said || fail "$how: $(cat said)"
 done
 rm said
