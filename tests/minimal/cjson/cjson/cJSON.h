@@ -29,5 +29,6 @@ typedef struct cJSON {
 #define cJSON_CreateStringArray(values, count) ((void)(values), (void)(count), (cJSON *)NULL)
 #define cJSON_AddItemToObject(object, key, value) ((void)(object), (void)(key), (void)(value), 0)
 #define cJSON_Delete(value) ((void)(value))
+#define cJSON_DetachItemViaPointer(object, value) ((void)(object), (value))
 
 #endif
