@@ -5,13 +5,13 @@
  * What a record of the header-only sample costs at least: 94 bytes are copied from the page cache (10 ns at 10 GB/s) and the
  * packet is parsed and looked up (the ceiling: 67 ns with the copy); its 32 bytes in the table and 40 bytes of columns are
  * written to fresh memory, hashed (48 bytes for the row, 40 for the columns; SHA-256 does 1.4 GB/s in one chain, 2.4 in two:
- * 37 ns) and copied to the file (8 ns): about 120 ns; on one core the SHA-256 of the input, 41 ns, beside. Measured by phase on
- * a core of an EPYC with AVX2, in ns: read 78 (with the input's hash), table 65, rows 31, write 49, finish 9, which is 4.2 to 4.6
- * million records/s; with a second core for what threads do 36, 61, 29, 44, 9, 5.5 million. With payload the floor is the SHA-256
- * of the input behind a second reading: 1.3 GB/s in one chain, 2.4 in the two that blocks allow.
+ * 37 ns) and copied to the file (8 ns): about 120 ns; on one core the SHA-256 of the input, 41 ns, beside, out of what was just
+ * read (extract_hash.c). Measured by phase on a core of an EPYC with AVX2, in ns: read 72 (with the input's hash), table 66, rows
+ * 35, write 48, finish 10, which is 4.0 to 4.3 million records/s; with a second core for what threads do 43, 71, 36, 40, 11, 4.6 to
+ * 4.9 million. With payload the floor is the SHA-256 of the input: 1.3 GB/s in one chain, 2.4 in the two that a tree allows.
  *
- * Two ranks, each with a core, did 1.48 to 1.58 times as many records of headers as one core, 1.36 to 1.64 times with payload;
- * two that share nothing 1.74 to 1.99 times, a memory copy 1.54 to 1.82. What they pay for sharing, in ns a record of a rank:
+ * Two ranks, each with a core, did 1.58 to 1.72 times as many records of headers as one core, 1.37 to 1.65 times with payload;
+ * two that share nothing 1.94 to 2.10 times, a memory copy 1.46 to 1.59. What they pay for sharing, in ns a record of a rank:
  * moving half of the packets and of the rows 12, dealing out packets 8, merging rows 6, one waiting for the other to write to the
  * file, which the kernel lets one do at a time, 7, numbering sessions and hosts 4; the rest is waiting where they meet.
  */
