@@ -54,10 +54,13 @@ static void share_bytes(const uint64_t *alone, uint64_t splittable, uint64_t all
         cut[r] = cut[r] > splittable ? splittable : cut[r] < cut[r - 1] ? cut[r - 1] : cut[r];
 }
 
-/* Where a large piece begins that is to begin about there: at a block of the input's hash, so that one rank reads all of it. */
+/* Where a large piece begins that is to begin about there: at a block of the input's hash, so that one rank reads all of it. The ends of
+ * the range stay: ranks that have nothing of it have nothing of it then either. */
 static uint64_t block_near(uint64_t offset, uint64_t begin, uint64_t end)
 {
     const uint64_t at = (offset + WS_INPUT_HASH_BLOCK / 2) / WS_INPUT_HASH_BLOCK * WS_INPUT_HASH_BLOCK;
+    if (offset == begin || offset == end)
+        return offset;
     return at < begin ? begin : at > end ? end : at;
 }
 
@@ -71,8 +74,8 @@ static ws_err cut_range(extraction *x, uint32_t input, uint64_t begin, uint64_t 
         low = begin + (low < end - begin ? low : end - begin);
         high = begin + (high < end - begin ? high : end - begin);
         if (end - begin >= (uint64_t)x->comm->size * 2 * WS_INPUT_HASH_BLOCK) {
-            low = low == begin ? low : block_near(low, begin, end);
-            high = high == end ? high : block_near(high, begin, end);
+            low = block_near(low, begin, end);
+            high = block_near(high, begin, end);
         }
         if (low < high)
             WS_TRY(add_piece(x, input, r, low, high, low > begin));

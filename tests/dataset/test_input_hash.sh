@@ -21,6 +21,11 @@ with open('huge.pcap', 'wb') as out: # 256 MiB and a bit
     out.write(open('small.pcap', 'rb').read())
     for _ in range((1 << 28) // len(record) + 1):
         out.write(record)
+for name, size in ('first.pcap', 16950000), ('second.pcap', 5000000): # see the end
+    with open(name, 'wb') as out:
+        out.write(open('small.pcap', 'rb').read())
+        while out.tell() < size:
+            out.write(record)
 P
 tree() {
     python3 - "$1" <<'P'
@@ -61,3 +66,9 @@ for round in 0 700001 1048576; do
         [ "$(hashes tree.h5)" = "$tree_form" ] || fail "$ranks ranks on a core, rounds of $round: $(hashes tree.h5), not $tree_form"
     done
 done
+# Large pieces are cut at blocks: of a round of 10 MiB a capture's last 6.2 MiB and the next one's first 3.8 are shared by three ranks, of
+# which the last has nothing of the first capture.
+mpirun -n 1 "$WIRESWEEP" extract -q -o whole.h5 first.pcap second.pcap
+mpirun -n 3 "$WIRESWEEP" extract -q --json --set round_bytes=10485760 -o cut.h5 first.pcap second.pcap >cut.json
+[ "$("$WIRESWEEP" inspect --hash cut.h5)" = "$("$WIRESWEEP" inspect --hash whole.h5)" ] || fail "pieces of several captures in a round: another content"
+jq -e '.boundary_repairs == 0' cut.json >/dev/null || fail "starts were guessed in the wrong capture: $(jq .boundary_repairs cut.json) repairs"
