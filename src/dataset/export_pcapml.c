@@ -234,16 +234,41 @@ static ws_err export_record(pcapml_export *x, size_t input, const ws_record *rec
     return put_packet(x, record, own, (size_t)written);
 }
 
+/* Whether the path ends in the name, as a name of its own; length: of the path that counts. */
+static bool ends_in(const char *path, size_t length, const char *name)
+{
+    const size_t bytes = strlen(name);
+    return bytes <= length && memcmp(path + length - bytes, name, bytes) == 0 &&
+           (bytes == length || path[length - bytes - 1] == '/');
+}
+
+/* The inputs that the path may be: with the folders that their names in the store have, or by their base names alone. */
+static size_t count_alike(const pcapml_export *x, const char *path, size_t length, bool folders, size_t *first)
+{
+    size_t alike = 0;
+    for (size_t i = 0; i < x->input_count; i++)
+        if (ends_in(path, length, folders ? x->inputs[i] : ws_path_base(x->inputs[i])) && alike++ == 0)
+            *first = i;
+    return alike;
+}
+
+/* Names in a store have folders where inputs were alike without, and are without compression suffix where they can be. */
 static ws_err find_input(const pcapml_export *x, const char *path, size_t *out)
 {
-    const char *name = ws_path_base(path);
-    for (*out = 0; *out < x->input_count; ++*out) {
-        const char *known = ws_path_base(x->inputs[*out]);
-        const size_t length = ws_input_name_length(name);
-        if (strlen(known) == length && memcmp(known, name, length) == 0)
-            return WS_OK;
-    }
-    ws_err error = WS_ERROR(ARGUMENT, "%s: %s was not made of a capture of this name", path, x->store->path);
+    char *whole = realpath(path, NULL);
+    WS_CHECK(whole != NULL, IO, "%s: %s", path, strerror(errno));
+    size_t alike = count_alike(x, whole, strlen(whole), true, out);
+    if (alike == 0)
+        alike = count_alike(x, whole, ws_input_name_length(whole), true, out);
+    if (alike == 0) /* a link has a name of its own */
+        alike = count_alike(x, path, ws_input_name_length(path), false, out);
+    free(whole);
+    if (alike == 1)
+        return WS_OK;
+    ws_err error = alike == 0
+                       ? WS_ERROR(ARGUMENT, "%s: %s was not made of a capture of this name", path, x->store->path)
+                       : WS_ERROR(ARGUMENT, "%s: %s was made of %zu captures of this name, in other folders", path,
+                                  x->store->path, alike);
     WS_HINT("`wiresweep inspect --json %s` lists its inputs", x->store->path);
     return error;
 }

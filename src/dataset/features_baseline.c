@@ -71,8 +71,7 @@ static void make_whole(const ws_flow *flow, const ws_packet_series *series, floa
     for (uint32_t i = 0; i < series->count; i++) {
         const uint64_t length = series->packet[i]->wire_length;
         sum += length;
-        squares +=
-            length * length; /* 200 squares of 32 bits may pass 64: then they wrap, which no frame's length does */
+        squares += length * length;
         forward += series->packet[i]->direction > 0;
     }
     const double n = (double)series->count, share = (double)forward / n;

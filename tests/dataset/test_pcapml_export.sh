@@ -73,6 +73,23 @@ expect 2 'name its captures' export a.h5 --format pcapml -o wrong.pcapng
 expect 2 'was not made of a capture of this name' export a.h5 --format pcapml -o wrong.pcapng b.pcapng
 expect 2 'no label level "colour"' export a.h5 --format pcapml --label colour -o wrong.pcapng a.pcap
 
+# ---- captures of one name in several folders: each has its own rows ----
+mkdir day1 day2 day3
+"$WIRESWEEP_TOOLS/make_capture" --flows 60 --seed 3 -o day1/t.pcap --labels day1.csv >/dev/null
+"$WIRESWEEP_TOOLS/make_capture" --flows 40 --seed 4 -o day2/t.pcap --labels day2.csv >/dev/null
+(cat day1.csv && tail -n +2 day2.csv) >days.csv
+"$WIRESWEEP" extract -q --dataset synthetic --labels days.csv --endpoints plain -o days.h5 day1/t.pcap day2/t.pcap
+for day in day1 day2; do
+    "$WIRESWEEP" extract -q --dataset synthetic --labels days.csv --endpoints plain -o day.h5 $day/t.pcap
+    for store in day days; do
+        (cd $day && rm -f out.pcapng && "$WIRESWEEP" export ../$store.h5 --format pcapml --label family -o out.pcapng t.pcap 2>../$store.said)
+    done
+    grep -q 'out.pcapng: [1-9][0-9]* packets' day.said || fail "$day/t.pcap: $(cat day.said)"
+    cmp day.said days.said || fail "$day/t.pcap beside another t.pcap: $(cat days.said), alone: $(cat day.said)"
+done
+cp day2/t.pcap day3/t.pcap
+expect 2 'made of 2 captures of this name' export days.h5 --format pcapml -o wrong.pcapng day3/t.pcap
+
 # ---- pcapML's own files, where they are at hand ----
 own=${WIRESWEEP_SHARED_DATA:-none}/nprint-pcapml/nprint+pcapml/test
 [ -d "$own" ] || { echo "the files of pcapML's tests are not here"; exit 0; }
