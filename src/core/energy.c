@@ -14,7 +14,7 @@
 #include "core/memory.h"
 #include "core/text.h"
 
-enum { MOST_DOMAINS = 64, MOST_GPUS = 64, LOOK_SECONDS = 30 };
+enum { MOST_DOMAINS = 64, LOOK_SECONDS = 30 };
 
 typedef struct domain { /* a counter of microjoules */
     char *path;         /* energy_uj; owned */
@@ -38,9 +38,8 @@ struct ws_energy_meter {
     int domain_count;
     bool lost; /* a counter could not be read again */
     nvml nvml;
-    void *gpus[MOST_GPUS];
-    double gpu_start[MOST_GPUS];
-    int gpu_count;
+    void *gpu; /* NULL: none */
+    double gpu_start;
     pthread_t thread;
     bool running, stopping;
     pthread_mutex_t mutex;
@@ -170,22 +169,30 @@ static double gpu_joules(const nvml *n, void *device)
     return device && n->energy(device, &millijoules) == 0 ? (double)millijoules * 1e-3 : NAN;
 }
 
-static ws_err find_gpus(ws_energy_meter *meter, int wanted)
+/* Like ws_device_choose_all, begins anew where there are fewer. */
+static ws_err find_gpu(ws_energy_meter *meter, int place)
 {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
-    unsigned all = 0;
+    unsigned count = 0;
     char number[16], *rest = NULL;
-    if (wanted <= 0 || !load_nvml(&meter->nvml) || meter->nvml.count(&all) != 0)
+    if (!load_nvml(&meter->nvml) || meter->nvml.count(&count) != 0)
         return WS_OK;
-    char *words = visible ? strdup(visible) : NULL, *word = words ? strtok_r(words, ",", &rest) : NULL;
+    char *words = visible ? strdup(visible) : NULL;
     WS_CHECK(words || !visible, MEMORY, "no memory for the names of GPUs");
-    for (int i = 0; i < wanted && i < MOST_GPUS && (visible ? word != NULL : i < (int)all); i++) {
-        snprintf(number, sizeof number, "%d", i);
-        void *device = named_gpu(&meter->nvml, visible ? word : number);
-        meter->gpus[meter->gpu_count] = device;
-        meter->gpu_start[meter->gpu_count++] = gpu_joules(&meter->nvml, device);
-        word = visible ? strtok_r(NULL, ",", &rest) : NULL;
+    if (words) {
+        count = words[0] != '\0';
+        for (const char *c = words; *c; c++)
+            count += *c == ',';
     }
+    if (count > 0) {
+        const unsigned index = (unsigned)place % count;
+        char *word = words ? strtok_r(words, ",", &rest) : number;
+        for (unsigned i = 0; words && word && i < index; i++)
+            word = strtok_r(NULL, ",", &rest);
+        snprintf(number, sizeof number, "%u", index);
+        meter->gpu = word ? named_gpu(&meter->nvml, word) : NULL;
+    }
+    meter->gpu_start = gpu_joules(&meter->nvml, meter->gpu);
     free(words);
     return WS_OK;
 }
@@ -205,14 +212,14 @@ static ws_err start_thread(ws_energy_meter *meter)
     return WS_OK;
 }
 
-ws_err ws_energy_start(ws_energy_meter **out, int gpus)
+ws_err ws_energy_start(ws_energy_meter **out, bool processors, int gpu)
 {
     ws_energy_meter *meter = NULL;
     *out = NULL;
     WS_TRY(WS_NEW(meter));
-    ws_err error = find_domains(meter);
-    if (error == WS_OK)
-        error = find_gpus(meter, gpus);
+    ws_err error = processors ? find_domains(meter) : WS_OK;
+    if (error == WS_OK && gpu >= 0)
+        error = find_gpu(meter, gpu);
     ws_err started = start_thread(meter);
     error = error == WS_OK ? started : error;
     if (error != WS_OK)
@@ -221,7 +228,7 @@ ws_err ws_energy_start(ws_energy_meter **out, int gpus)
     return error;
 }
 
-void ws_energy_read(ws_energy_meter *meter, double *processors, double *gpus)
+void ws_energy_read(ws_energy_meter *meter, double *processors, double *gpu)
 {
     double sum = 0;
     pthread_mutex_lock(&meter->mutex);
@@ -230,10 +237,7 @@ void ws_energy_read(ws_energy_meter *meter, double *processors, double *gpus)
         sum += meter->domains[i].used;
     *processors = meter->domain_count && !meter->lost ? sum * 1e-6 : NAN;
     pthread_mutex_unlock(&meter->mutex);
-    sum = 0;
-    for (int i = 0; i < meter->gpu_count; i++)
-        sum += gpu_joules(&meter->nvml, meter->gpus[i]) - meter->gpu_start[i];
-    *gpus = meter->gpu_count ? sum : NAN;
+    *gpu = gpu_joules(&meter->nvml, meter->gpu) - meter->gpu_start;
 }
 
 void ws_energy_stop(ws_energy_meter **meter)

@@ -6,14 +6,16 @@
 #ifndef WS_CORE_ENERGY_H
 #define WS_CORE_ENERGY_H
 
+#include <stdbool.h>
 #include "error.h"
 
 typedef struct ws_energy_meter ws_energy_meter;
 
-/* Begins to count. gpus: how many of the visible GPUs (CUDA_VISIBLE_DEVICES) are counted too, from the first on; 0: none. */
-WS_MUST ws_err ws_energy_start(ws_energy_meter **out, int gpus);
+/* Begins to count. processors: those of the machine; gpu: one of the visible GPUs too (CUDA_VISIBLE_DEVICES), by its place among them;
+ * -1: none. What is not asked for is NaN. */
+WS_MUST ws_err ws_energy_start(ws_energy_meter **out, bool processors, int gpu);
 /* Joules since then, NaN where they cannot be told; processors: packages, and memory where it has a counter of its own. */
-void ws_energy_read(ws_energy_meter *meter, double *processors, double *gpus);
+void ws_energy_read(ws_energy_meter *meter, double *processors, double *gpu);
 void ws_energy_stop(ws_energy_meter **meter);
 
 /* Seconds of all cores together in which the machine did something; NaN where /proc/stat does not tell. */

@@ -21,7 +21,8 @@ typedef struct trial {
     float *test, *validation, *shuffled;
     uint64_t *test_unsolved, *validation_unsolved;
     double begun;
-    ws_energy_meter *meter; /* the first rank of each machine */
+    ws_energy_meter *meter; /* of the machine's processors, on its first rank; of the rank's GPU */
+    bool of_processors;
     double cpu_before, busy_before;
     int lock;          /* first rank: of the run folder; -1: not held */
     bool makes_folder; /* it was not there before */
@@ -373,15 +374,16 @@ static ws_err finish(trial *t, ws_text *summary)
     return WS_OK;
 }
 
-/* The first rank of each machine reads its counters. */
+/* The first rank of each machine reads the counters of its processors; every rank that of its GPU, since it may see no other. */
 static ws_err start_meter_all(trial *t)
 {
     int local_rank, local_size;
     WS_TRY(ws_local_rank_all(t->comm, &local_rank, &local_size));
-    const bool on_gpus = t->config->train.device != WS_CPU;
-    WS_AGREE(t->comm, local_rank == 0 ? ws_energy_start(&t->meter, on_gpus ? local_size : 0) : WS_OK);
+    t->of_processors = local_rank == 0;
+    WS_AGREE(t->comm,
+             ws_energy_start(&t->meter, t->of_processors, t->config->train.device != WS_CPU ? local_rank : -1));
     t->cpu_before = ws_cpu_seconds();
-    t->busy_before = t->meter ? ws_machine_busy_seconds() : 0;
+    t->busy_before = ws_machine_busy_seconds();
     return WS_OK;
 }
 
@@ -393,15 +395,15 @@ static ws_err read_meter_all(trial *t)
     const char *share = getenv("WIRESWEEP_TRIALS_PER_DEVICE");
     const int64_t sharing = share && atoi(share) > 0 ? atoi(share) : 1;
     uint64_t sums[COUNT] = {[CPU] = (uint64_t)(fmax(ws_cpu_seconds() - t->cpu_before, 0) * 1e6)};
-    if (t->meter) {
-        double processors, gpus, busy = ws_machine_busy_seconds() - t->busy_before;
-        ws_energy_read(t->meter, &processors, &gpus);
-        sums[NO_PROCESSORS] = !(processors >= 0 && busy >= 0);
-        sums[NO_GPUS] = !(gpus >= 0);
-        sums[BUSY] = sums[NO_PROCESSORS] ? 0 : (uint64_t)(busy * 1e6);
-        sums[PROCESSORS] = sums[NO_PROCESSORS] ? 0 : (uint64_t)(processors * 1e6);
-        sums[GPUS] = sums[NO_GPUS] ? 0 : (uint64_t)(gpus * 1e6);
+    double processors, gpu, busy = ws_machine_busy_seconds() - t->busy_before;
+    ws_energy_read(t->meter, &processors, &gpu);
+    sums[NO_PROCESSORS] = t->of_processors && !(processors >= 0 && busy >= 0);
+    sums[NO_GPUS] = !(gpu >= 0);
+    if (t->of_processors && !sums[NO_PROCESSORS]) {
+        sums[BUSY] = (uint64_t)(busy * 1e6);
+        sums[PROCESSORS] = (uint64_t)(processors * 1e6);
     }
+    sums[GPUS] = sums[NO_GPUS] ? 0 : (uint64_t)(gpu * 1e6);
     WS_TRY(ws_sum_u64_all(t->comm, sums, COUNT));
     const double part = sums[BUSY] > sums[CPU] ? (double)sums[CPU] / (double)sums[BUSY] : 1;
     t->record.processor_joules = sums[NO_PROCESSORS] ? NAN : (double)sums[PROCESSORS] * 1e-6 * part;

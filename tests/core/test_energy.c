@@ -61,7 +61,7 @@ static double processors(ws_energy_meter *meter)
 static ws_energy_meter *begin(void)
 {
     ws_energy_meter *meter;
-    assert_int_equal(ws_energy_start(&meter, 0), WS_OK);
+    assert_int_equal(ws_energy_start(&meter, true, -1), WS_OK);
     return meter;
 }
 
