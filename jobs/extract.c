@@ -28,7 +28,7 @@ static const ws_option fields[] = {
     WS_OPTION_STRING(extract_job, filter, NULL, "only packets that match (pcap-filter(7)), e.g. 'tcp port 443'"),
     WS_OPTION_LIST(extract_job, protocols, NULL,
                    "kept as flows besides TCP and UDP: names and numbers (icmp,sctp,gre,89), or all"),
-    WS_OPTION_INT(extract_job, packets, 128, 0, 65536, "packets stored per flow; counts and features use all"),
+    WS_OPTION_INT(extract_job, packets, 128, 0, 65536, "packets stored per flow; counts and flow20 use all"),
     WS_OPTION_STRING(extract_job, bytes, NULL,
                      "bytes kept of the first packets of a flow, e.g. header:80,payload:240,packets:5"),
     WS_OPTION_ENUM(extract_job, endpoints, "drop", "drop|keyed|prefix|plain",

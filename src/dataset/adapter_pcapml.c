@@ -4,9 +4,10 @@
  *     s=0,proc=curl,dir=lan2wan              key=value; a field without "=" is positional
  *
  * The sample is key s, or the first positional field: an unsigned number of 64 bits, unique in its file. The label is key
- * proc, or key label, or the second positional field. Of several comments of a packet the first that reads so counts. A flow takes the label of the sample that begins within it; one that
- * no sample begins in, such as the rest of a long connection, that of its 5-tuple, where all samples of it have the same.
- * Packets without comment belong to no sample.
+ * proc, or key label, or the second positional field. Of several comments of a packet the first that reads so counts. A
+ * flow takes the label of the sample that begins within it; one that no sample begins in, such as the rest of a long
+ * connection, that of its 5-tuple, where all samples of it have the same. Packets without comment belong to no sample;
+ * those with comments that do not read so are counted, and so are those with another label than their sample has.
  *
  * With --labels FILE the captures are plain ones, and the file has rules that give packets their samples (pcapml.h).
  *
@@ -118,11 +119,12 @@ static ws_err grow_slots(sample_list *list)
     return WS_OK;
 }
 
-/* The first packet of a sample in a 5-tuple, in time. */
-static ws_err add_packet(sample_list *list, const ws_packet *packet, uint64_t sample, const char *label)
+/* The first packet of a sample in a 5-tuple, in time. alike: its label is that of the sample's packets before it. */
+static ws_err add_packet(sample_list *list, const ws_packet *packet, uint64_t sample, const char *label, bool *alike)
 {
     ws_flow_key key;
     bool source_is_low;
+    *alike = true;
     if (2 * (list->count + 1) > list->slot_count)
         WS_TRY(grow_slots(list));
     ws_flow_key_of(packet, &key, &source_is_low);
@@ -130,6 +132,7 @@ static ws_err add_packet(sample_list *list, const ws_packet *packet, uint64_t sa
     if (list->slots[slot] != 0) {
         sample_start *known = &list->items[list->slots[slot] - 1];
         known->time_ns = packet->time_ns < known->time_ns ? packet->time_ns : known->time_ns;
+        *alike = strcmp(known->label, label) == 0;
         return WS_OK;
     }
     WS_TRY(WS_GROW(list->items, list->capacity, list->count + 1));
@@ -201,15 +204,39 @@ static ws_err find_sample(ws_pcapml_rules *rules, const char *path, const ws_rec
     return WS_OK;
 }
 
-static ws_err collect(const char *path, const ws_label_reading *reading, ws_pcapml_rules *rules, sample_list *list)
+static bool has_comment(const ws_record *record)
 {
-    ws_capture capture;
-    ws_walk *walk = NULL;
-    ws_record record;
+    const char *comment;
+    size_t at = 0, bytes;
+    return ws_record_comment(record, &at, &comment, &bytes);
+}
+
+/* One packet. why: what is wrong with its label, or NULL. */
+static ws_err take_packet(const char *path, const ws_label_reading *reading, ws_pcapml_rules *rules,
+                          const ws_record *record, sample_list *list, const char **why)
+{
     ws_packet packet;
     uint64_t sample;
     char label[LABEL_BYTES];
-    bool more = true, found;
+    bool found, alike = true;
+    WS_TRY(find_sample(rules, path, record, &sample, label, &found));
+    if (found && decode(reading, record, &packet))
+        WS_TRY(add_packet(list, &packet, sample, label, &alike));
+    *why = !alike                                           ? "this packet has another label than its sample before"
+           : !found && rules == NULL && has_comment(record) ? "this packet's comment names no sample and label"
+                                                            : NULL;
+    return WS_OK;
+}
+
+static ws_err collect(ws_label_source *source, const char *path, ws_pcapml_rules *rules, sample_list *list)
+{
+    const ws_label_reading *reading = ws_label_source_reading(source);
+    ws_capture capture;
+    ws_walk *walk = NULL;
+    ws_record record;
+    bool more = true;
+    uint64_t number = 0;
+    const char *why = NULL;
     WS_TRY(ws_capture_open(&capture, path));
     capture.stamps = reading->stamps;
     ws_err error = ws_walk_create(&walk, &capture, 0);
@@ -221,9 +248,10 @@ static ws_err collect(const char *path, const ws_label_reading *reading, ws_pcap
             error = unclear_stamp(path, &record);
         if (error != WS_OK || !more)
             continue;
-        error = find_sample(rules, path, &record, &sample, label, &found);
-        if (error == WS_OK && found && decode(reading, &record, &packet))
-            error = add_packet(list, &packet, sample, label);
+        number++;
+        error = take_packet(path, reading, rules, &record, list, &why);
+        if (error == WS_OK && why != NULL)
+            ws_label_source_malformed(source, path, number, why);
     }
     ws_walk_destroy(&walk);
     ws_capture_close(&capture);
@@ -283,7 +311,7 @@ static ws_err read_inputs(ws_label_source *source, ws_pcapml_rules *rules, const
         WS_TRY(ws_label_source_set_scope(source, i, inputs->items[i], &scope));
         if (inputs->items[i][0] == '\0') /* of a store that is added to */
             continue;
-        ws_err error = collect(inputs->items[i], ws_label_source_reading(source), rules, &list);
+        ws_err error = collect(source, inputs->items[i], rules, &list);
         if (error == WS_OK)
             error = add_rows(source, scope, &list);
         *found += list.count;

@@ -199,6 +199,7 @@ typedef struct ws_feature_table {
 typedef struct ws_flow_features {
     const char *help;
     ws_feature_table table;
+    size_t packets; /* stored ones of a flow without which columns are zeros; 0: it needs none */
     void (*make)(const ws_flow *flow, const ws_flow_packet *packets, float *out); /* packets: the stored ones */
 } ws_flow_features;
 enum { WS_FEATURE_TABLES_MAX = 32 };                           /* of a store */

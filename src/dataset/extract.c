@@ -128,6 +128,16 @@ static ws_err choose_features(extraction *x)
     return WS_OK;
 }
 
+/* Columns of packets that are not stored are zeros, as if the flow had ended. */
+static void warn_of_packets(const extraction *x)
+{
+    for (size_t t = 0; t < x->feature_count && x->comm->rank == 0; t++)
+        if (x->features[t]->packets > x->rules.max_packets)
+            ws_warn("table %s needs %zu stored packets of a flow at least, and has zeros for those not stored: "
+                    "--packets %zu",
+                    x->features[t]->table.name, x->features[t]->packets, x->features[t]->packets);
+}
+
 /* A label file that is named comes before rules. */
 static ws_err open_labels(extraction *x)
 {
@@ -234,6 +244,7 @@ static ws_err prepare_captures_all(extraction *x)
     const ws_feature_table **tables = NULL;
     WS_AGREE(x->comm, open_labels(x));
     WS_AGREE(x->comm, check_append(x));
+    warn_of_packets(x);
     WS_AGREE(x->comm, ws_arena_alloc(x->arena, &tables, x->feature_count, sizeof *tables));
     WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,

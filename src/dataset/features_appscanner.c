@@ -61,4 +61,5 @@ static void make(const ws_flow *flow, const ws_flow_packet *packets, float *out)
 const ws_flow_features ws_features_appscanner = {.help =
                                                      "AppScanner: 18 statistics of lengths by direction and of gaps",
                                                  .table = {"appscanner", COLUMNS, names, units},
+                                                 .packets = 1,
                                                  .make = make};

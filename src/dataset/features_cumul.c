@@ -46,4 +46,5 @@ static void make(const ws_flow *flow, const ws_flow_packet *packets, float *out)
 const ws_flow_features ws_features_cumul = {
     .help = "CUMUL: counts, bytes, and the running sum of signed lengths at 100 places",
     .table = {"cumul", COLUMNS, names, units},
+    .packets = 1,
     .make = make};

@@ -459,8 +459,8 @@ ws_err ws_labels_report_all(const ws_comm *comm, const ws_label_source *source, 
     }
     free(sums);
     if (source->first_malformed != NULL && comm->rank == 0)
-        ws_warn("lines of the label files that cannot be read: %llu, the first one: %s",
-                (unsigned long long)source->malformed, source->first_malformed);
+        ws_warn("labels that cannot be used: %llu, the first one: %s", (unsigned long long)source->malformed,
+                source->first_malformed);
     if (source->rules != NULL && comm->rank == 0 && total->flows > total->matched)
         ws_info("  %llu of %llu flows match no label rule", (unsigned long long)(total->flows - total->matched),
                 (unsigned long long)total->flows);

@@ -75,7 +75,7 @@ bool ws_label_source_find_scope(ws_label_source *source, const char *name, uint3
 /* classes[levels]: class names, NULL or "" for none. */
 WS_MUST ws_err ws_label_source_add(ws_label_source *source, uint32_t scope, const ws_label_row *row,
                                    const char *const *classes);
-/* A line that cannot be read: counted; the first one is told to the user. */
+/* A line of a label file, or a label of a packet, that cannot be used: counted; the first one is told to the user. */
 void ws_label_source_malformed(ws_label_source *source, const char *file, uint64_t line, const char *why);
 /* Key of an unordered pair of textual endpoints. False where an address cannot be read. */
 bool ws_label_key(ws_flow_key *key, uint8_t protocol, const char *source, uint16_t source_port, const char *destination,

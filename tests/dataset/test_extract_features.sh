@@ -24,3 +24,7 @@ while read -r table; do
     head -n 1 table.csv | tr -d '\r' | grep -q ",$(cat wanted)\$" || fail "$table is exported under other names"
     [ "$(wc -l <table.csv)" = 81 ] || fail "$table has not a row a flow"
 done <tables
+# A table that lacks packets says so.
+"$WIRESWEEP" extract --packets 8 --features first10,baseline_5,five_stat -o few.h5 a.pcap 2>said
+[ "$(grep -c 'stored packets of a flow at least' said)" = 1 ] && grep -q 'table first10 needs 10 ' said ||
+    fail "a table without its packets is not told of: $(cat said)"

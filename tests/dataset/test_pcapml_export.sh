@@ -90,6 +90,20 @@ done
 cp day2/t.pcap day3/t.pcap
 expect 2 'made of 2 captures of this name' export days.h5 --format pcapml -o wrong.pcapng day3/t.pcap
 
+# ---- comments that cannot be used are counted, and the first one is named ----
+"$WIRESWEEP_TOOLS/make_capture" --flows 40 --seed 5 --format pcapng --comments -o comments.pcapng >/dev/null
+told() { # told TEXT: what is said of the labels of other.pcapng; nothing where TEXT is empty
+    "$WIRESWEEP" extract --dataset pcapml -o other.h5 other.pcapng 2>said
+    grep 'labels that cannot be used' said >warning || true
+    [ -z "$1" ] && [ ! -s warning ] || { [ -n "$1" ] && grep -q -- "$1" warning; } || fail "not \"$1\" but: $(cat warning)"
+}
+cp comments.pcapng other.pcapng
+told ''
+LC_ALL=C sed 's/0,common/0;common/g; s/0,odd/0;odd/g' comments.pcapng >other.pcapng
+told "other.pcapng:1: this packet's comment names no sample and label"
+packets=$(grep -a -o '0;[co][od][md]' other.pcapng | wc -l)
+grep -q "used: $packets," warning || fail "not $packets comments but: $(cat warning)"
+
 # ---- pcapML's own files, where they are at hand ----
 own=${WIRESWEEP_SHARED_DATA:-none}/nprint-pcapml/nprint+pcapml/test
 [ -d "$own" ] || { echo "the files of pcapML's tests are not here"; exit 0; }
