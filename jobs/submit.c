@@ -269,6 +269,19 @@ static ws_err choose_folder(chain *c, ws_arena *arena)
     return WS_OK;
 }
 
+/* An array that nothing of the chain is would be left out without a word. */
+static ws_err check_array(const chain *c)
+{
+    const char *array = NULL;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->items[i].tasks > 0)
+            return WS_OK;
+        array = array != NULL ? array : c->items[i].own.array;
+    }
+    WS_CHECK(array == NULL, ARGUMENT, "--array %s: only a sweep can be an array, and none is submitted", array);
+    return WS_OK;
+}
+
 static ws_err plan_chain(const options *given, const ws_string_list *words, ws_arena *arena, chain *c)
 {
     size_t begin = 0;
@@ -279,6 +292,7 @@ static ws_err plan_chain(const options *given, const ws_string_list *words, ws_a
         WS_TRY(plan_command(given, words->items + begin, i - begin, arena, &c->items[c->count++]));
         begin = i + 1;
     }
+    WS_TRY(check_array(c));
     WS_TRY(choose_folder(c, arena));
     char *program = realpath(ws_executable, NULL);
     WS_CHECK(program != NULL, IO, "%s: the running program cannot be found again", ws_executable);

@@ -26,6 +26,8 @@ const char *ws_draw_complaint(const cJSON *distribution);
 bool ws_exclusion_matches(const cJSON *exclusion, const cJSON *config);
 
 /* ---- manifest.c: sweep.json ---- */
+/* Whether a sweep.json that was read has what one that was frozen has. */
+WS_MUST ws_err ws_manifest_check(const ws_json *manifest);
 /* Writes sweep.json, or compares with the one that is there: the same trials are fine, further ones are added and
  * recorded as additions, missing ones are WS_E_CONFIG with what differs. */
 WS_MUST ws_err ws_manifest_freeze(const ws_sweep *sweep, const char *directory);

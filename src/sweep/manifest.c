@@ -252,6 +252,21 @@ static ws_err check_comparison(const cJSON *old, const cJSON *new, const char *p
     return error;
 }
 
+ws_err ws_manifest_check(const ws_json *manifest)
+{
+    const cJSON *root = ws_json_root(manifest), *schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
+    if (cJSON_IsNumber(schema) && schema->valuedouble == WS_SWEEP_SCHEMA &&
+        cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "trials")) &&
+        cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "cells")) &&
+        cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(root, "additions")) &&
+        cJSON_IsString(cJSON_GetObjectItemCaseSensitive(root, "frozen")))
+        return WS_OK;
+    ws_err error = WS_ERROR(FORMAT, "%s: not what a sweep freezes (schema %d, trials, cells, additions)",
+                            ws_json_name(manifest), WS_SWEEP_SCHEMA);
+    WS_HINT("put the file back as it was; without it, start the sweep again in another folder");
+    return error;
+}
+
 static ws_err continue_manifest(const cJSON *old, cJSON *new, const char *path)
 {
     const char **there = NULL, **here = NULL;
@@ -291,6 +306,7 @@ ws_err ws_manifest_freeze(const ws_sweep *sweep, const char *directory)
     WS_TRY_GOTO(done, make_manifest(sweep, directory, &manifest));
     if (ws_file_exists(path)) {
         WS_TRY_GOTO(done, ws_json_read_file(&old, path));
+        WS_TRY_GOTO(done, ws_manifest_check(old));
         WS_TRY_GOTO(done, continue_manifest(ws_json_root(old), manifest, path));
     } else {
         WS_TRY_GOTO(done, write_manifest(manifest, path));

@@ -1,4 +1,5 @@
 /* The file of a specification: its base, its trials, and all that is wrong with it at once. Nothing is run or written here. */
+#include "evaluate/evaluate.h"
 #include "sweep/specification.h"
 
 #include <stdlib.h>
@@ -91,6 +92,53 @@ static void check_reference(ws_specification_reader *r, const cJSON *root)
                         "comparison.reference: no trial has all of these together; --dry-run lists the trials");
 }
 
+/* Whether a trial that the reference names computes its score; a classifier's only one is in no configuration. */
+static bool any_trial_scores(const ws_sweep *sweep, const cJSON *reference, const cJSON *score)
+{
+    for (size_t i = 0; i < sweep->count; i++) {
+        const cJSON *config = sweep->trials[i].facts.config, *scores = ws_json_find(config, "evaluate.scores"), *item;
+        bool named = true;
+        for (const cJSON *key = reference->child; key && named; key = key->next)
+            if (key != score)
+                named = cJSON_Compare(key, ws_json_find(config, key->string), true);
+        if (named && (!scores || !scores->child))
+            return true;
+        cJSON_ArrayForEach(item, scores) if (named && cJSON_Compare(item, score, true)) return true;
+    }
+    return false;
+}
+
+/* Whether a trial has a task that the metric is one of: tables would otherwise silently take another metric. */
+static bool any_trial_measures(const ws_sweep *sweep, const ws_metric *metric)
+{
+    const char *wanted = metric->family == WS_METRIC_RANKING ? "anomaly" : "classify";
+    for (size_t i = 0; i < sweep->count; i++) {
+        const char *task = cJSON_GetStringValue(ws_json_find(sweep->trials[i].facts.config, "task"));
+        if (!task || strcmp(task, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What is compared is frozen before the first trial, and whether any trial gives it is known before as well. */
+static void check_compared(ws_specification_reader *r, const cJSON *root)
+{
+    const cJSON *reference = ws_json_find(root, "comparison.reference"),
+                *score = cJSON_GetObjectItemCaseSensitive(reference, "score"),
+                *metric = ws_json_find(root, "comparison.metric");
+    if (r->problems.count || r->complaint_count)
+        return;
+    if (score && !any_trial_scores(r->sweep, reference, score))
+        ws_problems_add(&r->problems, r->document, score,
+                        "comparison.reference.score: the trials that are the reference do not compute it; add it to "
+                        "their evaluate.scores");
+    if (metric && !any_trial_measures(r->sweep, ws_metric_find(metric->valuestring)))
+        ws_problems_add(&r->problems, r->document, metric,
+                        "comparison.metric: %s is no metric of these trials' task; `wiresweep list metrics` says of "
+                        "which it is",
+                        metric->valuestring);
+}
+
 static ws_err read_specification(ws_specification_reader *r, const char *path)
 {
     WS_TRY(ws_json_read_file(&r->document, path));
@@ -110,6 +158,7 @@ static ws_err read_specification(ws_specification_reader *r, const char *path)
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "baselines")))
         WS_TRY(ws_specification_expand_baselines(r));
     check_reference(r, root);
+    check_compared(r, root);
     return complain(r);
 }
 

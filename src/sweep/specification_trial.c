@@ -44,16 +44,30 @@ static bool is_path_key(const char *key)
     return false;
 }
 
+/* `path` made absolute, also where nothing is there yet: what is left relative would be joined to a folder a second
+ * time. NULL: no memory. */
+static char *make_absolute(const char *directory, const char *path)
+{
+    char *joined = ws_path_join(directory, path), *absolute = joined ? realpath(joined, NULL) : NULL;
+    if (!absolute && joined && joined[0] != '/') {
+        char *here = realpath(".", NULL);
+        absolute = here ? ws_path_join(here, joined) : NULL;
+        free(here);
+    }
+    if (absolute)
+        free(joined);
+    return absolute ? absolute : joined;
+}
+
 /* A copy of `value`, made absolute where `key` names a path. */
 static ws_err copy_value(const char *key, const cJSON *value, const char *directory, cJSON **out)
 {
     if (!is_path_key(key) || !cJSON_IsString(value)) {
         *out = cJSON_Duplicate(value, true);
     } else {
-        char *joined = ws_path_join(directory, value->valuestring), *absolute = joined ? realpath(joined, NULL) : NULL;
-        *out = joined ? cJSON_CreateString(absolute ? absolute : joined) : NULL;
+        char *absolute = make_absolute(directory, value->valuestring);
+        *out = absolute ? cJSON_CreateString(absolute) : NULL;
         free(absolute);
-        free(joined);
     }
     WS_CHECK(*out, MEMORY, "no memory for the configuration of a trial");
     return WS_OK;

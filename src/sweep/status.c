@@ -110,6 +110,7 @@ ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
     out->reasons = cJSON_CreateObject();
     WS_CHECK_GOTO(done, out->reasons, MEMORY, "no memory for the status of a sweep");
     WS_TRY_GOTO(done, ws_json_read_file(&manifest, path));
+    WS_TRY_GOTO(done, ws_manifest_check(manifest));
     const cJSON *trials = cJSON_GetObjectItemCaseSensitive(ws_json_root(manifest), "trials"), *trial;
     double seconds = 0;
     cJSON_ArrayForEach(trial, trials)
@@ -152,7 +153,7 @@ static void describe_speed(const ws_sweep_status *status, ws_text *out)
         ws_format_seconds(status->seconds_each, text);
         ws_text_appendf(out, "a trial takes %s", text);
         if (!isnan(status->per_hour) && status->running + status->left > 0)
-            ws_text_appendf(out, "; %.3g finish an hour", status->per_hour);
+            ws_text_appendf(out, "; %.*f finish an hour", status->per_hour < 10, status->per_hour);
         ws_text_append(out, "\n");
     }
     if (!isnan(status->seconds_left) && status->seconds_left > 0) {

@@ -432,6 +432,8 @@ ws_err ws_sweep_verify(const ws_verify *options, bool json, ws_verify_counts *co
     ws_err error = WS_OK;
     if (ws_file_exists(path)) {
         error = ws_json_read_file(&document, path);
+        if (error == WS_OK)
+            error = ws_manifest_check(document);
     } else {
         error = WS_ERROR(IO, "%s: no such file: this is no sweep folder", path);
         WS_HINT("a sweep folder is made by: wiresweep sweep SWEEP.json -o %s", options->directory);

@@ -89,6 +89,8 @@ ends_with 2 "$WIRESWEEP" submit sweeep sweep.json -o made
 grep -q 'did you mean wiresweep submit sweep' err || fail "a wrong subcommand: $(cat err)"
 ends_with 2 "$WIRESWEEP" submit sweep sweep.json
 ends_with 2 "$WIRESWEEP" submit sweep sweep.json -o made --then
+ends_with 2 "$WIRESWEEP" submit --dry-run --array 5 extract -o s.h5 caps
+grep -q "only a sweep can be an array" err || fail "$(cat err)"
 ends_with 2 "$WIRESWEEP" submit sweep sweep.json -o made --array 0
 printf '{ "partition": "a\\n#SBATCH --uid=0" }' >lines.json
 ends_with 2 "$WIRESWEEP" submit --profile lines.json sweep sweep.json -o made

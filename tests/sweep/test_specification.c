@@ -300,6 +300,12 @@ static void wrong_specifications_are_refused_at_once(void **state)
         "{\"base\":\"configs/base.json\",\"list\":[{\"a\":1,\"b\":1},{\"a\":2,\"b\":2}],\"comparison\":{\"reference\":"
         "{\"a\":1,\"b\":2}}}",
         "comparison.reference: no trial has all of these together");
+    refused("{\"base\":\"configs/base.json\",\"comparison\":{\"metric\":\"accuracy\"}}",
+            "comparison.metric: accuracy is no metric of these trials' task");
+    refused("{\"base\":\"configs/"
+            "base.json\",\"list\":[{\"evaluate.scores\":[\"nll\"],\"a\":1},{\"evaluate.scores\":[\"velocity\"]}],"
+            "\"comparison\":{\"reference\":{\"a\":1,\"score\":\"velocity\"}}}",
+            "comparison.reference.score: the trials that are the reference do not compute it");
     refused("{\"base\":{},\"comparison\":{\"alpha\":0.05}}", "comparison.alpha: unknown key");
     refused("[]", "expected a sweep");
     refused("{\"base\":{},\"grid\":{\"model.kind\":[\"cfm\"],\"model.kind\":[\"det\"]}}", "model.kind");

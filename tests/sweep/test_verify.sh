@@ -80,6 +80,19 @@ ends_with 2 "$WIRESWEEP" train "done/trials/$network/config.json" -o done/trials
 grep -q "lies among the trials of a sweep" stderr || fail "$(cat stderr)"
 [ ! -e done/trials/mine ] || fail "a run among the trials of a sweep"
 
+# a sweep.json that no sweep has written, by whatever reads it
+mkdir emptied apart
+echo '{}' >emptied/sweep.json
+for command in "status emptied" "verify emptied" "sweep sweep.json -o emptied"; do
+    ends_with 1 "$WIRESWEEP" $command
+    grep -q "emptied/sweep.json: not what a sweep freezes" stderr || fail "$command: $(cat stderr)"
+done
+
+# a store that is not there is named by the path where it is looked for
+echo '{ "base": { "store": "../nowhere/s.h5", "task": "classify", "model": { "kind": "logistic" } } }' >apart/lost.json
+ends_with 2 "$WIRESWEEP" sweep apart/lost.json -o lost
+grep -q "store: $(pwd -P)/apart/../nowhere/s.h5 does not exist" stderr || fail "the store of another folder: $(cat stderr)"
+
 # where the store has moved
 cp kept.json "$record"
 mv synthetic.h5 elsewhere.h5
