@@ -114,7 +114,7 @@ static ws_err gather_starts_all(const ws_comm *comm, uint64_t *own, size_t count
     size_t bytes = 0;
     WS_TRY(ws_gather_all(comm, own, count * sizeof *own, &all, &bytes, NULL));
     const size_t trees = bytes / sizeof *own;
-    ws_err error = ws_arrays_add(learned, name, 1, (int64_t[]){(int64_t)trees + 1}, starts);
+    ws_err error = ws_agree_all(comm, ws_arrays_add(learned, name, 1, (int64_t[]){(int64_t)trees + 1}, starts));
     for (size_t t = 0; t < trees && error == WS_OK; t++)
         (*starts)[t + 1] = (*starts)[t] + (double)((const uint64_t *)all)[t];
     free(all);
