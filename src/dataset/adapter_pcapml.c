@@ -147,15 +147,16 @@ static ws_err add_packet(sample_list *list, const ws_packet *packet, uint64_t sa
     return WS_OK;
 }
 
-/* A stamp that could be either: the user must say. */
-static ws_err unclear_stamp(const char *path, const ws_record *record)
+ws_err ws_pcapml_check_stamp(const char *path, const ws_record *record)
 {
+    if (record->stamps != WS_STAMPS_DETECT)
+        return WS_OK;
     ws_err error = WS_ERROR(FORMAT,
                             "%s: byte %llu: a time stamp that is neither microseconds since 1970 nor seconds and "
                             "microseconds, and no time unit is stated",
                             path, (unsigned long long)record->offset);
     WS_HINT("say which it is: --set stamps=standard (64 bits of microseconds) or --set stamps=split (seconds, "
-            "microseconds)");
+            "microseconds); of export --stamps standard or --stamps split");
     return error;
 }
 
@@ -244,8 +245,8 @@ static ws_err collect(ws_label_source *source, const char *path, ws_pcapml_rules
         error = ws_walk_range(walk, capture.first_record, capture.bytes);
     while (error == WS_OK && more) {
         error = ws_walk_next(walk, &record, &more);
-        if (error == WS_OK && more && record.stamps == WS_STAMPS_DETECT)
-            error = unclear_stamp(path, &record);
+        if (error == WS_OK && more)
+            error = ws_pcapml_check_stamp(path, &record);
         if (error != WS_OK || !more)
             continue;
         number++;

@@ -289,6 +289,8 @@ static ws_err export_capture(pcapml_export *x, const char *path)
     while (error == WS_OK && more) {
         error = ws_walk_next(walk, &record, &more);
         if (error == WS_OK && more)
+            error = ws_pcapml_check_stamp(path, &record);
+        if (error == WS_OK && more)
             error = export_record(x, input, &record);
     }
     ws_walk_destroy(&walk);

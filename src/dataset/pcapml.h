@@ -13,6 +13,9 @@ enum { WS_PCAPML_LABEL_BYTES = 256 };
 bool ws_pcapml_find_comment(const ws_record *record, uint64_t *sample, char label[WS_PCAPML_LABEL_BYTES],
                             const char **text, size_t *length);
 
+/* A stamp that could be of either kind is an error: the user must say. */
+WS_MUST ws_err ws_pcapml_check_stamp(const char *path, const ws_record *record);
+
 /* A label file as pcapML's tools take it, lines FILTER,LABEL[,KEY]; lines that begin with # are passed over. FILTER is a list of
  * conditions with | between them, each at most once: BPF:EXPRESSION (pcap-filter(7)), TS_START:SECONDS and TS_END:SECONDS
  * (since 1970, both inclusive), FILE:PATH (a capture that is named so, or whose path ends in it). The first line whose

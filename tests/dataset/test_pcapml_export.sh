@@ -104,6 +104,23 @@ told "other.pcapng:1: this packet's comment names no sample and label"
 packets=$(grep -a -o '0;[co][od][md]' other.pcapng | wc -l)
 grep -q "used: $packets," warning || fail "not $packets comments but: $(cat warning)"
 
+# ---- stamps that may be seconds and microseconds, or one number of 64 bits: the user must say, as for extract ----
+if command -v python3 >/dev/null; then
+    python3 - <<'P'
+import struct
+def block(kind, body):
+    return struct.pack('<II', kind, 12 + len(body)) + body + struct.pack('<I', 12 + len(body))
+frame = bytes(12) + b'\x08\x00' + struct.pack('>BBHHHBBHIIHHHH', 0x45, 0, 28, 1, 0, 64, 17, 0, 0x0a000001, 0x0a000002, 1000, 53, 8, 0) + bytes(2)
+comment = struct.pack('<HH', 1, 5) + b'7,web' + bytes(3) + bytes(4)
+with open('unclear.pcapng', 'wb') as out:
+    out.write(block(0x0A0D0D0A, struct.pack('<IHHq', 0x1A2B3C4D, 1, 0, -1)) + block(1, struct.pack('<HHI', 1, 0, 0)))
+    out.write(block(6, struct.pack('<IIIII', 0, 1000, 5, 44, 44) + frame + comment))
+P
+    "$WIRESWEEP" extract -q --dataset pcapml --set stamps=split -o unclear.h5 unclear.pcapng
+    expect 1 'byte 48: a time stamp' export unclear.h5 --format pcapml -o wrong.pcapng unclear.pcapng
+    "$WIRESWEEP" export -q unclear.h5 --format pcapml --stamps split -o clear.pcapng unclear.pcapng
+fi
+
 # ---- pcapML's own files, where they are at hand ----
 own=${WIRESWEEP_SHARED_DATA:-none}/nprint-pcapml/nprint+pcapml/test
 [ -d "$own" ] || { echo "the files of pcapML's tests are not here"; exit 0; }
