@@ -82,7 +82,7 @@ static ws_err read_line(const given_scores *given, size_t number, char *line, co
             if (places[k] != place)
                 continue;
             field = trim(field);
-            WS_CHECK(read_field(k, field, out), FORMAT, "%s:%zu: \"%s\" is no %s", given->path, number, field,
+            WS_CHECK(read_field(k, field, out), FORMAT, "%s:%zu: \"%.40s\" is no %s", given->path, number, field,
                      column_names[k]);
             seen |= 1 << k;
         }
@@ -434,6 +434,8 @@ ws_err ws_report_add_scores(ws_report *report, const char *path)
     if (any)
         return WS_OK;
     error = WS_ERROR(FORMAT, "%s: there is no split of this sweep whose test rows all have a score in it", path);
-    WS_HINT("wiresweep split STORE.h5 --protocol NAME --protocol-seed N lists the row hashes of a split");
+    WS_HINT(
+        "wiresweep split STORE.h5 --protocol NAME --protocol-seed N lists the row hashes of a split; the sweep's own "
+        "are those in trials/*/scores.h5, which records alone do not tell");
     return error;
 }

@@ -149,6 +149,8 @@ static void what_is_incomplete_or_wrong_is_refused(void **state)
          "theirs.csv: 1 of the 4 test rows of split zero have no score, the first of them 0000000000000003"},
         {"row_hash,value\n", "theirs.csv:1: the columns row_hash and score are needed"},
         {"row_hash,score\n12,1\n", "theirs.csv:2: \"12\" is no row_hash"},
+        {"row_hash,score\n0123456789abcdef0123456789abcdef0123456789abcdef,1\n",
+         "theirs.csv:2: \"0123456789abcdef0123456789abcdef01234567\" is no row_hash"},
         {"row_hash,score\n\n0000000000000001,nan\n", "theirs.csv:3: \"nan\" is no score"},
         {"row_hash,score\n0000000000000001\n", "theirs.csv:2: row_hash or score is missing"},
         {"row_hash,score\n0000000000000001,1\n0000000000000001,2\n",
