@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "train/record.h"
 
@@ -97,10 +98,17 @@ static ws_err look_at_folder(trial *t, bool *finished)
 /* First rank. What did not begin leaves nothing behind that the next try would be refused for. */
 static void leave_folder(trial *t, ws_err error)
 {
-    char *checkpoints = t->lock >= 0 && error != WS_OK ? path_in(t, "checkpoints") : NULL;
-    if (checkpoints && rmdir(checkpoints) == 0 && t->makes_folder)
-        (void)rmdir(t->run->directory);
+    const bool failed = t->lock >= 0 && error != WS_OK;
+    char *checkpoints = failed ? path_in(t, "checkpoints") : NULL, *log = failed ? path_in(t, "metrics.jsonl") : NULL;
+    struct stat about;
+    if (checkpoints && log && rmdir(checkpoints) == 0) {
+        if (stat(log, &about) == 0 && about.st_size == 0)
+            (void)unlink(log);
+        if (t->makes_folder)
+            (void)rmdir(t->run->directory);
+    }
     free(checkpoints);
+    free(log);
     if (t->lock >= 0)
         close(t->lock);
 }
