@@ -44,6 +44,11 @@ job 3
 job 75
 grep -q "^scontrol requeue 12$" calls || fail "75 does not queue the job again: $(cat calls message)"
 [ ! -e d/jobs/12.status ] || fail "a job that is queued again has not ended"
+cp bin/scontrol killing
+printf '#!/bin/bash\necho "scontrol $*" >>"$STUB/calls"\n(sleep 0.2; pkill -TERM -P $PPID -x sleep; kill -TERM $PPID) >/dev/null 2>&1 &\n' >bin/scontrol
+job 75
+[ $status = 143 ] && [ ! -e d/jobs/12.status ] || fail "a job that is queued again ends by the signal, not with a status: $status"
+mv killing bin/scontrol
 job 75 SLURM_RESTART_COUNT=1 SLURM_ARRAY_JOB_ID=11 SLURM_ARRAY_TASK_ID=4
 grep -q "^scontrol requeue 11_4$" calls || fail "not the task of the array: $(cat calls)"
 job 75 SLURM_RESTART_COUNT=2
