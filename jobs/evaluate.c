@@ -6,6 +6,7 @@ typedef struct evaluate_arguments {
     ws_job_common common;
     const char *store, *protocol, *label, *output;
     ws_string_list normal;
+    bool other_extraction;
     int device;
 } evaluate_arguments;
 
@@ -18,6 +19,10 @@ static const ws_option fields[] = {
                      "its label level, where that has another name than the trained one"),
     {"normal", WS_OPTION_TYPE_REPEATED, offsetof(evaluate_arguments, normal), NULL, 0, 0, NULL,
      "a class that is normal in it, where these have other names than the trained ones; may be repeated", false},
+    WS_OPTION_BOOL(
+        evaluate_arguments, other_extraction, false,
+        "score another store also where options of its extraction shape features otherwise than those of the "
+        "one that trained; the result names them"),
     WS_OPTION_ENUM(evaluate_arguments, device, "cpu", "cpu|cuda",
                    "what a network's scores are made on; cuda: one rank a GPU"),
     WS_OPTION_STRING(evaluate_arguments, output, NULL, "-o: a file for the result, as JSON; -: standard output"),
@@ -54,11 +59,12 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     const evaluate_arguments *arguments = values;
     cJSON *result = NULL;
     WS_CHECK(positional->count == 1, ARGUMENT, "wiresweep evaluate takes one run folder, not %zu", positional->count);
-    WS_CHECK(arguments->store || (!arguments->label && arguments->normal.count == 0), ARGUMENT,
-             "--label and --normal name what another store calls its classes: they need --store");
+    WS_CHECK(arguments->store || (!arguments->label && arguments->normal.count == 0 && !arguments->other_extraction),
+             ARGUMENT, "--label, --normal and --other-extraction are for another store: they need --store");
     WS_AGREE(world, world->rank == 0 ? ws_job_check_output(arguments->output) : WS_OK);
     ws_evaluate_run evaluation = {positional->items[0], arguments->store,  arguments->protocol,
-                                  arguments->label,     arguments->normal, arguments->device};
+                                  arguments->label,     arguments->normal, arguments->other_extraction,
+                                  arguments->device};
     WS_TRY(ws_evaluate_run_all(world, &evaluation, arena, &result));
     ws_err error = world->rank == 0 ? print_result(arguments, result) : WS_OK;
     cJSON_Delete(result);
@@ -67,8 +73,8 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
 
 const ws_job ws_job_evaluate = {
     .name = "evaluate",
-    .usage = "evaluate RUN_DIR [--store STORE.h5] [--protocol NAME] [--label LEVEL] [--normal CLASS]... [--device "
-             "cpu|cuda] [-o FILE.json]",
+    .usage = "evaluate RUN_DIR [--store STORE.h5] [--protocol NAME] [--label LEVEL] [--normal CLASS]... "
+             "[--other-extraction] [--device cpu|cuda] [-o FILE.json]",
     .help = "score test rows with a trained run, also of another store",
     .example = "  wiresweep evaluate runs/1 --store stores/other.h5 --protocol cross_store --normal BENIGN",
     .options = &table,

@@ -8,6 +8,7 @@ typedef struct split_options {
     ws_string_list normal;
     int64_t protocol_seed, minimum_rows, maximum_rows;
     double train_fraction, validation_fraction;
+    bool other_extraction;
 } split_options;
 
 static const ws_option fields[] = {
@@ -24,6 +25,8 @@ static const ws_option fields[] = {
     WS_OPTION_STRING(split_options, features, NULL, "feature table that the audit looks at; flow20 of captures"),
     WS_OPTION_PATH(split_options, training_store, NULL,
                    "with cross_store: the store that trains, whose rows the audit compares with"),
+    WS_OPTION_BOOL(split_options, other_extraction, false,
+                   "with --training-store: also where options of its extraction shape features otherwise"),
     WS_OPTION_PATH(split_options, output, NULL, "-o: the manifest (JSON; -o - or --json: to standard output)"),
     WS_OPTION_END,
 };
@@ -54,7 +57,8 @@ static ws_err make_split(const ws_store *store, const split_options *options)
                                      .maximum_rows = options->maximum_rows,
                                      .normal = options->normal,
                                      .features = options->features,
-                                     .training_store = options->training_store};
+                                     .training_store = options->training_store,
+                                     .other_extraction = options->other_extraction};
     ws_split split;
     WS_TRY(ws_split_create(&split, store, &wanted));
     ws_err error = show(&split, store, options, &wanted);

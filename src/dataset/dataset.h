@@ -200,12 +200,15 @@ typedef struct ws_flow_features {
     const char *help;
     ws_feature_table table;
     size_t packets; /* stored ones of a flow without which columns are zeros; 0: it needs none */
+    uint64_t reads; /* stored ones of a flow that enter at most; 0: none does */
     void (*make)(const ws_flow *flow, const ws_flow_packet *packets, float *out); /* packets: the stored ones */
 } ws_flow_features;
+#define WS_READS_ALL UINT64_MAX                                /* of ws_flow_features.reads */
 enum { WS_FEATURE_TABLES_MAX = 32 };                           /* of a store */
 extern const ws_flow_features ws_features_flow20;              /* every store of captures has it */
 extern const ws_flow_features *const ws_flow_feature_tables[]; /* NULL-terminated; flow20 first */
 const ws_flow_features *ws_flow_features_find(const char *name);
+uint64_t ws_features_reads(const char *name); /* 0 also for tables that are not made of captures' flows */
 /* `wiresweep bench features`: appends a table, or a JSON array (core/bench.h): the time to make a row of each. */
 WS_MUST ws_err ws_bench_features(ws_text *out, bool json);
 
@@ -275,6 +278,14 @@ bool ws_store_hosts_apart(const ws_store *store);                              /
 const ws_label_level *ws_store_level(const ws_store *store, const char *name); /* NULL where absent */
 WS_MUST ws_err ws_store_compute_hash_all(const ws_comm *comm, const char *path,
                                          char hex[65]); /* reads everything again */
+/* store_alike.c: the options that the store was extracted with, as JSON; *out malloc'ed. */
+WS_MUST ws_err ws_store_extraction(const ws_store *store, char **out);
+/* Whether its rows are made as those of the store that trained, whose options are the JSON text; of stored packets `reads` of a
+ * flow count. Where not, an error, or with `accepts` a warning and *differences (malloc'ed; NULL: none). */
+WS_MUST ws_err ws_store_check_extraction(const ws_store *store, const char *trained, uint64_t reads, bool accepts,
+                                         char **differences);
+/* The same of all stored packets, as an answer. */
+WS_MUST ws_err ws_stores_extracted_alike(const ws_store *store, const ws_store *trained, bool *alike);
 /* What is in it, for people / machines; appends to out. */
 WS_MUST ws_err ws_store_describe(const ws_store *store, bool json, ws_text *out);
 /* One row a flow (RFC 4180), written atomically; features NULL: the store's first table; bytes: also what is kept of packets;
@@ -314,6 +325,7 @@ typedef struct ws_split_options {
                                    session, host and capture, which put groups without normal rows in no training part */
     const char *features;       /* the table whose columns are audited; NULL: the store's first */
     const char *training_store; /* the audit compares test rows with those of this store; NULL: with the split's own */
+    bool other_extraction;      /* also where that was extracted otherwise, see ws_store_check_extraction */
 } ws_split_options;
 typedef struct ws_split {
     uint64_t rows;
@@ -366,7 +378,7 @@ typedef struct ws_split_audit {
 /* Needs of `split` only rows and part. */
 WS_MUST ws_err ws_split_audit_make(ws_split_audit *out, const ws_split *split, const ws_store *store);
 /* Of two stores, the second of which trained the model: sessions by their keys, captures by their SHA-256; hosts cannot be
- * compared (of = 0). */
+ * compared (of = 0), nor rows where the stores were extracted in different ways. */
 WS_MUST ws_err ws_split_audit_across(ws_split_audit *out, const ws_split *split, const ws_store *store,
                                      const ws_split *trained_split, const ws_store *trained);
 /* The manifest: options, counts by part and class, checksums, row hashes of each part, and the leakage audit: the

@@ -21,6 +21,12 @@ const ws_flow_features *ws_flow_features_find(const char *name)
     return NULL;
 }
 
+uint64_t ws_features_reads(const char *name)
+{
+    const ws_flow_features *features = ws_flow_features_find(name);
+    return features == NULL ? 0 : features->reads;
+}
+
 static void make(const ws_flow *flow, const ws_flow_packet *packets, float *out)
 {
     (void)packets;

@@ -62,4 +62,5 @@ const ws_flow_features ws_features_appscanner = {.help =
                                                      "AppScanner: 18 statistics of lengths by direction and of gaps",
                                                  .table = {"appscanner", COLUMNS, names, units},
                                                  .packets = 1,
+                                                 .reads = WS_SERIES_MOST,
                                                  .make = make};

@@ -117,11 +117,13 @@ static void make_extended(const ws_flow *flow, const ws_flow_packet *packets, ui
         .help = "pcapML notebook: length, gap and protocol of the first " #P " packets",                               \
         .table = {"baseline_" #P, PER_PACKET * P, names_##P, units_##P},                                               \
         .packets = P,                                                                                                  \
+        .reads = P,                                                                                                    \
         .make = make_baseline_##P};                                                                                    \
     const ws_flow_features ws_features_extended_##P = {                                                                \
         .help = "pcapML notebook: baseline_" #P " and 16 numbers of up to 200 packets",                                \
         .table = {"extended_" #P, PER_PACKET * P + WHOLE, names_##P, units_##P},                                       \
         .packets = P,                                                                                                  \
+        .reads = WHOLE_PACKETS,                                                                                        \
         .make = make_extended_##P};
 TABLES(5)
 TABLES(10)

@@ -47,4 +47,5 @@ const ws_flow_features ws_features_cumul = {
     .help = "CUMUL: counts, bytes, and the running sum of signed lengths at 100 places",
     .table = {"cumul", COLUMNS, names, units},
     .packets = 1,
+    .reads = WS_SERIES_MOST,
     .make = make};

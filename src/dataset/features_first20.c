@@ -31,8 +31,10 @@ static void make(const ws_flow *flow, const ws_flow_packet *packets, float *out)
 const ws_flow_features ws_features_first10 = {.help = "signed wire lengths of the first 10 packets",
                                               .table = {"first10", HALF, names, units},
                                               .packets = HALF,
+                                              .reads = HALF,
                                               .make = make_ten};
 const ws_flow_features ws_features_first20 = {.help = "signed wire lengths of the first 20 packets",
                                               .table = {"first20", COLUMNS, names, units},
                                               .packets = COLUMNS,
+                                              .reads = COLUMNS,
                                               .make = make};

@@ -162,4 +162,5 @@ static void make(const ws_flow *flow, const ws_flow_packet *packets, float *out)
 const ws_flow_features ws_features_kfp = {.help = "k-fingerprinting: counts, order, concentration, gaps, times, bytes",
                                           .table = {"kfp", COLUMNS, names, units},
                                           .packets = 1,
+                                          .reads = WS_SERIES_MOST,
                                           .make = make};

@@ -30,4 +30,5 @@ static void make(const ws_flow *flow, const ws_flow_packet *packets, float *out)
 const ws_flow_features ws_features_size_histogram = {.help = "shares of wire lengths in 12 bins a direction",
                                                      .table = {"size_histogram", COLUMNS, names, units},
                                                      .packets = 1,
+                                                     .reads = WS_READS_ALL,
                                                      .make = make};

@@ -150,9 +150,12 @@ typedef struct audited_store {
     const ws_store *store;
 } audited_store;
 
-/* Hosts have numbers within a store only, and some several of them where inputs were added to it. */
-static bool is_comparable(int kind, const audited_store *from, size_t stores)
+/* Hosts have numbers within a store only, and some several of them where inputs were added to it. Rows of stores that were made in
+ * different ways (alike false) do not equal each other where their traffic does. */
+static bool is_comparable(int kind, const audited_store *from, size_t stores, bool alike)
 {
+    if (kind == WS_AUDIT_DUPLICATES || kind == WS_AUDIT_SAME_BEGINNING || kind == WS_AUDIT_NEAR_DUPLICATES)
+        return alike;
     return kind != WS_AUDIT_HOSTS || (stores == 1 && !ws_store_hosts_apart(from->store));
 }
 
@@ -190,14 +193,17 @@ done:
 static ws_err audit_stores(ws_split_audit *out, const audited_store *from, size_t stores)
 {
     uint64_t of_part[WS_PART_COUNT] = {0}, total = 0;
+    bool alike = true;
     memset(out, 0, sizeof *out);
+    if (stores > 1)
+        WS_TRY(ws_stores_extracted_alike(from[0].store, from[1].store, &alike));
     for (size_t s = 0; s < stores; s++) {
         total += from[s].split->rows;
         for (uint64_t i = 0; i < from[s].split->rows; i++)
             of_part[from[s].split->part[i]]++;
     }
     for (int kind = 0; kind < WS_AUDIT_COLUMNS; kind++) {
-        if (!is_comparable(kind, from, stores))
+        if (!is_comparable(kind, from, stores, alike))
             continue;
         WS_TRY(audit_kind(from, stores, kind, total, out->overlap[kind]));
         for (int k = 0; k < WS_AUDIT_PAIRS; k++)

@@ -47,14 +47,28 @@ static ws_err audit_times(const ws_split *split, const ws_store *store, ws_audit
     return WS_OK;
 }
 
+/* Rows are compared with features and packets: these must have been made alike. */
+static ws_err check_extraction(const ws_store *store, const ws_store *trained, bool accepts)
+{
+    char *text, *differences;
+    WS_TRY(ws_store_extraction(trained, &text));
+    ws_err error = ws_store_check_extraction(store, text, WS_READS_ALL, accepts, &differences);
+    free(text);
+    free(differences);
+    return error;
+}
+
 /* All rows of the training store count as training rows. */
-static ws_err audit_across(ws_whole_audit *out, const ws_split *split, const ws_store *store, const char *path)
+static ws_err audit_across(ws_whole_audit *out, const ws_split *split, const ws_store *store,
+                           const ws_split_options *options)
 {
     ws_store trained;
     ws_split all = {0};
-    WS_TRY(ws_store_open(&trained, path));
+    WS_TRY(ws_store_open(&trained, options->training_store));
     all.rows = trained.rows;
-    ws_err error = WS_NEW_ARRAY(all.part, all.rows);
+    ws_err error = check_extraction(store, &trained, options->other_extraction);
+    if (error == WS_OK)
+        error = WS_NEW_ARRAY(all.part, all.rows);
     if (error == WS_OK) {
         memset(all.part, WS_PART_TRAIN, all.rows);
         error = ws_split_audit_across(&out->overlaps, split, store, &all, &trained);
@@ -74,7 +88,7 @@ ws_err ws_whole_audit_create(ws_whole_audit *out, const ws_split *split, const w
     out->test_rows = split->counts[WS_PART_TEST];
     out->by_time = strncmp(options->protocol, "temporal", 8) == 0;
     if (options->training_store != NULL)
-        WS_TRY(audit_across(out, split, store, options->training_store));
+        WS_TRY(audit_across(out, split, store, options));
     else
         WS_TRY(ws_split_audit_make(&out->overlaps, split, store));
     WS_TRY(audit_times(split, store, &out->times));

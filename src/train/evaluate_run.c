@@ -13,6 +13,7 @@ typedef struct evaluation {
     hid_t file;
     float *test, *validation;
     uint64_t *test_unsolved, *validation_unsolved;
+    char *extracted_otherwise; /* in what; NULL: in nothing */
 } evaluation;
 
 static ws_err load_model(evaluation *e, const char *path, int device)
@@ -51,6 +52,8 @@ static ws_err describe(const evaluation *e, cJSON **out)
                 cJSON_AddStringToObject(root, "store_hash", e->rows.store_hash) &&
                 cJSON_AddStringToObject(root, "split_hash", e->rows.split_hash) &&
                 cJSON_AddStringToObject(root, "score_hash", hash) &&
+                (e->extracted_otherwise == NULL ||
+                 cJSON_AddStringToObject(root, "extracted_otherwise", e->extracted_otherwise)) &&
                 cJSON_AddNumberToObject(counts, "test", (double)e->rows.part[WS_PART_TEST].rows) &&
                 cJSON_AddNumberToObject(counts, "validation", (double)e->rows.part[WS_PART_VALIDATION].rows) &&
                 cJSON_AddNumberToObject(counts, "rows_left_out", (double)e->rows.rows_left_out) &&
@@ -65,9 +68,37 @@ static ws_err describe(const evaluation *e, cJSON **out)
     return WS_OK;
 }
 
+/* Of the packets that the store keeps of a flow, so many enter what the model sees. */
+static uint64_t packets_read(const ws_train_config *config)
+{
+    const ws_needs needs = ws_model_needs(config->model, config->model_options);
+    uint64_t most = needs.features_of_packets ? 0 : ws_features_reads(config->keys.features);
+    for (int k = 0; k < WS_SEQUENCE_KINDS; k++)
+        most = (uint64_t)needs.tokens[k] > most ? (uint64_t)needs.tokens[k] : most;
+    return most;
+}
+
+/* The features of another store mean what the model learned only where they were made alike. */
+static ws_err check_extraction(evaluation *e, const ws_evaluate_run *run)
+{
+    ws_store store;
+    ws_err error = WS_OK;
+    WS_TRY(ws_store_open(&store, e->config.keys.store));
+    if (strcmp(store.content_hash, e->frozen.store_hash) != 0 && e->frozen.extraction == NULL)
+        ws_warn("%s/model.h5 does not say how the store that trained it was extracted: that %s was extracted alike is "
+                "not checked",
+                run->directory, store.path);
+    else if (strcmp(store.content_hash, e->frozen.store_hash) != 0)
+        error = ws_store_check_extraction(&store, e->frozen.extraction, packets_read(&e->config), run->other_extraction,
+                                          &e->extracted_otherwise);
+    ws_store_close(&store);
+    return error;
+}
+
 static ws_err evaluate(evaluation *e, const char *path, const ws_evaluate_run *run, ws_arena *arena, cJSON **out)
 {
     WS_AGREE(e->comm, ws_model_file_open(path, run, arena, &e->file, &e->config, &e->frozen));
+    WS_AGREE(e->comm, e->comm->rank == 0 ? check_extraction(e, run) : WS_OK);
     WS_TRY(ws_rows_load_all(e->comm, &e->config, &e->frozen, &e->rows));
     WS_AGREE(e->comm, load_model(e, path, run->device));
     WS_TRY(ws_score_all(e->comm, &e->learned, &e->rows.part[WS_PART_TEST], "score test rows", &e->test,
@@ -96,6 +127,7 @@ ws_err ws_evaluate_run_all(const ws_comm *comm, const ws_evaluate_run *run, ws_a
     free(e.validation);
     free(e.test_unsolved);
     free(e.validation_unsolved);
+    free(e.extracted_otherwise);
     ws_learned_destroy(&e.learned);
     ws_rows_destroy(&e.rows);
     ws_err closing = ws_h5_close(&e.file);

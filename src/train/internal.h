@@ -23,8 +23,9 @@ typedef struct ws_rows {
     ws_samples validation_normal;   /* those of the validation rows that are normal; all when classifying */
     const uint64_t *row_hash[WS_PART_COUNT];
     const char *small_classes; /* of ws_split: those left out; NULL: none */
-    uint64_t rows_left_out; /* classes too small, or unknown to a trained model; rows it was trained on */
-    uint64_t rows_thinned;  /* of classes with more than maximum_rows */
+    const char *extraction;    /* of ws_store_extraction; where rows are shared, their reader's alone */
+    uint64_t rows_left_out;    /* classes too small, or unknown to a trained model; rows it was trained on */
+    uint64_t rows_thinned;     /* of classes with more than maximum_rows */
     uint64_t rows_unlabelled;
     ws_split_audit audit; /* of the rows above */
     ws_normalisation normalisation;
@@ -40,6 +41,7 @@ typedef struct ws_frozen { /* of a trained model, to score another store */
     double clip;
     const char *store_hash, *protocol; /* what it was trained on: those rows are never test rows again */
     const char *store;                 /* where that was; NULL: not known */
+    const char *extraction;            /* and how it was extracted (ws_store_extraction); NULL: not known */
     const char *label;                 /* and the level of its classes there, of which these were */
     ws_string_list normal;             /* normal */
 } ws_frozen;

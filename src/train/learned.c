@@ -200,6 +200,7 @@ static ws_err write_model(hid_t file, const ws_train_config *config, const ws_ro
     WS_TRY(ws_h5_write_attribute_text(file, ".", "version", ws_version()));
     WS_TRY(ws_h5_write_attribute_text(file, ".", "model", learned->model->name));
     WS_TRY(ws_h5_write_attribute_text(file, ".", "store_hash", rows->store_hash));
+    WS_TRY(ws_h5_write_attribute_text(file, ".", "extraction", rows->extraction));
     WS_TRY(write_config(file, config));
     WS_TRY(ws_h5_write_attribute_texts(file, ".", "classes", rows->class_names, (size_t)rows->classes));
     WS_TRY(ws_h5_write_attribute_texts(file, ".", "columns", rows->column_names, (size_t)rows->columns));
@@ -260,13 +261,21 @@ static ws_err read_values(hid_t file, const char *path, ws_arena *arena, int cou
     return WS_OK;
 }
 
+static ws_err read_text(hid_t file, const char *attribute, ws_arena *arena, const char **out)
+{
+    char *text;
+    WS_TRY(ws_h5_read_attribute_text(file, ".", attribute, &text));
+    *out = ws_arena_strdup(arena, text);
+    free(text);
+    WS_CHECK(*out, MEMORY, "no memory for a text");
+    return WS_OK;
+}
+
 static ws_err read_frozen(hid_t file, ws_arena *arena, ws_frozen *out)
 {
-    char *store_hash;
-    WS_TRY(ws_h5_read_attribute_text(file, ".", "store_hash", &store_hash));
-    out->store_hash = ws_arena_strdup(arena, store_hash);
-    free(store_hash);
-    WS_CHECK(out->store_hash, MEMORY, "no memory for a hash");
+    WS_TRY(read_text(file, "store_hash", arena, &out->store_hash));
+    if (H5Aexists(file, "extraction") > 0) /* models of older programs do not say */
+        WS_TRY(read_text(file, "extraction", arena, &out->extraction));
     WS_TRY(read_names(file, "classes", arena, &out->classes, &out->class_names));
     WS_TRY(read_names(file, "columns", arena, &out->columns, &out->column_names));
     WS_TRY(read_values(file, "/normalisation/mean", arena, out->columns, &out->mean));

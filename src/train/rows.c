@@ -363,6 +363,32 @@ static ws_err choose_columns(loading *l)
     return WS_OK;
 }
 
+/* What is learned of classes that are never tested, and tested of such as were never learned, is no result. */
+static bool has_common_class(const ws_rows *rows)
+{
+    const ws_samples *train = &rows->part[WS_PART_TRAIN], *test = &rows->part[WS_PART_TEST];
+    for (int k = 0; k < rows->classes; k++) {
+        uint64_t learned = 0, tested = 0;
+        for (; learned < train->rows && train->label[learned] != k; learned++)
+            ;
+        for (; tested < test->rows && test->label[tested] != k; tested++)
+            ;
+        if (learned < train->rows && tested < test->rows)
+            return true;
+    }
+    return false;
+}
+
+static ws_err check_classes(const loading *l)
+{
+    if (l->config->keys.task != WS_TASK_CLASSIFY || l->frozen || has_common_class(l->out))
+        return WS_OK;
+    ws_err error =
+        WS_ERROR(CONFIG, "%s: protocol %s tests no class that it trains", l->store->path, l->config->keys.protocol);
+    WS_HINT("take another protocol (wiresweep list protocols), or a label level whose classes are in more groups");
+    return error;
+}
+
 static ws_err check_parts(const loading *l)
 {
     const ws_rows *out = l->out;
@@ -404,6 +430,16 @@ static ws_err tell_classes(loading *l)
     return WS_OK;
 }
 
+static ws_err note_extraction(const ws_store *store, ws_rows *out)
+{
+    char *text;
+    WS_TRY(ws_store_extraction(store, &text));
+    out->extraction = ws_arena_strdup(out->arena, text);
+    free(text);
+    WS_CHECK(out->extraction, MEMORY, "no memory for the options of an extraction");
+    return WS_OK;
+}
+
 static ws_err load(loading *l)
 {
     ws_rows *out = l->out;
@@ -420,6 +456,7 @@ static ws_err load(loading *l)
     memcpy(out->split_hash, l->split.hash, sizeof out->split_hash);
     out->dataset = ws_arena_strdup(out->arena, l->store->dataset);
     WS_TRY(ws_store_is_synthetic(l->store, &out->synthetic));
+    WS_TRY(note_extraction(l->store, out));
     WS_TRY(ws_arena_alloc(out->arena, &l->label, l->split.rows, sizeof *l->label));
     char *path = ws_format("/labels/%s", l->config->keys.label);
     WS_CHECK(path && out->dataset, MEMORY, "no memory for names");
@@ -431,6 +468,7 @@ static ws_err load(loading *l)
     WS_TRY(make_parts(l, parts));
     WS_TRY(check_parts(l));
     WS_TRY(fill_parts(l, parts));
+    WS_TRY(check_classes(l));
     WS_TRY(use_parts(l, parts));
     WS_TRY(normalise(l, parts));
     WS_TRY(gather_normal_validation(l));

@@ -140,6 +140,7 @@ typedef struct ws_evaluate_run {
     const char *protocol;  /* NULL: as configured */
     const char *label;     /* level of that other store; NULL: as configured */
     ws_string_list normal; /* its normal classes; none: as configured */
+    bool other_extraction; /* score that store also where it was extracted otherwise than the one that trained */
     int device;            /* ws_backend, whatever it was trained on */
 } ws_evaluate_run;
 /* Collective. Scores the test rows with the trained model, normalisation frozen. *out: store, split, counts and scores,

@@ -76,6 +76,9 @@ static ws_err audit_stores(const ws_train_config *tested, const ws_train_config 
 
 ws_err ws_rows_add_validation(const ws_train_config *config, const ws_frozen *frozen, ws_rows *rows)
 {
+    if (strcmp(rows->store_hash, frozen->store_hash) !=
+        0) /* its rows were not trained on: what they share is not known yet */
+        memset(&rows->audit, 0, sizeof rows->audit);
     if (strcmp(config->keys.protocol, "cross_store") != 0)
         return WS_OK;
     ws_train_config trained = *config;
