@@ -58,6 +58,11 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     ws_store store;
     WS_CHECK(positional->count == 1 || (positional->count > 1 && options->format == FORMAT_PCAPML), ARGUMENT,
              "export takes one store: wiresweep export STORE.h5 -o FILE.csv");
+    WS_CHECK(options->format == FORMAT_CSV || (options->features == NULL && !options->bytes), ARGUMENT,
+             "--features and --bytes choose what a table holds: --format csv; pcapml holds whole packets");
+    WS_CHECK(options->format == FORMAT_PCAPML ||
+                 (options->label == NULL && options->key == NULL && options->stamps == 0),
+             ARGUMENT, "--label, --key and --stamps are for packets: --format pcapml; a table has all labels");
     const char *file = ws_job_output_file(options->output);
     const ws_string_list captures = {positional->items + 1, positional->count - 1};
     WS_TRY(ws_job_check_output(options->output));

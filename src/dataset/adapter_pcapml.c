@@ -37,65 +37,6 @@ typedef struct sample_list {
     size_t slot_count;
 } sample_list;
 
-/* ---------------------------------------------------------------- comments */
-/* A number of 64 bits; such samples are often above 2^63. */
-static bool read_sample(const char *text, size_t length, uint64_t *out)
-{
-    *out = 0;
-    for (size_t i = 0; i < length; i++) {
-        unsigned digit = (unsigned)(text[i] - '0');
-        if (digit > 9 || __builtin_mul_overflow(*out, 10, out) || __builtin_add_overflow(*out, digit, out))
-            return false;
-    }
-    return length > 0;
-}
-
-static bool has_key(const char *field, size_t length, const char *key)
-{
-    size_t bytes = strlen(key);
-    return length > bytes && memcmp(field, key, bytes) == 0 && field[bytes] == '=';
-}
-
-/* False where the comment is none of pcapML's. Trailing NULs are padding of some writers. */
-static bool read_comment(const char *text, size_t length, uint64_t *sample, char label[LABEL_BYTES])
-{
-    const char *sample_text = NULL, *found = NULL, *positional[2] = {NULL, NULL};
-    size_t sample_length = 0, found_length = 0, positional_length[2] = {0, 0}, count = 0;
-    bool by_process = false;
-    while (length > 0 && text[length - 1] == '\0')
-        length--;
-    for (const char *at = text, *end = text + length; at <= end;) {
-        const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma == NULL ? end : comma;
-        size_t bytes = (size_t)(stop - at);
-        if (has_key(at, bytes, "s")) {
-            sample_text = at + 2;
-            sample_length = bytes - 2;
-        } else if (has_key(at, bytes, "proc") || (has_key(at, bytes, "label") && !by_process)) {
-            by_process = at[0] == 'p';
-            found = memchr(at, '=', bytes);
-            found_length = (size_t)(stop - ++found);
-        } else if (memchr(at, '=', bytes) == NULL && count < 2) {
-            positional[count] = at;
-            positional_length[count++] = bytes;
-        }
-        at = stop + 1;
-    }
-    /* With key s the first positional field is not the sample, but stays the first. */
-    if (sample_text == NULL) {
-        sample_text = positional[0];
-        sample_length = positional_length[0];
-    }
-    if (found == NULL) {
-        found = positional[1];
-        found_length = positional_length[1];
-    }
-    if (sample_text == NULL || found == NULL || found_length == 0 || found_length >= LABEL_BYTES)
-        return false;
-    memcpy(label, found, found_length);
-    label[found_length] = '\0';
-    return strlen(label) == found_length && read_sample(sample_text, sample_length, sample);
-}
-
 /* ---------------------------------------------------------------- samples */
 static size_t find_slot(const sample_list *list, const ws_flow_key *key, uint64_t sample)
 {
@@ -147,19 +88,6 @@ static ws_err add_packet(sample_list *list, const ws_packet *packet, uint64_t sa
     return WS_OK;
 }
 
-ws_err ws_pcapml_check_stamp(const char *path, const ws_record *record)
-{
-    if (record->stamps != WS_STAMPS_DETECT)
-        return WS_OK;
-    ws_err error = WS_ERROR(FORMAT,
-                            "%s: byte %llu: a time stamp that is neither microseconds since 1970 nor seconds and "
-                            "microseconds, and no time unit is stated",
-                            path, (unsigned long long)record->offset);
-    WS_HINT("say which it is: --set stamps=standard (64 bits of microseconds) or --set stamps=split (seconds, "
-            "microseconds); of export --stamps standard or --stamps split");
-    return error;
-}
-
 /* As extraction does, so that a sample has the key of the flow that its packets make. */
 static bool decode(const ws_label_reading *reading, const ws_record *record, ws_packet *packet)
 {
@@ -168,24 +96,6 @@ static bool decode(const ws_label_reading *reading, const ws_record *record, ws_
     if (skip == WS_SKIP_protocol_other && reading->protocols != NULL && reading->protocols->kept[packet->protocol])
         skip = ws_packet_decode_other(record->frame, packet);
     return skip == WS_SKIP_NONE;
-}
-
-bool ws_pcapml_find_comment(const ws_record *record, uint64_t *sample, char label[WS_PCAPML_LABEL_BYTES],
-                            const char **text, size_t *length)
-{
-    const char *comment;
-    for (size_t at = 0, bytes; ws_record_comment(record, &at, &comment, &bytes);) {
-        if (!read_comment(comment, bytes, sample, label))
-            continue;
-        while (bytes > 0 && comment[bytes - 1] == '\0')
-            bytes--;
-        if (text != NULL) {
-            *text = comment;
-            *length = bytes;
-        }
-        return true;
-    }
-    return false;
 }
 
 /* rules NULL: by comments. */
@@ -205,58 +115,30 @@ static ws_err find_sample(ws_pcapml_rules *rules, const char *path, const ws_rec
     return WS_OK;
 }
 
-static bool has_comment(const ws_record *record)
-{
-    const char *comment;
-    size_t at = 0, bytes;
-    return ws_record_comment(record, &at, &comment, &bytes);
-}
+typedef struct collecting {
+    ws_label_source *source;
+    const char *path;
+    ws_pcapml_rules *rules; /* NULL: comments */
+    sample_list *list;
+    uint64_t number; /* of records */
+} collecting;
 
-/* One packet. why: what is wrong with its label, or NULL. */
-static ws_err take_packet(const char *path, const ws_label_reading *reading, ws_pcapml_rules *rules,
-                          const ws_record *record, sample_list *list, const char **why)
+static ws_err take_packet(void *context, const ws_record *record)
 {
+    collecting *c = context;
     ws_packet packet;
     uint64_t sample;
     char label[LABEL_BYTES];
     bool found, alike = true;
-    WS_TRY(find_sample(rules, path, record, &sample, label, &found));
-    if (found && decode(reading, record, &packet))
-        WS_TRY(add_packet(list, &packet, sample, label, &alike));
-    *why = !alike                                           ? "this packet has another label than its sample before"
-           : !found && rules == NULL && has_comment(record) ? "this packet's comment names no sample and label"
-                                                            : NULL;
-    return WS_OK;
-}
-
-static ws_err collect(ws_label_source *source, const char *path, ws_pcapml_rules *rules, sample_list *list)
-{
-    const ws_label_reading *reading = ws_label_source_reading(source);
-    ws_capture capture;
-    ws_walk *walk = NULL;
-    ws_record record;
-    bool more = true;
-    uint64_t number = 0;
-    const char *why = NULL;
-    WS_TRY(ws_capture_open(&capture, path));
-    capture.stamps = reading->stamps;
-    ws_err error = ws_walk_create(&walk, &capture, 0);
-    if (error == WS_OK)
-        error = ws_walk_range(walk, capture.first_record, capture.bytes);
-    while (error == WS_OK && more) {
-        error = ws_walk_next(walk, &record, &more);
-        if (error == WS_OK && more)
-            error = ws_pcapml_check_stamp(path, &record);
-        if (error != WS_OK || !more)
-            continue;
-        number++;
-        error = take_packet(path, reading, rules, &record, list, &why);
-        if (error == WS_OK && why != NULL)
-            ws_label_source_malformed(source, path, number, why);
-    }
-    ws_walk_destroy(&walk);
-    ws_capture_close(&capture);
-    WS_TRY(error);
+    c->number++;
+    WS_TRY(find_sample(c->rules, c->path, record, &sample, label, &found));
+    if (found && decode(ws_label_source_reading(c->source), record, &packet))
+        WS_TRY(add_packet(c->list, &packet, sample, label, &alike));
+    if (!alike)
+        ws_label_source_malformed(c->source, c->path, c->number,
+                                  "this packet has another label than its sample before");
+    else if (!found && c->rules == NULL && ws_pcapml_has_comment(record))
+        ws_label_source_malformed(c->source, c->path, c->number, "this packet's comment names no sample and label");
     return WS_OK;
 }
 
@@ -291,14 +173,21 @@ static ws_err add_rows(ws_label_source *source, uint32_t scope, sample_list *lis
     return WS_OK;
 }
 
-static ws_err no_sample(bool by_rules, const char *labels)
+static ws_err no_sample(const ws_label_source *source, const char *labels)
 {
-    if (by_rules) {
+    const char *first;
+    const uint64_t malformed = ws_label_source_first_malformed(source, &first);
+    if (labels != NULL) {
         ws_err error = WS_ERROR(FORMAT, "%s: no line speaks of a packet of the inputs", labels);
         WS_HINT("conditions of a line hold all together; times are whole seconds since 1970, UTC");
         return error;
     }
-    ws_err error = WS_ERROR(FORMAT, "no packet of the inputs has a comment such as \"12345,label\"");
+    ws_err error =
+        malformed == 0
+            ? WS_ERROR(FORMAT, "no packet of the inputs has a comment such as \"12345,label\"")
+            : WS_ERROR(FORMAT,
+                       "none of the %llu comments of the inputs' packets is as \"12345,label\", the first one: %s",
+                       (unsigned long long)malformed, first);
     WS_HINT("pcapml takes pcapng captures with labels as comments, or --labels FILE with rules for plain captures; "
             "--dataset generic takes any capture");
     return error;
@@ -312,7 +201,8 @@ static ws_err read_inputs(ws_label_source *source, ws_pcapml_rules *rules, const
         WS_TRY(ws_label_source_set_scope(source, i, inputs->items[i], &scope));
         if (inputs->items[i][0] == '\0') /* of a store that is added to */
             continue;
-        ws_err error = collect(source, inputs->items[i], rules, &list);
+        collecting into = {.source = source, .path = inputs->items[i], .rules = rules, .list = &list};
+        ws_err error = ws_pcapml_walk(inputs->items[i], ws_label_source_reading(source)->stamps, take_packet, &into);
         if (error == WS_OK)
             error = add_rows(source, scope, &list);
         *found += list.count;
@@ -334,7 +224,7 @@ static ws_err open_labels(ws_label_source *source, const char *labels, const ws_
     ws_err error = read_inputs(source, rules, inputs, &found);
     ws_pcapml_rules_destroy(&rules);
     if (error == WS_OK && found == 0 && inputs->count > 0)
-        error = no_sample(labels != NULL, labels);
+        error = no_sample(source, labels);
     return error;
 }
 

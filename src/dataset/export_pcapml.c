@@ -1,8 +1,8 @@
 /* export_pcapml: the packets of a store's captures as pcapML: pcapng whose packets carry "sample,label" as a comment. A store has
  * no whole packets, so the captures are read again, one after the other, each in its own order.
  *
- * A packet that has a comment of pcapML's keeps it as it is. Any other belongs to the row of its input with its 5-tuple that began
- * last before it; the sample is that row's row_hash, which names the row for ever, the label that of the chosen level, with ; for
+ * A packet that has a comment of pcapML's keeps it as it is; of a store that was made by such comments the others are left out,
+ * since they are of no sample. Else a packet belongs to the row of its input with its 5-tuple that began last before it; the sample is that row's row_hash, which names the row for ever, the label that of the chosen level, with ; for
  * commas. Packets of rows without label, and of no row, are left out and counted.
  *
  * Written are little-endian blocks as pcapML's first writer made them: a section, an interface a link type with if_tsresol 9
@@ -37,6 +37,8 @@ typedef struct pcapml_export {
     size_t input_count;
     row_place *rows; /* of all inputs; [begin[i], begin[i + 1]) are the i-th's, by key, then time */
     uint64_t *begin;
+    size_t input;     /* the one that is being read */
+    bool by_comments; /* the store has its labels from them: packets without are of no sample */
     bool inner;
     int links[LINKS_MOST], link_count;
     FILE *file;
@@ -118,8 +120,9 @@ static uint64_t key_hash(const pcapml_export *x, const ws_packet *packet)
 }
 
 /* The row of the input's that the packet belongs to; NULL: none. */
-static const row_place *find_row(const pcapml_export *x, size_t input, const ws_packet *packet)
+static const row_place *find_row(const pcapml_export *x, const ws_packet *packet)
 {
+    const size_t input = x->input;
     const row_place wanted = {.key_hash = key_hash(x, packet), .first_ns = packet->time_ns};
     uint64_t low = x->begin[input], high = x->begin[input + 1];
     while (low < high) { /* to the first row behind what is wanted */
@@ -207,8 +210,9 @@ static ws_err put_packet(pcapml_export *x, const ws_record *record, const char *
 }
 
 /* ---------------------------------------------------------------- captures */
-static ws_err export_record(pcapml_export *x, size_t input, const ws_record *record)
+static ws_err export_record(void *context, const ws_record *record)
 {
+    pcapml_export *x = context;
     char label[WS_PCAPML_LABEL_BYTES], own[WS_PCAPML_LABEL_BYTES + 32];
     const char *comment;
     uint64_t sample;
@@ -220,7 +224,7 @@ static ws_err export_record(pcapml_export *x, size_t input, const ws_record *rec
         record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, &packet);
     if (skip == WS_SKIP_protocol_other)
         skip = ws_packet_decode_other(record->frame, &packet);
-    const row_place *row = skip == WS_SKIP_NONE ? find_row(x, input, &packet) : NULL;
+    const row_place *row = skip == WS_SKIP_NONE && !x->by_comments ? find_row(x, &packet) : NULL;
     if (row == NULL || row->label < 0) {
         x->report->left_out++;
         return WS_OK;
@@ -275,28 +279,8 @@ static ws_err find_input(const pcapml_export *x, const char *path, size_t *out)
 
 static ws_err export_capture(pcapml_export *x, const char *path)
 {
-    ws_capture capture;
-    ws_walk *walk = NULL;
-    ws_record record;
-    bool more = true;
-    size_t input;
-    WS_TRY(find_input(x, path, &input));
-    WS_TRY(ws_capture_open(&capture, path));
-    capture.stamps = x->options->stamps;
-    ws_err error = ws_walk_create(&walk, &capture, 0);
-    if (error == WS_OK)
-        error = ws_walk_range(walk, capture.first_record, capture.bytes);
-    while (error == WS_OK && more) {
-        error = ws_walk_next(walk, &record, &more);
-        if (error == WS_OK && more)
-            error = ws_pcapml_check_stamp(path, &record);
-        if (error == WS_OK && more)
-            error = export_record(x, input, &record);
-    }
-    ws_walk_destroy(&walk);
-    ws_capture_close(&capture);
-    WS_TRY(error);
-    return WS_OK;
+    WS_TRY(find_input(x, path, &x->input));
+    return ws_pcapml_walk(path, x->options->stamps, export_record, x);
 }
 
 static ws_err choose_level(pcapml_export *x)
@@ -326,6 +310,7 @@ static ws_err read_settings(pcapml_export *x)
     const char *rule = cJSON_GetStringValue(ws_json_find(ws_json_root(document), "window_rule"));
     x->inner = tunnels != NULL && strcmp(tunnels, "inner") == 0;
     const bool whole = rule != NULL && strcmp(rule, "capture") == 0;
+    x->by_comments = strcmp(x->store->dataset, "pcapml") == 0 && !cJSON_HasObjectItem(ws_json_root(document), "labels");
     ws_json_destroy(&document);
     WS_CHECK(!whole && !ws_h5_exists(x->store->file, "/provenance/files"), UNSUPPORTED,
              "%s: rows of whole captures, or of joined ones, cannot be exported as pcapML", x->store->path);

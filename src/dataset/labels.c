@@ -164,6 +164,12 @@ void ws_label_source_malformed(ws_label_source *source, const char *file, uint64
         source->first_malformed = ws_format("%s:%llu: %s", file, (unsigned long long)line, why);
 }
 
+uint64_t ws_label_source_first_malformed(const ws_label_source *source, const char **first)
+{
+    *first = source->first_malformed != NULL ? source->first_malformed : "";
+    return source->malformed;
+}
+
 static bool parse_address(const char *text, uint8_t out[16])
 {
     if (inet_pton(AF_INET6, text, out) == 1)

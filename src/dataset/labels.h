@@ -80,6 +80,8 @@ void ws_label_source_malformed(ws_label_source *source, const char *file, uint64
 /* Key of an unordered pair of textual endpoints. False where an address cannot be read. */
 bool ws_label_key(ws_flow_key *key, uint8_t protocol, const char *source, uint16_t source_port, const char *destination,
                   uint16_t destination_port);
+/* How many there were, and the first of them as "FILE:LINE: WHY", borrowed; 0: none. */
+uint64_t ws_label_source_first_malformed(const ws_label_source *source, const char **first);
 const ws_label_reading *ws_label_source_reading(const ws_label_source *source); /* how captures are to be read */
 /* "TCP", "tcp", "6" -> 6; 0 where unknown. */
 uint8_t ws_label_protocol(const char *text);

@@ -13,8 +13,11 @@ enum { WS_PCAPML_LABEL_BYTES = 256 };
 bool ws_pcapml_find_comment(const ws_record *record, uint64_t *sample, char label[WS_PCAPML_LABEL_BYTES],
                             const char **text, size_t *length);
 
-/* A stamp that could be of either kind is an error: the user must say. */
-WS_MUST ws_err ws_pcapml_check_stamp(const char *path, const ws_record *record);
+bool ws_pcapml_has_comment(const ws_record *record); /* of any kind */
+
+/* All records of a capture in its order. A stamp that could be of either kind is an error: the user must say. */
+typedef ws_err (*ws_pcapml_visit)(void *context, const ws_record *record);
+WS_MUST ws_err ws_pcapml_walk(const char *path, ws_stamps stamps, ws_pcapml_visit visit, void *context);
 
 /* A label file as pcapML's tools take it, lines FILTER,LABEL[,KEY]; lines that begin with # are passed over. FILTER is a list of
  * conditions with | between them, each at most once: BPF:EXPRESSION (pcap-filter(7)), TS_START:SECONDS and TS_END:SECONDS

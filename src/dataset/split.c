@@ -332,8 +332,8 @@ static ws_err check_parts(const ws_split *split, const ws_store *store, const ws
     if (ws_protocol_find(options->protocol)->own_parts) /* these say themselves what they need */
         return WS_OK;
     double test_fraction = 1 - options->train_fraction - options->validation_fraction;
-    const double fractions[WS_PART_COUNT] = {0, options->train_fraction, options->validation_fraction,
-                                             test_fraction > 1e-9 ? test_fraction : 0};
+    /* who chooses by validation rows says so where there are none */
+    const double fractions[WS_PART_COUNT] = {0, options->train_fraction, 0, test_fraction > 1e-9 ? test_fraction : 0};
     for (int p = WS_PART_TRAIN; p < WS_PART_COUNT; p++)
         if (fractions[p] > 0 && split->counts[p] == 0) {
             ws_err error =

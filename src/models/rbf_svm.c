@@ -279,6 +279,9 @@ static ws_err fit_all(const ws_comm *comm, const ws_model_context *context, cons
     WS_CHECK(training->rows > 0, CONFIG, "rbf_svm: there are no training rows");
     WS_TRY(ws_arena_create(&arena, 1 << 16));
     ws_err error = ws_agree_all(comm, train_own_pairs(comm, &t, arena));
+    if (error == WS_OK && t.count < training->rows && comm->rank == 0)
+        ws_info("rbf_svm: trained on %llu of %llu training rows (model.maximum_rows)", (unsigned long long)t.count,
+                (unsigned long long)training->rows);
     if (error == WS_OK)
         error = share_all(comm, &t);
     if (error == WS_OK)

@@ -73,8 +73,10 @@ static ws_err compare_children(comparer *c, const char *key, const cJSON *record
         free(path);
         WS_TRY(error);
     }
-    /* options that the program has got since: with another value than their default it would be another trial */
-    const bool grows = object && (strcmp(key, "config") == 0 || strncmp(key, "config.", 7) == 0);
+    /* what the program has got since: options, which with another value than their default would make another trial, and things
+     * that it counts, where those that were counted are compared */
+    const bool grows =
+        object && (strcmp(key, "config") == 0 || strncmp(key, "config.", 7) == 0 || strcmp(key, "counts") == 0);
     for (const cJSON *b = again->child; b && object && !grows; b = b->next)
         if (!member(recorded, b->string))
             WS_TRY(differ(c, b->string, NULL, b));

@@ -231,11 +231,13 @@ static ws_err check_validation(const trial *t)
     return error;
 }
 
-/* Ranking metrics compare two kinds of rows. */
+/* Ranking metrics compare two kinds of rows, and thresholds are quantiles of normal validation rows. */
 static void warn_of_one_kind(const trial *t)
 {
     const ws_samples *test = &t->rows.part[WS_PART_TEST];
     uint64_t anomalous = 0;
+    if (test->anomalous && t->rows.validation_normal.rows == 0)
+        ws_warn("no thresholds: protocol %s leaves no normal validation rows", t->config->keys.protocol);
     for (uint64_t i = 0; test->anomalous && i < test->rows; i++)
         anomalous += test->anomalous[i];
     if (test->anomalous && (anomalous == 0 || anomalous == test->rows))

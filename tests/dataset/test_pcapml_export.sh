@@ -71,6 +71,8 @@ wrong '# nothing' 'no line FILTER,LABEL'
 wrong 'TS_START:4000000000,label' 'no line speaks of a packet'
 expect 2 'name its captures' export a.h5 --format pcapml -o wrong.pcapng
 expect 2 'was not made of a capture of this name' export a.h5 --format pcapml -o wrong.pcapng b.pcapng
+expect 2 'choose what a table holds' export a.h5 --format pcapml --features flow20 -o wrong.pcapng a.pcap
+expect 2 'are for packets' export a.h5 --label family -o wrong.csv
 expect 2 'no label level "colour"' export a.h5 --format pcapml --label colour -o wrong.pcapng a.pcap
 
 # ---- captures of one name in several folders: each has its own rows ----
@@ -103,6 +105,15 @@ LC_ALL=C sed 's/0,common/0;common/g; s/0,odd/0;odd/g' comments.pcapng >other.pca
 told "other.pcapng:1: this packet's comment names no sample and label"
 packets=$(grep -a -o '0;[co][od][md]' other.pcapng | wc -l)
 grep -q "used: $packets," warning || fail "not $packets comments but: $(cat warning)"
+# they stay out of what is exported, and so does no other packet
+samples_of() { LC_ALL=C grep -a -o '[0-9]*,common\|[0-9]*,odd' "$1" | sort | uniq -c; }
+"$WIRESWEEP" export other.h5 --format pcapml -o exported.pcapng other.pcapng 2>said
+[ "$(samples_of exported.pcapng)" = "$(samples_of other.pcapng)" ] && grep -q "left out: $packets of" said ||
+    fail "packets without a sample got one: $(cat said)"
+# none that can be used: that they are there is said, with the first one
+LC_ALL=C sed 's/\([0-9]\),common/\1;common/g; s/\([0-9]\),odd/\1;odd/g' comments.pcapng >other.pcapng
+expect 1 "none of the [0-9]* comments of the inputs' packets is as .*other.pcapng:1: this packet's comment names no sample" \
+    extract -q --dataset pcapml -o wrong.h5 other.pcapng
 
 # ---- stamps that may be seconds and microseconds, or one number of 64 bits: the user must say, as for extract ----
 if command -v python3 >/dev/null; then

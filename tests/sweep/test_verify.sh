@@ -54,6 +54,9 @@ tampered 's/"parameter_hash": "[0-9a-f]/"parameter_hash": "x/' "parameter_hash"
 tampered 's/"steps": 8,/"steps": 9,/' "another config"
 tampered 's/"split_hash": "[0-9a-f]/"split_hash": "x/' "another split_hash"
 tampered "s/\"id\": \"$network\"/\"id\": \"0123456789abcdef\"/" "that of trial 0123456789abcdef"
+# what an older program did not count is no difference; what it counted is compared
+tampered '/"rows_thinned": /d' "" 0
+tampered 's/"rows_thinned": 0/"rows_thinned": 1/' "counts.rows_thinned: 1 recorded"
 
 # a sweep of a program that did not have an option yet: with its default the trial is the same one, and has the same name and cell
 cp done/sweep.json kept_sweep.json
