@@ -243,7 +243,7 @@ static void show_use(findings *f, const ws_accelerators *gpu)
 {
     const bool nccl = gpu->built_nccl && gpu->nccl[0] != '\0', ready = gpu->count > 0 && gpu->cublas[0] != '\0';
     if (gpu->count == 0)
-        found(f, "devices", "none: %s; everything runs on the CPU", gpu->reason);
+        found(f, "devices", "no GPU: %s; everything runs on the CPU", gpu->reason);
     if (gpu->built && gpu->driver[0] == '\0')
         missing(f, "an NVIDIA driver, without which no GPU can be used",
                 "where there is a GPU, install cuda-drivers from NVIDIA's package repository; in a container, start it "

@@ -187,7 +187,7 @@ typedef struct ws_square_sums_arguments {
 } ws_square_sums_arguments;
 
 /* A whole step of the optimiser on a device, of the reals [offset, offset + count): AdamW or gradient descent, the running averages
- * of statistics, then the average of what came out. What changes from step to step lies in device memory, so that a captured step is
+ * of statistics, then the average of what came out, and its rounded copy. What changes from step to step lies in device memory, so that a captured step is
  * replayed with another step's numbers. The formulas are those above. */
 typedef struct ws_update_numbers {
     int32_t descent;
@@ -203,12 +203,20 @@ typedef struct ws_update_arguments {
     ws_real *parameters;
     const ws_real *gradients;
     ws_real *first_moment, *second_moment, *average;
+    uint16_t *rounded; /* the parameters that came out, as bfloat16; NULL: not wanted */
 } ws_update_arguments;
+
+/* to[i] = from[i] rounded to bfloat16, the nearest, ties to even */
+typedef struct ws_round_arguments {
+    size_t count;
+    const ws_real *from;
+    uint16_t *to;
+} ws_round_arguments;
 
 /* The kernels outside the operators: everywhere, on the CPU, on CUDA. */
 #define WS_PLAIN_KERNELS(K) K(accumulate) K(square_sums)
 #define WS_CPU_KERNELS(K) K(adamw) K(sgd) K(ema)
-#define WS_CUDA_KERNELS(K) K(update)
+#define WS_CUDA_KERNELS(K) K(update) K(round)
 
 /* Kernel ws_<name>_forward_<level>, ws_<name>_backward_<level> and ws_<plain>_<level>; level is portable, avx2, avx512
  * or cuda. `queue` is what the device's open() gave: NULL on the CPU, stream and library handles on CUDA. */

@@ -44,6 +44,7 @@ typedef struct ws_linear_arguments {
     bool accumulate_dx;
     const ws_real *x;              /* [B,K] */
     const ws_real *weight, *bias;  /* [N,K], [N]; bias NULL: none, and no activation */
+    const uint16_t *rounded;       /* [N,K] on a GPU: weight as bfloat16; NULL: each product rounds its own copy */
     ws_real *z;                    /* [B,N] kept for the backward pass of silu and gelu; NULL: not wanted */
     ws_real *y;                    /* [B,N] */
     ws_real *dy;                   /* [B,N] overwritten with dz */

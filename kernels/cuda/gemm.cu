@@ -292,18 +292,13 @@ void ws_cuda_multiply(ws_cuda_queue *queue, const ws_cuda_product *product, cons
                     "cublasLtMatmul");
 }
 
-static __global__ void round_to_bf16(int64_t count, const float *from, uint16_t *to)
-{
-    for (WS_EACH(i, count))
-        to[i] = ws_bf16_bits(from[i]);
-}
-
 const void *ws_cuda_factor(ws_cuda_queue *queue, bool bf16, const float *factor, int64_t count, float **next)
 {
     if (!bf16)
         return factor;
     uint16_t *rounded = (uint16_t *)*next;
-    WS_LAUNCH(queue, round_to_bf16, ws_blocks(count, WS_BLOCK), WS_BLOCK, count, factor, rounded);
+    const ws_round_arguments a = {(size_t)count, factor, rounded};
+    ws_round_cuda(&a, queue);
     *next += ws_bf16_room(count);
     return rounded;
 }

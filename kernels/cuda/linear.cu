@@ -15,13 +15,20 @@ static __global__ void add_bias_and_activate(int64_t B, int64_t N, ws_activation
         }
 }
 
+static const void *weight_factor(ws_cuda_queue *queue, const ws_linear_arguments *a, float **next)
+{
+    if (a->bf16 && a->rounded != NULL)
+        return a->rounded;
+    return ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, next);
+}
+
 extern "C" void ws_linear_forward_cuda(const ws_linear_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     float *out = a->z != NULL ? a->z : a->y;
     float *next = a->scratch;
     const void *x = ws_cuda_factor(queue, a->bf16, a->x, a->B * a->K, &next);
-    const void *weight = ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next);
+    const void *weight = weight_factor(queue, a, &next);
     const bool affine = a->activation == WS_NONE && a->z == NULL; /* the product adds the bias itself */
     const ws_cuda_product product = {false, true, a->B, a->N, a->K, 1, a->bf16, false, affine ? a->bias : NULL};
     ws_cuda_multiply(queue, &product, x, weight, out);
@@ -69,6 +76,6 @@ extern "C" void ws_linear_backward_cuda(const ws_linear_arguments *a, void *queu
     }
     if (a->dx != NULL) {
         const ws_cuda_product product = {false, false, a->B, a->K, a->N, 1, a->bf16, a->accumulate_dx, NULL};
-        ws_cuda_multiply(queue, &product, dz, ws_cuda_factor(queue, a->bf16, a->weight, a->N * a->K, &next), a->dx);
+        ws_cuda_multiply(queue, &product, dz, weight_factor(queue, a, &next), a->dx);
     }
 }

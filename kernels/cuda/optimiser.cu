@@ -1,4 +1,5 @@
-/* The kernels outside the operators: the optimiser's step, the step of a tree sum, and sums of squares. */
+/* The kernels outside the operators: the optimiser's step, rounding to bfloat16, the step of a tree sum, and sums of
+ * squares. */
 #include "queue.h"
 
 static __global__ void update(ws_update_arguments a)
@@ -16,6 +17,8 @@ static __global__ void update(ws_update_arguments a)
             ws_adamw_element(&a.parameters[i], a.gradients[i], &a.first_moment[i], &a.second_moment[i], n.scale,
                              n.share1, n.share2, n.step_size, n.root_correction, n.epsilon, decay);
         a.average[i] += n.average_share * (a.parameters[i] - a.average[i]);
+        if (a.rounded != NULL)
+            a.rounded[i] = ws_bf16_bits(a.parameters[i]);
     }
 }
 
@@ -23,6 +26,18 @@ extern "C" void ws_update_cuda(const ws_update_arguments *a, void *queue_)
 {
     ws_cuda_queue *queue = ws_cuda_enter(queue_);
     WS_LAUNCH(queue, update, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
+}
+
+static __global__ void round_to_bf16(ws_round_arguments a)
+{
+    for (WS_EACH(i, (int64_t)a.count))
+        a.to[i] = ws_bf16_bits(a.from[i]);
+}
+
+extern "C" void ws_round_cuda(const ws_round_arguments *a, void *queue_)
+{
+    ws_cuda_queue *queue = ws_cuda_enter(queue_);
+    WS_LAUNCH(queue, round_to_bf16, ws_blocks((int64_t)a->count, WS_BLOCK), WS_BLOCK, *a);
 }
 
 static __global__ void accumulate(ws_accumulate_arguments a)

@@ -1,7 +1,7 @@
 /* Looks at the CUDA driver, devices and libraries without keeping any of them. */
 #include <dlfcn.h>
 #include <stdio.h>
-#include "cluster/accelerator.h"
+#include "cluster/cluster.h"
 
 #ifdef WS_HAVE_CUDA
 #include <cuda_runtime_api.h>
@@ -97,4 +97,13 @@ void ws_accelerators_look(ws_accelerators *out)
 #else
     snprintf(out->reason, sizeof out->reason, "this program was built without CUDA");
 #endif
+}
+
+ws_err ws_accelerators_need(const ws_accelerators *gpu)
+{
+    if (gpu->count > 0)
+        return WS_OK;
+    ws_err error = WS_ERROR(CUDA, "%s: no GPU: %s", ws_host_name(), gpu->reason);
+    WS_HINT("wiresweep doctor says what is missing and how to get it; without --device cuda training runs on the CPU");
+    return error;
 }

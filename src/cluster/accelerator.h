@@ -22,5 +22,7 @@ typedef struct ws_accelerators {
     char reason[256];                    /* why count is 0 */
 } ws_accelerators;
 void ws_accelerators_look(ws_accelerators *out);
+/* WS_E_CUDA, with the reason, where there is none: what all that need one say. */
+WS_MUST ws_err ws_accelerators_need(const ws_accelerators *gpu);
 
 #endif

@@ -13,11 +13,7 @@ static ws_err look(const ws_comm *machine, seen *own)
     ws_accelerators gpu;
     ws_accelerators_look(&gpu);
     *own = (seen){.count = gpu.count};
-    if (gpu.count == 0) {
-        ws_err error = WS_ERROR(CUDA, "%s: no GPU to train on: %s", ws_host_name(), gpu.reason);
-        WS_HINT("train.device = \"cpu\" trains without one; wiresweep doctor shows what this machine has");
-        return error;
-    }
+    WS_TRY(ws_accelerators_need(&gpu));
     const int shown = gpu.count < WS_ACCELERATORS_SHOWN ? gpu.count : (int)WS_ACCELERATORS_SHOWN;
     own->index = machine->rank % shown;
     memcpy(own->uuid, gpu.devices[own->index].uuid, sizeof own->uuid);

@@ -372,7 +372,7 @@ typedef struct step {
 static void update_all(void *data)
 {
     const step *s = data;
-    const ws_update_state state = {s->parameters, s->first, s->second, s->average, s->gradients};
+    const ws_update_state state = {s->parameters, s->first, s->second, s->average, s->gradients, NULL};
     ws_updater_step(s->updater, s->place, &state, 0, ws_plan_parameter_extent(s->plan));
 }
 

@@ -252,6 +252,10 @@ void *ws_place_stream(const ws_place *place);
 void ws_place_memory(const ws_place *place, size_t *unused, size_t *whole);
 void ws_place_copy(const ws_place *place, ws_real *to, const ws_real *from, size_t count);
 void ws_place_zero(const ws_place *place, ws_real *memory, size_t count);
+/* On CUDA: memory for reals as bfloat16, and the rounding of them. */
+WS_MUST ws_err ws_place_allocate_rounded(const ws_place *place, uint16_t **out, size_t count);
+void ws_place_release_rounded(const ws_place *place, uint16_t **memory);
+void ws_place_round(const ws_place *place, uint16_t *to, const ws_real *from, size_t count);
 void ws_place_set_mark(const ws_place *place);
 bool ws_place_reached(const ws_place *place);
 /* What `place` is given from now on begins when `other` has done what it was given before. Of one device. */
@@ -272,6 +276,9 @@ void ws_executor_set_copies(ws_executor *executor, const ws_place *copies);
 /* On a device, where it is on at first: passes with the same parameters and gradients are captured when they run a second time, and
  * from then on replayed. */
 void ws_executor_set_capture(ws_executor *executor, bool on);
+/* On a device: the parameters of the passes that follow as bfloat16, in its memory; products of WS_BF16 then round no weights. The step of
+ * the optimiser keeps such a copy (ws_update_state), ws_place_round makes one. NULL, as at first: each product rounds its own. */
+void ws_executor_set_rounded(ws_executor *executor, const uint16_t *rounded);
 /* Queues a copy of the loss of the last forward pass; *loss is memory of ws_place_allocate_host, and valid after waiting. */
 void ws_executor_take_loss(const ws_executor *executor, ws_real *loss);
 
@@ -317,6 +324,7 @@ typedef struct ws_update {
 typedef struct ws_update_state {
     ws_real *parameters, *first_moment, *second_moment, *average; /* the whole extent of each */
     const ws_real *gradients;
+    uint16_t *rounded; /* on a device: the parameters as bfloat16, kept beside them; NULL: not wanted */
 } ws_update_state;
 typedef struct ws_updater ws_updater;
 WS_MUST ws_err ws_updater_create(ws_updater **out, const ws_plan *plan, const ws_place *place);

@@ -238,6 +238,11 @@ void ws_executor_set_calm(ws_executor *executor)
     executor->random = (ws_random_source){0};
 }
 
+void ws_executor_set_rounded(ws_executor *executor, const uint16_t *rounded)
+{
+    executor->rounded = rounded;
+}
+
 /* Inputs go by the queue for copies, beside the pass before; the pass that follows begins when they are there. */
 static void upload(ws_executor *x)
 {

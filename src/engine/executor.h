@@ -9,6 +9,7 @@ typedef struct ws_pass {
     bool backward;
     size_t begin, end; /* nodes, backward from end - 1 down to begin */
     const ws_real *parameters;
+    const uint16_t *rounded; /* parameters as bfloat16, or NULL */
     ws_real *gradients;
     uint64_t seed; /* of its random numbers; their step and first row lie in front of the inputs */
     bool active;
@@ -29,6 +30,7 @@ struct ws_executor {
     void *uploaded, *done; /* marks: of the inputs' copy, of the last pass; NULL without a device */
     ws_real unit;
     ws_random_source random; /* without the stream, which is the node's number */
+    const uint16_t *rounded; /* borrowed: of the passes that follow */
     bool captures;
     ws_pass *passes;
     size_t pass_count, pass_capacity;

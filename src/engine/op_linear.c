@@ -40,6 +40,7 @@ static ws_linear_arguments arguments(const ws_node *node, const ws_node_memory *
         .x = memory->inputs[0],
         .weight = memory->parameters[0],
         .bias = memory->parameters[1],
+        .rounded = memory->rounded[0],
         .z = memory->saved[0],
         .y = memory->output,
         .dy = memory->output_gradient,

@@ -63,6 +63,7 @@ typedef struct ws_node_memory {
     const void *inputs[WS_MAX_INPUTS];
     ws_real *output;
     const ws_real *parameters[WS_MAX_PARAMETERS];
+    const uint16_t *rounded[WS_MAX_PARAMETERS]; /* as bfloat16; NULL: there is no such copy */
     ws_real *parameter_gradients[WS_MAX_PARAMETERS];
     ws_real *output_gradient;
     ws_real *input_gradients[WS_MAX_INPUTS];

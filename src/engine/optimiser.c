@@ -110,7 +110,7 @@ void ws_adamw_step(const ws_plan *plan, const ws_adamw *options, double learning
                    ws_real *parameters, const ws_real *gradients, ws_real *first_moment, ws_real *second_moment)
 {
     const ws_update update = {.adamw = *options, .rate = learning_rate, .scale = scale, .step = step};
-    step_all(plan, false, &update, &(ws_update_state){parameters, first_moment, second_moment, NULL, gradients});
+    step_all(plan, false, &update, &(ws_update_state){parameters, first_moment, second_moment, NULL, gradients, NULL});
 }
 
 void ws_sgd_step(const ws_plan *plan, double weight_decay, double learning_rate, double scale, ws_real *parameters,
@@ -241,7 +241,8 @@ void ws_updater_step(const ws_updater *u, const ws_place *place, const ws_update
                                    .gradients = s->gradients,
                                    .first_moment = s->first_moment,
                                    .second_moment = s->second_moment,
-                                   .average = s->average};
+                                   .average = s->average,
+                                   .rounded = s->rounded};
     place->kernels->update(&a, place->queue);
 }
 

@@ -9,6 +9,7 @@ static void bind_parameters(const ws_plan *plan, const ws_node *node, ws_node_me
             continue;
         size_t offset = plan->parameters[node->parameters[k]].offset;
         memory->parameters[k] = pass->parameters + offset;
+        memory->rounded[k] = pass->rounded ? pass->rounded + offset : NULL;
         memory->parameter_gradients[k] = pass->gradients ? pass->gradients + offset : NULL;
     }
 }
@@ -61,8 +62,8 @@ static ws_pass *find(ws_executor *x, const ws_pass *pass)
     for (size_t i = 0; i < x->pass_count; i++) {
         ws_pass *known = &x->passes[i];
         if (known->backward == pass->backward && known->begin == pass->begin && known->end == pass->end &&
-            known->parameters == pass->parameters && known->gradients == pass->gradients && known->seed == pass->seed &&
-            known->active == pass->active)
+            known->parameters == pass->parameters && known->rounded == pass->rounded &&
+            known->gradients == pass->gradients && known->seed == pass->seed && known->active == pass->active)
             return known;
     }
     if (WS_GROW(x->passes, x->pass_capacity, x->pass_count + 1) != WS_OK) {
@@ -88,6 +89,7 @@ void ws_executor_pass(ws_executor *x, ws_pass pass)
 {
     pass.seed = x->random.seed;
     pass.active = x->random.active;
+    pass.rounded = x->rounded;
     ws_pass *known = x->captures ? find(x, &pass) : NULL;
     if (!known) {
         run(x, &pass);

@@ -162,6 +162,26 @@ void ws_place_zero(const ws_place *place, ws_real *memory, size_t count)
     place->device->zero(place->queue, memory, count * sizeof *memory);
 }
 
+ws_err ws_place_allocate_rounded(const ws_place *place, uint16_t **out, size_t count)
+{
+    void *memory = NULL;
+    WS_TRY(place->device->allocate(place->queue, &memory, count * sizeof **out));
+    *out = memory;
+    return WS_OK;
+}
+
+void ws_place_release_rounded(const ws_place *place, uint16_t **memory)
+{
+    if (*memory)
+        place->device->release(place->queue, *memory);
+    *memory = NULL;
+}
+
+void ws_place_round(const ws_place *place, uint16_t *to, const ws_real *from, size_t count)
+{
+    place->kernels->round(&(ws_round_arguments){count, from, to}, place->queue);
+}
+
 void ws_place_set_mark(const ws_place *place)
 {
     place->device->mark_set(place->queue, place->mark);

@@ -51,7 +51,10 @@ static ws_err bench_at(ws_bench_report *report, const ws_place *place, int divid
 ws_err ws_bench_gpu(ws_text *out, bool json, int divide)
 {
     ws_bench_report report = {.out = out, .json = json};
+    ws_accelerators gpu;
     ws_place place;
+    ws_accelerators_look(&gpu);
+    WS_TRY(ws_accelerators_need(&gpu));
     WS_TRY(ws_place_open(&place, WS_CUDA, 0));
     ws_err error = bench_at(&report, &place, divide);
     ws_place_close(&place);

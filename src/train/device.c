@@ -17,6 +17,7 @@ struct ws_on_device {
     ws_executor *executors[EXECUTORS];
     ws_real *state[KEPT]; /* parameters, average, first and second moment: [extent] each */
     ws_real *kept[KEPT];  /* what they were before early steps; NULL: none are made */
+    uint16_t *rounded[2]; /* parameters and average as bfloat16 [extent]; NULL: no products are of such factors */
     ws_real **gradients;  /* [own shards][extent] */
     ws_real **slices;     /* [own shards] of a bucket */
     ws_real *gradient;    /* [extent] their sum; gradients[0] where there is one rank */
@@ -55,6 +56,11 @@ static bool steps_early(const ws_on_device *d)
     return d->o.options->clip == 0;
 }
 
+static bool rounds(const ws_on_device *d)
+{
+    return d->o.state->context->precision == WS_BF16;
+}
+
 /* All that is allocated, with the room of sums, and a margin for what libraries take. NCCL has taken its own already. */
 static ws_err check_memory(const ws_on_device *d)
 {
@@ -62,6 +68,7 @@ static ws_err check_memory(const ws_on_device *d)
     size_t needed =
         buffers * d->extent * sizeof(ws_real) + EXECUTORS * ws_plan_executor_bytes(d->o.state->plan) + (32 << 20);
     size_t received = 0;
+    needed += rounds(d) ? 2 * d->extent * sizeof *d->rounded[0] : 0;
     if (sums_are_fixed(d))
         WS_TRY(ws_nccl_room(d->o.comm, d->o.shards, d->extent, &received));
     needed += received;
@@ -100,6 +107,10 @@ static ws_err make_buffers(ws_on_device *d)
         ws_place_upload(&d->place, d->state[i], host[i], d->extent);
         if (steps_early(d))
             WS_TRY(ws_place_allocate(&d->place, &d->kept[i], d->extent));
+    }
+    for (int i = 0; i < 2 && rounds(d); i++) {
+        WS_TRY(ws_place_allocate_rounded(&d->place, &d->rounded[i], d->extent));
+        ws_place_round(&d->place, d->rounded[i], d->state[i], d->extent);
     }
     WS_TRY(WS_NEW_ARRAY(d->gradients, own + 1));
     WS_TRY(WS_NEW_ARRAY(d->slices, own + 1));
@@ -183,6 +194,8 @@ void ws_on_device_destroy(ws_on_device **device)
             ws_place_release(&d->place, &d->state[i]);
             ws_place_release(&d->place, &d->kept[i]);
         }
+        for (int i = 0; i < 2; i++)
+            ws_place_release_rounded(&d->place, &d->rounded[i]);
         ws_place_release_host(&d->place, &d->losses);
         ws_norm_destroy(&d->gradient_norm, &d->place);
         ws_norm_destroy(&d->statistics_norm, &d->place);
@@ -232,7 +245,7 @@ static ws_err sum_bucket(ws_on_device *d, const ws_bucket *bucket)
 
 static void step_slice(const ws_on_device *d, const ws_place *place, size_t offset, size_t count)
 {
-    const ws_update_state state = {d->state[0], d->state[2], d->state[3], d->state[1], d->gradient};
+    const ws_update_state state = {d->state[0], d->state[2], d->state[3], d->state[1], d->gradient, d->rounded[0]};
     ws_updater_step(d->updater, place, &state, offset, count);
 }
 
@@ -281,10 +294,13 @@ void ws_on_device_step(ws_on_device *d, const ws_update *update)
 
 void ws_on_device_undo(ws_on_device *d)
 {
-    for (size_t b = 0; b < d->buckets.count; b++)
+    for (size_t b = 0; b < d->buckets.count; b++) {
+        const size_t offset = d->buckets.items[b].offset, count = d->buckets.items[b].count;
         for (int i = 0; i < KEPT && d->stepped[b]; i++)
-            ws_place_copy(&d->place, d->state[i] + d->buckets.items[b].offset, d->kept[i] + d->buckets.items[b].offset,
-                          d->buckets.items[b].count);
+            ws_place_copy(&d->place, d->state[i] + offset, d->kept[i] + offset, count);
+        if (d->stepped[b] && rounds(d))
+            ws_place_round(&d->place, d->rounded[0] + offset, d->state[0] + offset, count);
+    }
     memset(d->stepped, 0, sizeof d->stepped);
 }
 
@@ -320,12 +336,15 @@ ws_err ws_on_device_run(ws_on_device *d, const ws_batches *batches, bool average
     ws_place_follow(&d->place, &d->sums); /* early steps of the batch before */
     if (early)
         ws_updater_set(d->updater, &d->sums, early);
+    if (averaged && rounds(d)) /* steps keep the other copy alone: the average is read where it is validated */
+        ws_place_round(&d->place, d->rounded[1], d->state[1], d->extent);
     for (int shard = d->o.first; shard < d->o.end; shard++) {
         ws_executor *executor = d->executors[(shard - d->o.first) % EXECUTORS];
         if (with_gradients)
             ws_executor_set_random(executor, seed, step, (uint64_t)shard << 32);
         else
             ws_executor_set_calm(executor);
+        ws_executor_set_rounded(executor, d->rounded[averaged ? 1 : 0]);
         run_shard(d, batches, shard, d->state[averaged ? 1 : 0], with_gradients);
     }
     for (size_t b = 0; with_gradients && own_shards(d) == 0 && b < d->buckets.count; b++)

@@ -1,7 +1,9 @@
 /* cuBLASLt's products on the host. What a caller may get wrong is refused: sizes that do not fit, matrices that overlap their
  * neighbours, pointers less aligned than the algorithm was asked for, a workspace too small. */
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 #include "cublasLt.h"
 #include "streams.h"
 
@@ -44,17 +46,25 @@ static int64_t columns_of(const ws_emulated_layout *layout, int32_t operation)
     return operation == CUBLAS_OP_N ? layout->columns : layout->rows;
 }
 
-static float element(const void *matrix, const ws_emulated_layout *layout, int32_t operation, int64_t number,
-                     int64_t row, int64_t column)
+static float element(const void *matrix, const ws_emulated_layout &layout, int64_t at)
 {
-    const int64_t r = operation == CUBLAS_OP_N ? row : column, c = operation == CUBLAS_OP_N ? column : row;
-    const int64_t at = number * layout->stride + c * layout->distance + r;
-    if (layout->type == CUDA_R_32F)
+    if (layout.type == CUDA_R_32F)
         return ((const float *)matrix)[at];
     const uint32_t bits = (uint32_t)((const uint16_t *)matrix)[at] << 16;
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+/* A matrix after its operation, column by column. */
+static void unpack(const void *matrix, const ws_emulated_layout &layout, int32_t operation, int64_t number, double *out)
+{
+    const int64_t rows = rows_of(&layout, operation), columns = columns_of(&layout, operation);
+    const int64_t row_step = operation == CUBLAS_OP_N ? 1 : layout.distance,
+                  column_step = operation == CUBLAS_OP_N ? layout.distance : 1;
+    for (int64_t column = 0; column < columns; column++)
+        for (int64_t row = 0; row < rows; row++)
+            *out++ = element(matrix, layout, number * layout.stride + column * column_step + row * row_step);
 }
 
 static bool sound(const ws_emulated_layout *layout)
@@ -78,17 +88,25 @@ static void multiply(const ws_emulated_operation &operation, const void *A, cons
                      const ws_emulated_layout &of_d)
 {
     const bool adds_bias = operation.epilogue == CUBLASLT_EPILOGUE_BIAS;
-    for (int64_t number = 0; number < of_d.count; number++)
-        for (int64_t column = 0; column < of_d.columns; column++)
+    const int64_t K = columns_of(&of_a, operation.of_a);
+    std::vector<double> a((size_t)(of_d.rows * K)), b((size_t)(of_d.columns * K)), sums((size_t)of_d.rows);
+    for (int64_t number = 0; number < of_d.count; number++) {
+        unpack(A, of_a, operation.of_a, number, a.data());
+        unpack(B, of_b, operation.of_b, number, b.data());
+        for (int64_t column = 0; column < of_d.columns; column++) {
+            std::fill(sums.begin(), sums.end(), 0.0);
+            for (int64_t i = 0; i < K; i++) {
+                const double factor = b[(size_t)(column * K + i)], *of_i = &a[(size_t)(i * of_d.rows)];
+                for (int64_t row = 0; row < of_d.rows; row++)
+                    sums[(size_t)row] += of_i[row] * factor;
+            }
             for (int64_t row = 0; row < of_d.rows; row++) {
-                double sum = 0;
-                for (int64_t i = 0; i < columns_of(&of_a, operation.of_a); i++)
-                    sum += (double)element(A, &of_a, operation.of_a, number, row, i) *
-                           element(B, &of_b, operation.of_b, number, i, column);
                 const int64_t at = number * of_d.stride + column * of_d.distance + row;
                 const float before = beta == 0 ? 0 : beta * C[at];
-                D[at] = (float)sum + before + (adds_bias ? operation.bias[row] : 0);
+                D[at] = (float)sums[(size_t)row] + before + (adds_bias ? operation.bias[row] : 0);
             }
+        }
+    }
 }
 
 extern "C" {

@@ -25,11 +25,12 @@
 
 struct dim3 {
     unsigned x, y, z;
-    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
     {
     }
 };
-extern thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+extern __thread dim3 threadIdx, blockIdx, blockDim,
+    gridDim; /* not thread_local: every reading would ask whether they are made */
 
 /* body(context) is the kernel's call for one thread. */
 void ws_emulate_launch(dim3 blocks, dim3 threads, void (*body)(void *context), void *context);

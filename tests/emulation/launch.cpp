@@ -1,6 +1,5 @@
 /* Blocks of coroutines: how a kernel's threads run on the host. Between two barriers they run in an order that is another one in
  * every launch, so that a barrier that is missing shows in the numbers. WIRESWEEP_EMULATED_ORDER=0: in their own order. */
-#include <csetjmp>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -11,9 +10,10 @@
 #endif
 #include "cuda_runtime.h"
 
-thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+__thread dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-enum { MOST_THREADS = 1024, WARP = 32, STACK_BYTES = 1 << 16, SHUFFLE_BYTES = 8 };
+/* Stacks lie at distances that are no power of two, or all of them would share a few lines of the cache. */
+enum { MOST_THREADS = 1024, WARP = 32, STACK_BYTES = (1 << 16) + 13 * 64, SHUFFLE_BYTES = 8 };
 
 /* The address sanitizer is told of every change of stacks. */
 struct stack {
@@ -38,27 +38,37 @@ static void arrive(void *frames, stack *from)
 }
 enum wait { READY, AT_BARRIER, AT_SHUFFLE, DONE };
 
-struct fiber {
-    ucontext_t start; /* used once; afterwards the fiber lives on from block to block */
-    jmp_buf here;
-    bool begun;
+struct thread {
+    dim3 index;
     wait state;
+    unsigned stack;    /* that it runs on */
     unsigned shuffles; /* done in this block: two buffers take turns */
     char given[2][SHUFFLE_BYTES];
 };
 
+/* A stack runs threads one after the other until one of them waits: kernels without barriers need a single one. */
+struct runner {
+    ucontext_t start; /* used once; afterwards it lives on from block to block */
+    void *here[5];
+    bool begun;
+};
+
 struct machine {
-    fiber fibers[MOST_THREADS];
-    jmp_buf scheduler;
+    thread threads[MOST_THREADS];
+    runner runners[MOST_THREADS];
+    void *scheduler[5]; /* of the built-in jumps, which cost a tenth of the library's */
     stack scheduler_stack;
     char *stacks;
     unsigned current, count;
+    unsigned begun; /* threads of the block that have run, of `order` */
+    unsigned turn;  /* of `order`: the next one that may go on */
+    unsigned on;    /* the stack that runs */
     unsigned order[MOST_THREADS];
     uint64_t launches;
     void (*body)(void *context);
     void *context;
 };
-static thread_local machine *m;
+static __thread machine *m;
 
 [[noreturn]] static void give_up(const char *what)
 {
@@ -66,42 +76,84 @@ static thread_local machine *m;
     abort();
 }
 
-/* Back to the scheduler; returns when the scheduler takes this fiber up again. */
-static void pause_as(wait state)
+/* A function of its own: the built-in jump may not stand in one that sets a target. */
+[[noreturn, gnu::noinline]] static void jump(void **to)
 {
-    fiber *own = &m->fibers[m->current];
-    own->state = state;
-    void *volatile frames = nullptr;
-    if (_setjmp(own->here) == 0) {
-        leave_for(m->scheduler_stack, (void **)&frames);
-        _longjmp(m->scheduler, 1);
-    }
-    arrive(frames, &m->scheduler_stack);
+    __builtin_longjmp(to, 1);
 }
 
-static void fiber_main()
+static void take_up(unsigned i)
+{
+    m->current = i;
+    threadIdx = m->threads[i].index;
+}
+
+static stack stack_of(unsigned number)
+{
+    return {m->stacks + (size_t)number * STACK_BYTES, STACK_BYTES};
+}
+
+/* The next thread that need not wait any longer, on its stack; after the last one the scheduler. */
+[[noreturn]] static void go_on(void **frames)
+{
+    while (m->turn < m->count) {
+        const unsigned next = m->order[m->turn++];
+        if (m->threads[next].state != READY)
+            continue;
+        take_up(next);
+        m->on = m->threads[next].stack;
+        leave_for(stack_of(m->on), frames);
+        jump(m->runners[m->on].here);
+    }
+    leave_for(m->scheduler_stack, frames);
+    jump(m->scheduler);
+}
+
+/* Returns when this stack is taken up again. Callers must not think that they know which registers it leaves alone: others run
+ * meanwhile. */
+[[gnu::noipa]] static void leave()
+{
+    void *volatile frames = nullptr;
+    if (__builtin_setjmp(m->runners[m->on].here) == 0)
+        go_on((void **)&frames);
+    stack from;
+    arrive(frames, &from);
+}
+
+static void pause_as(wait state)
+{
+    m->threads[m->current].state = state;
+    leave();
+}
+
+static void runner_main()
 {
     arrive(nullptr, &m->scheduler_stack);
     for (;;) {
-        m->body(m->context);
-        pause_as(DONE);
+        while (m->begun < m->count) {
+            take_up(m->order[m->begun++]);
+            m->threads[m->current].stack = m->on;
+            m->body(m->context);
+            m->threads[m->current].state = DONE;
+        }
+        leave();
     }
 }
 
-static void resume(unsigned i)
+/* Until nobody goes on. */
+[[gnu::noipa]] static void run_on(unsigned number)
 {
-    fiber *next = &m->fibers[i];
-    m->current = i;
-    threadIdx = dim3(i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y);
+    runner *next = &m->runners[number];
+    m->on = number;
     void *volatile frames = nullptr;
-    if (_setjmp(m->scheduler) != 0) {
+    if (__builtin_setjmp(m->scheduler) != 0) {
         stack from;
         arrive(frames, &from);
         return;
     }
-    leave_for({m->stacks + (size_t)i * STACK_BYTES, STACK_BYTES}, (void **)&frames);
+    leave_for(stack_of(number), (void **)&frames);
     if (next->begun)
-        _longjmp(next->here, 1);
+        jump(next->here);
     next->begun = true;
     setcontext(&next->start);
 }
@@ -111,32 +163,40 @@ static bool release(unsigned begin, unsigned end, wait at)
 {
     bool any = false;
     for (unsigned i = begin; i < end; i++) {
-        if (m->fibers[i].state != at && m->fibers[i].state != DONE)
+        if (m->threads[i].state != at && m->threads[i].state != DONE)
             return false;
-        any = any || m->fibers[i].state == at;
+        any = any || m->threads[i].state == at;
     }
     for (unsigned i = begin; any && i < end; i++)
-        if (m->fibers[i].state == at)
-            m->fibers[i].state = READY;
+        if (m->threads[i].state == at)
+            m->threads[i].state = READY;
     return any;
 }
 
 static void run_block()
 {
     for (unsigned i = 0; i < m->count; i++) {
-        m->fibers[i].state = READY;
-        m->fibers[i].shuffles = 0;
+        m->threads[i].state = READY;
+        m->threads[i].shuffles = 0;
     }
-    for (bool going = true; going;) {
-        for (unsigned i = 0; i < m->count; i++)
-            if (m->fibers[m->order[i]].state == READY)
-                resume(m->order[i]);
-        going = release(0, m->count, AT_BARRIER);
+    m->begun = 0;
+    m->turn = m->count; /* none has begun that could go on */
+    for (unsigned number = 0; m->begun < m->count; number++)
+        run_on(number);
+    for (;;) {
+        bool going = release(0, m->count, AT_BARRIER);
         for (unsigned first = 0; first < m->count; first += WARP)
             going = release(first, first + WARP < m->count ? first + WARP : m->count, AT_SHUFFLE) || going;
+        if (!going)
+            break;
+        m->turn = 0;
+        while (m->threads[m->order[m->turn]].state != READY)
+            m->turn++;
+        take_up(m->order[m->turn++]);
+        run_on(m->threads[m->current].stack);
     }
     for (unsigned i = 0; i < m->count; i++)
-        if (m->fibers[i].state != DONE)
+        if (m->threads[i].state != DONE)
             give_up("a barrier or shuffle that not all threads reach");
 }
 
@@ -160,11 +220,12 @@ static void make_machine()
     m = new machine();
     m->stacks = (char *)malloc((size_t)MOST_THREADS * STACK_BYTES);
     for (unsigned i = 0; i < MOST_THREADS; i++) {
-        getcontext(&m->fibers[i].start);
-        m->fibers[i].start.uc_stack.ss_sp = m->stacks + (size_t)i * STACK_BYTES;
-        m->fibers[i].start.uc_stack.ss_size = STACK_BYTES;
-        m->fibers[i].start.uc_link = nullptr;
-        makecontext(&m->fibers[i].start, fiber_main, 0);
+        ucontext_t *start = &m->runners[i].start;
+        getcontext(start);
+        start->uc_stack.ss_sp = m->stacks + (size_t)i * STACK_BYTES;
+        start->uc_stack.ss_size = STACK_BYTES;
+        start->uc_link = nullptr;
+        makecontext(start, runner_main, 0);
     }
 }
 
@@ -178,6 +239,8 @@ void ws_emulate_launch(dim3 blocks, dim3 threads, void (*body)(void *context), v
     choose_order();
     m->body = body;
     m->context = context;
+    for (unsigned i = 0; i < m->count; i++)
+        m->threads[i].index = dim3(i % threads.x, i / threads.x % threads.y, i / threads.x / threads.y);
     blockDim = threads;
     gridDim = blocks;
     for (unsigned z = 0; z < blocks.z; z++)
@@ -202,11 +265,11 @@ void ws_emulate_shuffle(void *value, unsigned bytes, unsigned other_lane)
 {
     if (bytes > SHUFFLE_BYTES)
         give_up("a shuffle of more than 8 bytes");
-    fiber *own = &m->fibers[m->current];
+    thread *own = &m->threads[m->current];
     unsigned buffer = own->shuffles++ % 2, other = m->current / WARP * WARP + other_lane;
     memcpy(own->given[buffer], value, bytes);
     pause_as(AT_SHUFFLE);
-    if (other >= m->count || m->fibers[other].shuffles < own->shuffles)
+    if (other >= m->count || m->threads[other].shuffles < own->shuffles)
         give_up("a shuffle with a lane that does not take part");
-    memcpy(value, m->fibers[other].given[buffer], bytes);
+    memcpy(value, m->threads[other].given[buffer], bytes);
 }

@@ -58,7 +58,7 @@ static void adamw_at(ws_isa isa)
         const ws_update update = {
             .adamw = options, .rate = rate, .scale = scale, .average_decay = 0, .step = (uint64_t)t};
         ws_updater_set(updater, &place, &update);
-        ws_updater_step(updater, &place, &(ws_update_state){p, m, v, average, g}, 0, extent);
+        ws_updater_step(updater, &place, &(ws_update_state){p, m, v, average, g, NULL}, 0, extent);
     }
     for (size_t i = 0; i < extent; i++) /* which forgets all but the last */
         assert_true(fabs((double)average[i] - (double)p[i]) <= 1e-6 * (1 + fabs((double)p[i])));
@@ -100,7 +100,7 @@ static void test_sgd_walks_down_the_gradient(void **state)
         const ws_update update = {.descent = true, .adamw.weight_decay = 0.1, .rate = 0.5, .scale = 0.125};
         OK(ws_updater_create(&updater, plan, &place));
         ws_updater_set(updater, &place, &update);
-        ws_updater_step(updater, &place, &(ws_update_state){p, NULL, NULL, average, g}, 0, extent);
+        ws_updater_step(updater, &place, &(ws_update_state){p, NULL, NULL, average, g, NULL}, 0, extent);
         ws_updater_destroy(&updater);
         release(average, extent);
         for (size_t i = 0; i < count; i++) /* what lies between them, decay may have touched */

@@ -69,7 +69,8 @@ static void update_all(void *context)
 {
     const learner *l = context;
     ws_updater_step(l->updater, l->place,
-                    &(ws_update_state){l->parameters, l->first, l->second, l->average, l->gradients}, 0, l->extent);
+                    &(ws_update_state){l->parameters, l->first, l->second, l->average, l->gradients, NULL}, 0,
+                    l->extent);
 }
 
 static double step(learner *l, uint64_t number)

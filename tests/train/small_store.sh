@@ -1,5 +1,6 @@
 # Sourced: an empty folder of its own, with a small labelled store (store.h5) and configurations for it.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "FAILED: line $LINENO of ${BASH_SOURCE[0]##*/}, status $?: $BASH_COMMAND" >&2' ERR
 work=$(mktemp -d "$PWD/$(basename "$0" .sh).XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -26,7 +27,7 @@ fail() { echo "FAILED: $*"; exit 1; }
 train() {
     local ranks=$1 config=$2 folder=$3
     shift 3
-    mpirun -q -n "$ranks" "$WIRESWEEP" train "$config" -q -o "$folder" "$@" >/dev/null
+    mpirun -n "$ranks" "$WIRESWEEP" train "$config" -q -o "$folder" "$@" >/dev/null # which says why when a rank dies
 }
 # The part of a record that must be reproduced, byte for byte.
 result_of() { sed -n '/^  "result": {/,/^  }/p' "$1/record.json"; }
