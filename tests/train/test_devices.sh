@@ -34,7 +34,7 @@ WIRESWEEP_EMULATED_DEVICES=2 complains 1 "3 ranks, but this one sees 2 GPUs" 3 m
 CUDA_VISIBLE_DEVICES=1 complains 1 "2 ranks, but this one sees 1 GPU and" 2 hidden
 WIRESWEEP_EMULATED_DEVICES=0 complains 1 ": no GPU: the driver shows no device" 1 none
 [ ! -e none ] && [ ! -e many ] || fail "a run that did not begin leaves a folder that the next one is refused for"
-WIRESWEEP_EMULATED_MEMORY=72000000 WIRESWEEP_TRIALS_PER_DEVICE=2 complains 1 "of which it may have 34.3 MiB" 1 small
+WIRESWEEP_EMULATED_MEMORY=120000000 WIRESWEEP_TRIALS_PER_DEVICE=4 complains 1 "of which it may have 28.6 MiB" 1 small
 complains 2 'train.device: "cuda" is for networks' 1 classical --set model='{"kind": "mahalanobis"}'
 
 # Sums that fail or never end: the checkpoint of the step before, from which the run goes on to the same result.
