@@ -235,6 +235,21 @@ static ws_err score(const ws_model_context *context, const ws_arrays *learned, u
     return WS_OK;
 }
 
+static ws_err prepare(const ws_model_context *context, ws_arrays *learned)
+{
+    WS_CHECK(context->task == WS_TASK_ANOMALY ||
+                 ws_arrays_find(learned, "bin_class")->count == ws_arrays_find(learned, "edges")->count + 1,
+             FORMAT, "array \"bin_class\" of best_single_feature has not one value more than \"edges\"");
+    return WS_OK;
+}
+
+static const ws_learned_array arrays[] = {
+    {.name = "column", .dimensions = 1, .shape = {1}, .below = WS_SIZE_COLUMNS},
+    {.name = "sign", .dimensions = 1, .shape = {1}, .tasks = WS_CAN_ANOMALY},
+    {.name = "edges", .dimensions = 1, .shape = {WS_SIZE_ANY}, .tasks = WS_CAN_CLASSIFY},
+    {.name = "bin_class", .dimensions = 1, .shape = {WS_SIZE_ANY}, .tasks = WS_CAN_CLASSIFY},
+    {.name = NULL}};
+
 const ws_model ws_model_best_single_feature = {
     .name = "best_single_feature",
     .help = "the raw column that does best on validation rows",
@@ -243,5 +258,5 @@ const ws_model ws_model_best_single_feature = {
     .raw = true,
     .scores = (const char *const[]){"value", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score, .arrays = arrays, .prepare = prepare},
 };

@@ -22,5 +22,6 @@ const ws_model ws_model_extra_trees = {
     .classical = &(const ws_classical){.fit_all = fit_all,
                                        .prepare = ws_forest_prepare,
                                        .score = ws_forest_score,
+                                       .arrays = ws_forest_arrays,
                                        .score_rows = WS_FOREST_SCORE_ROWS},
 };

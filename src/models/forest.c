@@ -237,71 +237,68 @@ ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, c
 
 /* ---- scores ---- */
 
-ws_err ws_forest_prepare(const ws_model_context *context, ws_arrays *learned)
+const ws_learned_array ws_forest_arrays[] = {
+    {.name = "node_start", .dimensions = 1, .shape = {WS_SIZE_A}},
+    {.name = "mixed_start", .dimensions = 1, .shape = {WS_SIZE_A}},
+    {.name = "nodes", .dimensions = 2, .shape = {WS_SIZE_ANY, 2}},
+    {.name = "mixed", .dimensions = 2, .shape = {WS_SIZE_ANY, WS_SIZE_CLASSES}},
+    {.name = NULL}};
+
+static int64_t list_nodes(const ws_model_context *context, const ws_arrays *learned, size_t tree, size_t first,
+                          size_t count, ws_tree_cut *cuts)
 {
-    const ws_array *array = ws_arrays_find(learned, "nodes");
-    const ws_tree_node *nodes = (const ws_tree_node *)(const void *)array->values;
-    const size_t count = array->count / 2;
-    const int column_bits = ws_tree_column_bits(context->columns);
-    ws_tree_step *steps;
-    WS_TRY(ws_arena_alloc(learned->arena, &steps, count, sizeof *steps));
+    const double *mixed_start = ws_arrays_find(learned, "mixed_start")->values;
+    const ws_tree_node *nodes = (const ws_tree_node *)(const void *)ws_arrays_find(learned, "nodes")->values;
     for (size_t i = 0; i < count; i++) {
-        const uint64_t link = nodes[i].link < 0 ? 0 : (uint64_t)nodes[i].link;
-        const uint64_t right = link / WS_TREE_COLUMNS, leaf = nodes[i].link < 0 ? (uint64_t)nodes[i].threshold : 0;
-        WS_CHECK(right >> (32 - column_bits) == 0 && leaf < WS_TREE_LEAVES, UNSUPPORTED,
-                 "a tree has more nodes than %llu or leaves than %d; limit model.max_depth or model.min_samples_leaf",
-                 (unsigned long long)1 << (32 - column_bits), WS_TREE_LEAVES);
-        steps[i] = nodes[i].link < 0 ? ws_tree_leaf_step((uint32_t)leaf)
-                                     : (ws_tree_step){(float)nodes[i].threshold,
-                                                      (uint32_t)(right << column_bits | link % WS_TREE_COLUMNS)};
+        const ws_tree_node node = nodes[first + i];
+        const int64_t link = ws_tree_whole(node.link), leaf = ws_tree_whole(node.threshold), is_leaf = link >> 63;
+        cuts[i] = (ws_tree_cut){(float)node.threshold, (int32_t)(link & (WS_TREE_COLUMNS - 1)) | (int32_t)is_leaf,
+                                (link / WS_TREE_COLUMNS & ~is_leaf) | (leaf & is_leaf)};
     }
-    learned->prepared = steps;
-    return WS_OK;
+    return context->classes + (int64_t)(mixed_start[tree + 1] - mixed_start[tree]);
 }
 
-static void add_tree(const ws_tree_step *tree, const double *mixed, int columns, uint32_t classes, uint64_t rows,
-                     const float *values, double *sums)
+ws_err ws_forest_prepare(const ws_model_context *context, ws_arrays *learned)
 {
-    for (uint64_t i = 0; i < rows; i += WS_TREE_LANES) {
-        uint32_t leaf[WS_TREE_LANES];
-        /* the rows after these are fetched meanwhile, so that neither they nor the tree push each other out */
-        const char *next = (const char *)(values + (i + WS_TREE_LANES) * (uint64_t)columns);
-        const uint64_t next_rows = rows - i > 2 * WS_TREE_LANES ? WS_TREE_LANES : 0;
-        for (uint64_t byte = 0; byte < next_rows * (uint64_t)columns * sizeof *values; byte += 64)
-            __builtin_prefetch(next + byte);
-        const uint32_t here =
-            ws_tree_find_leaves(tree, ws_tree_column_bits(columns), values, rows, i, (uint64_t)columns, leaf);
-        for (uint32_t l = 0; l < here; l++) {
-            double *sum = sums + (i + l) * classes;
-            if (leaf[l] < classes)
-                sum[leaf[l]] += 1;
-            else
-                for (uint32_t k = 0; k < classes; k++)
-                    sum[k] += mixed[(leaf[l] - classes) * (size_t)classes + k];
-        }
-    }
+    const ws_array *starts = ws_arrays_find(learned, "mixed_start");
+    const int64_t mixed = ws_arrays_find(learned, "mixed")->shape[0];
+    for (size_t t = 0; t < starts->count; t++)
+        WS_CHECK(starts->values[t] >= (t == 0 ? 0 : starts->values[t - 1]) && starts->values[t] <= (double)mixed,
+                 FORMAT, "array \"mixed_start\" does not rise to %lld", (long long)mixed);
+    return ws_trees_lay_out(context, learned, list_nodes);
+}
+
+typedef struct taking {
+    const double *mixed, *mixed_start;
+    double *sums; /* [rows][classes] */
+    uint32_t classes;
+} taking;
+
+static void take_leaves(void *context, size_t tree, uint64_t first, uint32_t rows, const uint32_t *leaf)
+{
+    const taking *t = context;
+    const uint32_t classes = t->classes;
+    const double *mixed = t->mixed + (size_t)t->mixed_start[tree] * classes;
+    double *sum = t->sums + first * classes;
+    for (uint32_t i = 0; i < rows; i++, sum += classes)
+        if (leaf[i] < classes)
+            sum[leaf[i]] += 1;
+        else
+            for (uint32_t k = 0; k < classes; k++)
+                sum[k] += mixed[(leaf[i] - classes) * (size_t)classes + k];
 }
 
 ws_err ws_forest_score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
                        float *out)
 {
-    enum { ROWS = 512 }; /* at a time, so that they stay near while all trees go over them */
-    const ws_array *node_start = ws_arrays_find(learned, "node_start");
-    const double *mixed_start = ws_arrays_find(learned, "mixed_start")->values;
-    const double *mixed = ws_arrays_find(learned, "mixed")->values;
-    const ws_tree_step *steps = learned->prepared;
-    const size_t trees = node_start->count - 1, classes = (size_t)context->classes;
-    double *sums;
-    WS_TRY(WS_NEW_ARRAY(sums, ROWS * classes));
-    for (uint64_t begin = 0; begin < rows; begin += ROWS) {
-        const uint64_t here = rows - begin < ROWS ? rows - begin : ROWS;
-        memset(sums, 0, here * classes * sizeof *sums);
-        for (size_t t = 0; t < trees; t++)
-            add_tree(steps + (size_t)node_start->values[t], mixed + (size_t)mixed_start[t] * classes, context->columns,
-                     (uint32_t)classes, here, values + begin * (uint64_t)context->columns, sums);
-        for (size_t i = 0; i < here * classes; i++)
-            out[begin * classes + i] = (float)(sums[i] / (double)trees);
-    }
-    free(sums);
-    return WS_OK;
+    const size_t count = rows * (size_t)context->classes, trees = ws_arrays_find(learned, "node_start")->count - 1;
+    taking t = {.mixed = ws_arrays_find(learned, "mixed")->values,
+                .mixed_start = ws_arrays_find(learned, "mixed_start")->values,
+                .classes = (uint32_t)context->classes};
+    WS_TRY(WS_NEW_ARRAY(t.sums, count));
+    ws_err error = ws_trees_walk(context, learned, rows, values, take_leaves, &t);
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)(t.sums[i] / (double)trees);
+    free(t.sums);
+    return error;
 }

@@ -29,6 +29,7 @@ typedef struct ws_forest_options {
 WS_MUST ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, const ws_samples *training,
                                  bool random_cuts, ws_arrays *learned);
 /* As in ws_classical. */
+extern const ws_learned_array ws_forest_arrays[];
 WS_MUST ws_err ws_forest_prepare(const ws_model_context *context, ws_arrays *learned);
 WS_MUST ws_err ws_forest_score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows,
                                const float *values, float *out);

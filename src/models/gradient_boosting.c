@@ -267,69 +267,73 @@ static ws_err fit_all(const ws_comm *comm, const ws_model_context *context, cons
 
 /* ---- scores ---- */
 
-static ws_err prepare(const ws_model_context *context, ws_arrays *learned)
+/* A leaf's number is its node's. */
+static int64_t list_nodes(const ws_model_context *context, const ws_arrays *learned, size_t tree, size_t first,
+                          size_t count, ws_tree_cut *cuts)
 {
-    const ws_array *array = ws_arrays_find(learned, "nodes");
-    const ws_array *starts = ws_arrays_find(learned, "node_start");
-    const int column_bits = ws_tree_column_bits(context->columns); /* a tree has no more nodes than fit beside them */
-    ws_tree_step *steps;
-    WS_TRY(ws_arena_alloc(learned->arena, &steps, (size_t)array->shape[0], sizeof *steps));
-    for (size_t t = 0; t + 1 < starts->count; t++)
-        for (size_t first = (size_t)starts->values[t], i = first; i < (size_t)starts->values[t + 1]; i++) {
-            const double *node = array->values + 4 * i;
-            steps[i] = node[0] < 0
-                           ? ws_tree_leaf_step((uint32_t)(i - first))
-                           : (ws_tree_step){(float)node[1], (uint32_t)node[2] << column_bits | (uint32_t)node[0]};
-        }
-    learned->prepared = steps;
-    return WS_OK;
+    const double *node = ws_arrays_find(learned, "nodes")->values + 4 * first;
+    (void)context, (void)tree;
+    for (size_t i = 0; i < count; i++, node += 4) {
+        const int64_t column = ws_tree_whole(node[0]);
+        cuts[i] = (ws_tree_cut){(float)node[1], column < INT32_MAX ? (int32_t)column : INT32_MAX,
+                                column < 0 ? (int64_t)i : ws_tree_whole(node[2])};
+    }
+    return (int64_t)count;
 }
 
-/* Logits of rows [0, rows) of values to logits[rows][trees]. */
-static void add_rounds(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
-                       double *logits)
+static ws_err prepare(const ws_model_context *context, ws_arrays *learned)
 {
-    const ws_array *starts = ws_arrays_find(learned, "node_start"), *baseline = ws_arrays_find(learned, "baseline");
-    const double *nodes = ws_arrays_find(learned, "nodes")->values;
-    const ws_tree_step *steps = learned->prepared;
-    const size_t trees = baseline->count;
-    for (uint64_t i = 0; i < rows; i++)
-        memcpy(logits + i * trees, baseline->values, trees * sizeof *logits);
-    for (size_t t = 0; t + 1 < starts->count; t++) {
-        const size_t start = (size_t)starts->values[t];
-        for (uint64_t i = 0; i < rows; i += WS_TREE_LANES) {
-            uint32_t leaf[WS_TREE_LANES];
-            const uint32_t here = ws_tree_find_leaves(steps + start, ws_tree_column_bits(context->columns), values,
-                                                      rows, i, (uint64_t)context->columns, leaf);
-            for (uint32_t l = 0; l < here; l++)
-                logits[(i + l) * trees + t % trees] += nodes[4 * (start + leaf[l]) + 3];
-        }
-    }
+    const int trees = trees_of_round(context->classes);
+    WS_CHECK(ws_arrays_find(learned, "baseline")->shape[0] == trees &&
+                 (ws_arrays_find(learned, "node_start")->shape[0] - 1) % trees == 0,
+             FORMAT, "arrays \"baseline\" and \"node_start\" are not of %d trees a round", trees);
+    return ws_trees_lay_out(context, learned, list_nodes);
+}
+
+typedef struct taking {
+    const double *nodes, *node_start;
+    size_t trees;   /* of a round */
+    double *logits; /* [rows][trees] */
+} taking;
+
+static void take_leaves(void *context, size_t tree, uint64_t first, uint32_t rows, const uint32_t *leaf)
+{
+    const taking *t = context;
+    const double *nodes = t->nodes + 4 * (size_t)t->node_start[tree];
+    double *logits = t->logits + first * t->trees + tree % t->trees;
+    for (uint32_t i = 0; i < rows; i++)
+        logits[i * t->trees] += nodes[4 * leaf[i] + 3];
 }
 
 static ws_err score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
                     float *out)
 {
-    enum { ROWS = 256 }; /* at a time, so that they stay near while all trees go over them */
-    const size_t trees = ws_arrays_find(learned, "baseline")->count, classes = (size_t)context->classes;
-    double *logits;
-    WS_TRY(WS_NEW_ARRAY(logits, ROWS * trees));
-    for (uint64_t begin = 0; begin < rows; begin += ROWS) {
-        const uint64_t here = rows - begin < ROWS ? rows - begin : ROWS;
-        add_rounds(context, learned, here, values + begin * (uint64_t)context->columns, logits);
-        for (uint64_t i = 0; i < here; i++) {
-            double *p = logits + i * trees;
-            float *to = out + (begin + i) * classes;
-            to_probabilities(p, context->classes);
-            if (classes == 2)
-                to[0] = (float)(1 - p[0]);
-            for (size_t k = 0; k < trees; k++)
-                to[classes == 2 ? 1 : k] = (float)p[k];
-        }
+    const ws_array *baseline = ws_arrays_find(learned, "baseline");
+    const size_t classes = (size_t)context->classes;
+    taking t = {.nodes = ws_arrays_find(learned, "nodes")->values,
+                .node_start = ws_arrays_find(learned, "node_start")->values,
+                .trees = baseline->count};
+    WS_TRY(WS_NEW_ARRAY(t.logits, rows * t.trees));
+    for (uint64_t i = 0; i < rows; i++)
+        memcpy(t.logits + i * t.trees, baseline->values, t.trees * sizeof *t.logits);
+    ws_err error = ws_trees_walk(context, learned, rows, values, take_leaves, &t);
+    for (uint64_t i = 0; i < rows && error == WS_OK; i++) {
+        double *p = t.logits + i * t.trees;
+        float *to = out + i * classes;
+        to_probabilities(p, context->classes);
+        if (classes == 2)
+            to[0] = (float)(1 - p[0]);
+        for (size_t k = 0; k < t.trees; k++)
+            to[classes == 2 ? 1 : k] = (float)p[k];
     }
-    free(logits);
-    return WS_OK;
+    free(t.logits);
+    return error;
 }
+
+static const ws_learned_array arrays[] = {{.name = "node_start", .dimensions = 1, .shape = {WS_SIZE_ANY}},
+                                          {.name = "nodes", .dimensions = 2, .shape = {WS_SIZE_ANY, 4}},
+                                          {.name = "baseline", .dimensions = 1, .shape = {WS_SIZE_ANY}},
+                                          {.name = NULL}};
 
 const ws_model ws_model_gradient_boosting = {
     .name = "gradient_boosting",
@@ -338,5 +342,7 @@ const ws_model ws_model_gradient_boosting = {
     .deterministic = true,
     .raw = true,
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .prepare = prepare, .score = score, .score_rows = 8192},
+    .classical =
+        &(const ws_classical){
+            .fit_all = fit_all, .prepare = prepare, .score = score, .arrays = arrays, .score_rows = 8192},
 };

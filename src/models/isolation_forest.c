@@ -198,11 +198,35 @@ static ws_err score(const ws_model_context *context, const ws_arrays *learned, u
     return WS_OK;
 }
 
+/* Cuts that rows can come to are of columns that there are, and have children. */
+static bool is_sound(const node *nodes, int64_t count, int columns, int64_t at)
+{
+    return at < count &&
+           (nodes[at].column < 0 || (nodes[at].column < columns && is_sound(nodes, count, columns, 2 * at + 1) &&
+                                     is_sound(nodes, count, columns, 2 * at + 2)));
+}
+
+static ws_err prepare(const ws_model_context *context, ws_arrays *learned)
+{
+    const ws_array *array = ws_arrays_find(learned, "nodes");
+    const int64_t trees = array->shape[0], count = array->shape[1];
+    const node *nodes = (const node *)(const void *)array->values;
+    WS_CHECK(trees > 0, FORMAT, "array \"nodes\" of isolation_forest is empty");
+    for (int64_t t = 0; t < trees; t++)
+        WS_CHECK(is_sound(nodes + t * count, count, context->columns, 0), FORMAT,
+                 "array \"nodes\" of isolation_forest: tree %lld has a cut without children or column", (long long)t);
+    return WS_OK;
+}
+
+static const ws_learned_array arrays[] = {{.name = "nodes", .dimensions = 3, .shape = {WS_SIZE_ANY, WS_SIZE_ANY, 2}},
+                                          {.name = "mean_depth", .dimensions = 1, .shape = {1}},
+                                          {.name = NULL}};
+
 const ws_model ws_model_isolation_forest = {
     .name = "isolation_forest",
     .help = "how soon random cuts set a row apart",
     .tasks = WS_CAN_ANOMALY,
     .scores = (const char *const[]){"isolation", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score, .arrays = arrays, .prepare = prepare},
 };

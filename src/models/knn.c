@@ -47,11 +47,17 @@ static ws_err score(const ws_model_context *context, const ws_arrays *learned, u
     return WS_OK;
 }
 
+static const ws_learned_array arrays[] = {
+    {.name = "rows", .dimensions = 2, .shape = {WS_SIZE_A, WS_SIZE_COLUMNS}},
+    {.name = "square", .dimensions = 1, .shape = {WS_SIZE_A}},
+    {.name = "label", .dimensions = 1, .shape = {WS_SIZE_A}, .below = WS_SIZE_CLASSES},
+    {.name = NULL}};
+
 const ws_model ws_model_knn = {
     .name = "knn",
     .help = "the class of most of the k nearest training rows",
     .tasks = WS_CAN_CLASSIFY,
     .deterministic = true,
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score, .arrays = arrays},
 };

@@ -32,6 +32,10 @@ static ws_err score(const ws_model_context *context, const ws_arrays *learned, u
     return WS_OK;
 }
 
+static const ws_learned_array arrays[] = {{.name = "rows", .dimensions = 2, .shape = {WS_SIZE_A, WS_SIZE_COLUMNS}},
+                                          {.name = "square", .dimensions = 1, .shape = {WS_SIZE_A}},
+                                          {.name = NULL}};
+
 const ws_model ws_model_knn_distance = {
     .name = "knn_distance",
     .help = "distance to the k-th nearest training row",
@@ -39,5 +43,5 @@ const ws_model ws_model_knn_distance = {
     .deterministic = true,
     .scores = (const char *const[]){"distance", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score, .arrays = arrays},
 };

@@ -158,12 +158,12 @@ static ws_err iterate(const ws_lbfgs_options *options, lbfgs_state *s, ws_object
     }
 }
 
-ws_err ws_lbfgs_minimise(const ws_lbfgs_options *options, ws_objective objective, void *context, double *x,
-                         size_t count, ws_lbfgs_report *report)
+ws_err ws_lbfgs_minimise_all(const ws_comm *comm, const ws_lbfgs_options *options, ws_objective objective,
+                             void *context, double *x, size_t count, ws_lbfgs_report *report)
 {
     lbfgs_state state;
     *report = (ws_lbfgs_report){0};
-    ws_err error = state_create(&state, count, options->history);
+    ws_err error = ws_agree_all(comm, state_create(&state, count, options->history));
     if (error == WS_OK)
         error = iterate(options, &state, objective, context, x, report);
     state_destroy(&state);

@@ -121,7 +121,7 @@ static ws_err minimise(const ws_linear_options *options, linear_problem *p, cons
 {
     ws_lbfgs_report report;
     ws_lbfgs_options limits = {options->history, options->maximum_iterations, options->gradient_tolerance};
-    WS_TRY(ws_lbfgs_minimise(&limits, objective, p, x, p->count, &report));
+    WS_TRY(ws_lbfgs_minimise_all(p->comm, &limits, objective, p, x, p->count, &report));
     if (!report.converged && p->comm->rank == 0)
         ws_warn("%s: stopped after %lld iterations with a gradient of %.3g, above gradient_tolerance %.3g", name,
                 (long long)report.iterations, report.gradient_maximum, options->gradient_tolerance);
@@ -143,8 +143,8 @@ static ws_err keep(const linear_problem *p, const double *x, ws_arrays *learned)
 ws_err ws_linear_fit_all(const ws_comm *comm, const ws_model_context *context, const ws_samples *training,
                          ws_linear_loss loss, const char *name, ws_arrays *learned)
 {
-    ws_arena *arena;
-    double *x;
+    ws_arena *arena = NULL;
+    double *x = NULL;
     uint64_t first, end;
     WS_CHECK(training->rows > 0, CONFIG, "%s: there are no training rows", name);
     ws_even_split((uint64_t)context->shards, comm->size, comm->rank, &first, &end);
@@ -157,8 +157,9 @@ ws_err ws_linear_fit_all(const ws_comm *comm, const ws_model_context *context, c
                         .first_shard = (int)first,
                         .end_shard = (int)end,
                         .count = (size_t)context->classes * ((size_t)context->columns + 1)};
-    WS_TRY(ws_arena_create(&arena, 1 << 16));
-    ws_err error = ws_arena_alloc(arena, &x, p.count, sizeof *x);
+    ws_err error = ws_arena_create(&arena, 1 << 16);
+    if (error == WS_OK)
+        error = ws_arena_alloc(arena, &x, p.count, sizeof *x);
     if (error == WS_OK)
         error = prepare_classes(context, training, arena, &p, x);
     if (error == WS_OK)
@@ -172,6 +173,11 @@ ws_err ws_linear_fit_all(const ws_comm *comm, const ws_model_context *context, c
     ws_arena_destroy(&arena);
     return error;
 }
+
+const ws_learned_array ws_linear_arrays[] = {
+    {.name = "weight", .dimensions = 2, .shape = {WS_SIZE_CLASSES, WS_SIZE_COLUMNS}},
+    {.name = "bias", .dimensions = 1, .shape = {WS_SIZE_CLASSES}},
+    {.name = NULL}};
 
 ws_err ws_linear_score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
                        float *out)

@@ -37,6 +37,7 @@ typedef double (*ws_linear_loss)(double *logits, int classes, int label);
  * [classes]. The bias of a class without training rows is put out of reach (-1e30), so it is never predicted. */
 WS_MUST ws_err ws_linear_fit_all(const ws_comm *comm, const ws_model_context *context, const ws_samples *training,
                                  ws_linear_loss loss, const char *name, ws_arrays *learned);
+extern const ws_learned_array ws_linear_arrays[];
 WS_MUST ws_err ws_linear_score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows,
                                const float *values, float *out);
 /* Rows of each class and their weights (arena), and the sum of weights over all rows. */

@@ -32,5 +32,5 @@ const ws_model ws_model_linear_svm = {
     .tasks = WS_CAN_CLASSIFY,
     .deterministic = true,
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = ws_linear_score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = ws_linear_score, .arrays = ws_linear_arrays},
 };

@@ -131,6 +131,11 @@ static ws_err score(const ws_model_context *context, const ws_arrays *learned, u
     return WS_OK;
 }
 
+static const ws_learned_array arrays[] = {
+    {.name = "mean", .dimensions = 1, .shape = {WS_SIZE_COLUMNS}},
+    {.name = "factor", .dimensions = 2, .shape = {WS_SIZE_COLUMNS, WS_SIZE_COLUMNS}},
+    {.name = NULL}};
+
 const ws_model ws_model_mahalanobis = {
     .name = "mahalanobis",
     .help = "distance from the mean by the shrunk covariance of the training rows",
@@ -138,5 +143,5 @@ const ws_model ws_model_mahalanobis = {
     .deterministic = true,
     .scores = (const char *const[]){"distance", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score, .arrays = arrays},
 };

@@ -33,6 +33,9 @@ static ws_err score(const ws_model_context *context, const ws_arrays *learned, u
     return WS_OK;
 }
 
+static const ws_learned_array arrays[] = {
+    {.name = "frequency", .dimensions = 1, .shape = {WS_SIZE_CLASSES}, .tasks = WS_CAN_CLASSIFY}, {.name = NULL}};
+
 const ws_model ws_model_majority = {
     .name = "majority",
     .help = "the most frequent training class; a constant score for anomalies",
@@ -40,5 +43,5 @@ const ws_model ws_model_majority = {
     .deterministic = true,
     .scores = (const char *const[]){"constant", NULL},
     .options = &options_table,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score, .arrays = arrays},
 };

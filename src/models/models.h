@@ -145,6 +145,21 @@ WS_MUST ws_err ws_arrays_add(ws_arrays *arrays, const char *name, int dimensions
 void ws_arrays_destroy(ws_arrays *arrays); /* the list itself; the values go with the arena */
 const ws_array *ws_arrays_find(const ws_arrays *arrays, const char *name); /* NULL where absent */
 
+/* An array without which a model cannot score. Sizes: so many, or one of these. */
+enum {
+    WS_SIZE_COLUMNS = -1,
+    WS_SIZE_CLASSES = -2,
+    WS_SIZE_ANY = -3,
+    WS_SIZE_A = -4 /* any, but the same wherever it stands */
+};
+typedef struct ws_learned_array {
+    const char *name;
+    int dimensions;
+    int64_t shape[3];
+    int64_t below;  /* values are whole numbers from 0 to below this size; 0: any values */
+    unsigned tasks; /* for which it is needed; 0: all */
+} ws_learned_array;
+
 typedef struct ws_classical {
     /* Collective. Training rows are the normal ones when the task is anomaly detection; validation rows are all. */
     ws_err (*fit_all)(const ws_comm *comm, const ws_model_context *context, const ws_samples *training,
@@ -152,7 +167,10 @@ typedef struct ws_classical {
     /* values[rows][columns] to out[rows][width], row by row. */
     ws_err (*score)(const ws_model_context *context, const ws_arrays *learned, uint64_t rows, const float *values,
                     float *out);
-    /* Before the first score, also of a model read from a file: learned->prepared. NULL: nothing is to be prepared. */
+    /* What fit_all learns and score reads: a list that ends with a name NULL. */
+    const ws_learned_array *arrays;
+    /* Before the first score, also of a model read from a file, whose arrays were found to be as said: learned->prepared. FORMAT
+     * where these contradict each other. NULL: nothing is to be prepared. */
     ws_err (*prepare)(const ws_model_context *context, ws_arrays *learned);
     /* Rows that it likes to score at once, where a row's score does not depend on the others; 0: as the scorer likes. */
     uint64_t score_rows;
@@ -187,6 +205,8 @@ void ws_model_names(ws_text *out);
  */
 int ws_model_width(const ws_model *model, const ws_model_context *context);
 ws_needs ws_model_needs(const ws_model *model, const void *options);
+/* FORMAT, with the array's name, unless a classical model's arrays are there and of the shapes that it says. */
+WS_MUST ws_err ws_model_check_arrays(const ws_model *model, const ws_model_context *context, const ws_arrays *arrays);
 
 /* `wiresweep bench models`: appends a table, or a JSON array as ws_bench_engine does. Some seconds for each network. On several ranks:
  * what they reach together against one of them. */

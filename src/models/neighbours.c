@@ -106,6 +106,7 @@ ws_err ws_neighbours_find(const ws_arrays *learned, int columns, size_t k, bool 
     search s = {.columns = width, .n = n, .k = k < n ? k : n, .rows = kept->values, .found = out};
     ws_err error = WS_OK;
     *out = (ws_neighbours){.k = s.k};
+    WS_CHECK(n > 0, FORMAT, "array \"rows\" is empty");
     s.square = ws_arrays_find(learned, "square")->values;
     WS_TRY_GOTO(done, ws_blas_prepare());
     WS_TRY_GOTO(done, WS_NEW_ARRAY(s.x, rows * width));

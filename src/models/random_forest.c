@@ -23,5 +23,6 @@ const ws_model ws_model_random_forest = {
     .classical = &(const ws_classical){.fit_all = fit_all,
                                        .prepare = ws_forest_prepare,
                                        .score = ws_forest_score,
+                                       .arrays = ws_forest_arrays,
                                        .score_rows = WS_FOREST_SCORE_ROWS},
 };

@@ -275,9 +275,9 @@ static ws_err fit_all(const ws_comm *comm, const ws_model_context *context, cons
 {
     (void)validation;
     training_state t = {.context = context, .samples = training};
-    ws_arena *arena;
+    ws_arena *arena = NULL;
     WS_CHECK(training->rows > 0, CONFIG, "rbf_svm: there are no training rows");
-    WS_TRY(ws_arena_create(&arena, 1 << 16));
+    WS_AGREE(comm, ws_arena_create(&arena, 1 << 16));
     ws_err error = ws_agree_all(comm, train_own_pairs(comm, &t, arena));
     if (error == WS_OK && t.count < training->rows && comm->rank == 0)
         ws_info("rbf_svm: trained on %llu of %llu training rows (model.maximum_rows)", (unsigned long long)t.count,
@@ -373,10 +373,29 @@ done:
     return error;
 }
 
+static const ws_learned_array arrays[] = {{.name = "rows", .dimensions = 2, .shape = {WS_SIZE_A, WS_SIZE_COLUMNS}},
+                                          {.name = "coefficient", .dimensions = 2, .shape = {WS_SIZE_A, WS_SIZE_ANY}},
+                                          {.name = "pair", .dimensions = 2, .shape = {WS_SIZE_ANY, 3}},
+                                          {.name = "gamma", .dimensions = 1, .shape = {1}},
+                                          {.name = NULL}};
+
+static ws_err prepare(const ws_model_context *context, ws_arrays *learned)
+{
+    const int64_t pairs = ws_arrays_find(learned, "pair")->shape[0];
+    (void)context;
+    WS_CHECK(ws_arrays_find(learned, "coefficient")->shape[1] == pairs, FORMAT,
+             "array \"coefficient\" of rbf_svm is not of %lld pairs", (long long)pairs);
+    return WS_OK;
+}
+
 #define CHECK NULL
+#define PREPARE prepare
+#define ARRAYS arrays
 #else
 #define HELP "not built: needs LIBSVM (apt-get install libsvm-dev, then build again)"
 #define CHECK say_not_built
+#define PREPARE NULL
+#define ARRAYS NULL
 
 static void say_not_built(const ws_model_context *context, const ws_json *document, const cJSON *object,
                           ws_problems *problems)
@@ -407,5 +426,5 @@ const ws_model ws_model_rbf_svm = {
     .tasks = WS_CAN_CLASSIFY,
     .options = &options_table,
     .check = CHECK,
-    .classical = &(const ws_classical){.fit_all = fit_all, .score = score},
+    .classical = &(const ws_classical){.fit_all = fit_all, .score = score, .arrays = ARRAYS, .prepare = PREPARE},
 };

@@ -1,4 +1,5 @@
 /* The list of models, and named arrays. */
+#include <math.h>
 #include <stdlib.h>
 #include "models/models.h"
 
@@ -74,4 +75,45 @@ const ws_array *ws_arrays_find(const ws_arrays *arrays, const char *name)
         if (strcmp(arrays->items[i].name, name) == 0)
             return &arrays->items[i];
     return NULL;
+}
+
+/* What a size of a ws_learned_array stands for where `found` is there; *a: WS_SIZE_A, below 0 until it is known. */
+static int64_t size_of(const ws_model_context *context, int64_t size, int64_t found, int64_t *a)
+{
+    if (size == WS_SIZE_A && *a < 0)
+        *a = found;
+    return size == WS_SIZE_COLUMNS   ? context->columns
+           : size == WS_SIZE_CLASSES ? context->classes
+           : size == WS_SIZE_ANY     ? found
+           : size == WS_SIZE_A       ? *a
+                                     : size;
+}
+
+static ws_err check_array(const ws_model *model, const ws_model_context *context, const ws_array *array,
+                          const ws_learned_array *wanted, int64_t *a)
+{
+    WS_CHECK(array, FORMAT, "array \"%s\" of %s is not there", wanted->name, model->name);
+    WS_CHECK(array->dimensions == wanted->dimensions, FORMAT, "array \"%s\" of %s has %d dimensions, not %d",
+             wanted->name, model->name, array->dimensions, wanted->dimensions);
+    for (int d = 0; d < wanted->dimensions; d++) {
+        const int64_t size = size_of(context, wanted->shape[d], array->shape[d], a);
+        WS_CHECK(array->shape[d] == size, FORMAT, "array \"%s\" of %s has %lld values in dimension %d, not %lld",
+                 wanted->name, model->name, (long long)array->shape[d], d, (long long)size);
+    }
+    const double below = wanted->below == 0 ? 0 : (double)size_of(context, wanted->below, 0, a);
+    for (size_t i = 0; i < array->count && wanted->below != 0; i++)
+        WS_CHECK(array->values[i] >= 0 && array->values[i] < below && array->values[i] == floor(array->values[i]),
+                 FORMAT, "array \"%s\" of %s: %g is no whole number from 0 to below %g", wanted->name, model->name,
+                 array->values[i], below);
+    return WS_OK;
+}
+
+ws_err ws_model_check_arrays(const ws_model *model, const ws_model_context *context, const ws_arrays *arrays)
+{
+    const ws_learned_array *wanted = model->classical ? model->classical->arrays : NULL;
+    int64_t a = -1;
+    for (; wanted && wanted->name; wanted++)
+        if (wanted->tasks == 0 || wanted->tasks >> context->task & 1)
+            WS_TRY(check_array(model, context, ws_arrays_find(arrays, wanted->name), wanted, &a));
+    return WS_OK;
 }

@@ -1,68 +1,34 @@
-/* Which leaves rows come to, some rows at a time, in trees laid out as short as can be. For forest.c and gradient_boosting.c. */
+/* Rows through many trees, to the leaves they come to. For forest.c and gradient_boosting.c, whose learned arrays "nodes" hold the nodes
+ * of all trees one after another, and "node_start" where each tree begins. */
 #ifndef WS_MODELS_TREE_WALK_H
 #define WS_MODELS_TREE_WALK_H
 
 #include "models/models.h"
 
-/* A step goes to the next node or `right` further; from a leaf, whose threshold is no number, nowhere. */
-typedef struct ws_tree_step {
-    float threshold; /* of a leaf NaN, which says in its lowest bits what leaf it is */
-    uint32_t link;   /* right << column_bits | column */
-} ws_tree_step;
+/* A node of a tree, in the order in which a walk to the left first comes to them. */
+typedef struct ws_tree_cut {
+    float threshold; /* rows up to it go left, where the next node is */
+    int32_t column;  /* below 0: a leaf */
+    int64_t further; /* how much further on the child at the right is; of a leaf its number */
+} ws_tree_cut;
 
-enum { WS_TREE_LANES = 16, WS_TREE_LEAVES = 1 << 22 };
-
-static inline int ws_tree_column_bits(int columns)
+/* A whole number that is kept as a double; of one that no tree has, another one that none has. */
+static inline int64_t ws_tree_whole(double value)
 {
-    return columns > 1 ? 32 - __builtin_clz((unsigned)columns - 1) : 0;
+    const double least = -1, most = 1e15, low = value > least ? value : least;
+    return (int64_t)(low < most ? low : most);
 }
 
-static inline ws_tree_step ws_tree_leaf_step(uint32_t leaf)
-{
-    const uint32_t bits = 0x7fc00000u | leaf;
-    ws_tree_step step = {.link = 0};
-    memcpy(&step.threshold, &bits, sizeof bits);
-    return step;
-}
+/* Fills cuts[count] with the nodes of a tree, the first of which is `first` of all; gives how many leaves there are to number. */
+typedef int64_t (*ws_tree_list)(const ws_model_context *context, const ws_arrays *learned, size_t tree, size_t first,
+                                size_t count, ws_tree_cut *cuts);
+/* Lays the trees out as short as can be, to learned->prepared. FORMAT for what are no trees. */
+WS_MUST ws_err ws_trees_lay_out(const ws_model_context *context, ws_arrays *learned, ws_tree_list list);
 
-static inline uint32_t ws_tree_leaf_of(const ws_tree_step *step)
-{
-    uint32_t bits;
-    memcpy(&bits, &step->threshold, sizeof bits);
-    return bits & (WS_TREE_LEAVES - 1);
-}
-
-/* The leaves of rows first..first + WS_TREE_LANES - 1 of values[rows][columns], as far as they are there; gives their number. All go a
- * step further in turn, since one row's steps wait for each other; those that have come to their leaf step in place. */
-static inline uint32_t ws_tree_find_leaves(const ws_tree_step *tree, int column_bits, const float *values,
-                                           uint64_t rows, uint64_t first, uint64_t columns,
-                                           uint32_t leaf[WS_TREE_LANES])
-{
-    const uint32_t count = rows - first < WS_TREE_LANES ? (uint32_t)(rows - first) : WS_TREE_LANES;
-    const uint32_t column_mask = ((uint32_t)1 << column_bits) - 1;
-    const ws_tree_step *at[WS_TREE_LANES];
-    uint32_t moved;
-    const float *row[WS_TREE_LANES];
-    for (uint32_t l = 0; l < WS_TREE_LANES; l++) {
-        at[l] = tree;
-        row[l] = values + (first + (l < count ? l : 0)) * columns;
-    }
-    do {
-        moved = 0;
-#pragma GCC unroll 16
-        for (uint32_t l = 0; l < WS_TREE_LANES; l++) {
-            const uint32_t link = at[l]->link, right = link >> column_bits;
-            const float value = row[l][link & column_mask];
-            /* no branch, which would be guessed wrong half the time */
-            const uint32_t goes_left = -(uint32_t)(value <= at[l]->threshold);
-            const uint32_t by = right ^ ((right ^ 1) & goes_left);
-            at[l] += by;
-            moved |= by;
-        }
-    } while (moved);
-    for (uint32_t l = 0; l < count; l++)
-        leaf[l] = ws_tree_leaf_of(at[l]);
-    return count;
-}
+/* What is done with leaf[rows] of a tree, to which the rows from `first` on came. A row's leaves come in the order of the trees. */
+typedef void (*ws_tree_take)(void *taking, size_t tree, uint64_t first, uint32_t rows, const uint32_t *leaf);
+/* values[rows][columns] through all trees that were laid out. A value that is no number goes right. */
+WS_MUST ws_err ws_trees_walk(const ws_model_context *context, const ws_arrays *learned, uint64_t rows,
+                             const float *values, ws_tree_take take, void *taking);
 
 #endif

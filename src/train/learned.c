@@ -416,5 +416,10 @@ ws_err ws_model_file_read(hid_t file, const char *path, ws_learned *learned)
     WS_CHECK(H5Literate_by_name(file, "/learned", H5_INDEX_NAME, H5_ITER_INC, NULL, note_array, &learned->arrays,
                                 H5P_DEFAULT) >= 0,
              FORMAT, "%s: what the model learned cannot be read", path);
-    return ws_learned_prepare(learned);
+    ws_err error = ws_model_check_arrays(learned->model, learned->context, &learned->arrays);
+    if (error == WS_OK)
+        error = ws_learned_prepare(learned);
+    if (error == WS_E_FORMAT)
+        WS_HINT("%s is damaged: train again, into another folder", path);
+    return error;
 }

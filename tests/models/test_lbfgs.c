@@ -44,9 +44,10 @@ static void reaches_an_ill_conditioned_minimum(void **state)
 {
     (void)state;
     double x[N] = {0};
+    const ws_comm self = ws_comm_self();
     ws_lbfgs_report report;
     ws_lbfgs_options options = {10, 1000, 1e-7};
-    assert_int_equal(ws_lbfgs_minimise(&options, quadratic, NULL, x, N, &report), WS_OK);
+    assert_int_equal(ws_lbfgs_minimise_all(&self, &options, quadratic, NULL, x, N, &report), WS_OK);
     assert_true(report.converged);
     assert_true(report.gradient_maximum <= 1e-7);
     for (int i = 0; i < N; i++)
@@ -57,9 +58,10 @@ static void follows_a_curved_valley(void **state)
 {
     (void)state;
     double x[2] = {-1.2, 1};
+    const ws_comm self = ws_comm_self();
     ws_lbfgs_report report;
     ws_lbfgs_options options = {10, 1000, 1e-8};
-    assert_int_equal(ws_lbfgs_minimise(&options, rosenbrock, NULL, x, 2, &report), WS_OK);
+    assert_int_equal(ws_lbfgs_minimise_all(&self, &options, rosenbrock, NULL, x, 2, &report), WS_OK);
     assert_true(report.converged);
     assert_true(report.iterations < 100);
     assert_true(fabs(x[0] - 1) < 1e-6 && fabs(x[1] - 1) < 1e-6);
@@ -69,13 +71,14 @@ static void says_when_it_has_not_converged(void **state)
 {
     (void)state;
     double x[2] = {-1.2, 1};
+    const ws_comm self = ws_comm_self();
     ws_lbfgs_report report;
     ws_lbfgs_options options = {10, 3, 1e-8};
-    assert_int_equal(ws_lbfgs_minimise(&options, rosenbrock, NULL, x, 2, &report), WS_OK);
+    assert_int_equal(ws_lbfgs_minimise_all(&self, &options, rosenbrock, NULL, x, 2, &report), WS_OK);
     assert_false(report.converged);
     assert_int_equal(report.iterations, 3);
     double y = 0;
-    assert_int_equal(ws_lbfgs_minimise(&options, not_a_number, NULL, &y, 1, &report), WS_E_NUMERIC);
+    assert_int_equal(ws_lbfgs_minimise_all(&self, &options, not_a_number, NULL, &y, 1, &report), WS_E_NUMERIC);
 }
 
 int main(void)
