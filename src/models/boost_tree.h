@@ -5,14 +5,15 @@
 
 #include "models/tree.h"
 
-enum { WS_BOOST_BINS = 256, WS_BOOST_DEPTH = 10 };
+enum { WS_BOOST_BINS = 256, WS_BOOST_DEPTH = 10, WS_BOOST_GROUP = 4 /* columns whose bins lie together */ };
 
 typedef struct ws_boost_bins {
     uint32_t rows;
     int columns;
-    uint8_t *of_column; /* [columns][rows] */
-    uint8_t *of_row;    /* [rows][columns] the same */
-    int *count;         /* [columns] bins */
+    int groups;
+    uint8_t *of_group; /* [groups][rows][WS_BOOST_GROUP], the last group filled up with zeros */
+    uint8_t *of_row;   /* [rows][columns] the same */
+    int *count;        /* [columns] bins */
     float *
         threshold; /* [columns][WS_BOOST_BINS] a value of bin b is at most threshold[b], and those of b + 1 are above it */
 } ws_boost_bins;
@@ -20,7 +21,18 @@ typedef struct ws_boost_bins {
 WS_MUST ws_err ws_boost_bins_create(ws_boost_bins *out, const ws_tree_rows *rows, int most, ws_shard_threads *threads);
 void ws_boost_bins_destroy(ws_boost_bins *bins);
 
-/* First and second derivative of the loss by a row's prediction, in units of 1 / scale. */
+static inline uint8_t *ws_boost_group(const ws_boost_bins *bins, int group)
+{
+    return bins->of_group + (size_t)group * bins->rows * WS_BOOST_GROUP;
+}
+/* Bits that a number of rows takes. */
+static inline int ws_boost_row_bits(uint32_t rows)
+{
+    return 32 - __builtin_clz(rows | 1);
+}
+
+/* First and second derivative of the loss by a row's prediction, in units of 1 / scale: so few that the sum of all the second ones and
+ * the number of rows have room in 64 bits. */
 typedef struct ws_boost_row {
     uint32_t row;
     int32_t gradient, hessian;

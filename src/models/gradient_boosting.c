@@ -182,7 +182,8 @@ static ws_err weigh_classes(boosting *b)
         b->baseline[k] = rows[k] > 0 ? log(rows[k] / all) : -1e30; /* a class without rows is never predicted */
     if (b->classes == 2)
         b->baseline[0] = rows[1] <= 0 ? -1e30 : rows[0] <= 0 ? 1e30 : log(rows[1] / rows[0]);
-    b->settings.scale = exp2(30 - ceil(log2(most)));
+    const int excess = 2 * ws_boost_row_bits(b->rows.rows) - 36; /* second derivatives are 2^28 at most */
+    b->settings.scale = exp2(30 - ceil(log2(most)) - (excess > 0 ? excess : 0));
     free(rows);
     return WS_OK;
 }
