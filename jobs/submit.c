@@ -152,6 +152,17 @@ static const void *value_of(const planned *item, const char *key)
     return NULL;
 }
 
+/* A job has no terminal: what it says goes to its log. */
+static ws_err check_output(const planned *item, const char *output)
+{
+    if (output == NULL || strcmp(output, "-") != 0)
+        return WS_OK;
+    ws_err error =
+        WS_ERROR(ARGUMENT, "wiresweep %s -o -: a job has no standard output but its log", item->command->name);
+    WS_HINT("name a file or folder that it fills; one called - is ./-");
+    return error;
+}
+
 /* The command's own words are read as it will read them, so that a slip shows now and not when the job's turn has come. */
 static ws_err check_words(planned *item, ws_arena *arena)
 {
@@ -167,11 +178,14 @@ static ws_err check_words(planned *item, ws_arena *arena)
     const bool fills = strcmp(item->command->name, "sweep") == 0 || strcmp(item->command->name, "train") == 0;
     WS_CHECK(!fills || (*output != NULL && (*output)[0] != '\0'), ARGUMENT, "wiresweep %s needs a folder: -o FOLDER",
              item->command->name);
+    if (output != NULL)
+        WS_TRY(check_output(item, *output));
     ws_json *document = NULL;
-    if (fills)
-        WS_TRY(ws_json_read_file(&document, item->positional.items[0]));
+    ws_err error = fills ? ws_json_read_file(&document, item->positional.items[0]) : WS_OK;
+    if (error != WS_OK && !ws_file_exists(item->positional.items[0]))
+        WS_HINT("what it holds: wiresweep %s --help", item->command->name);
     ws_json_destroy(&document);
-    return WS_OK;
+    return error;
 }
 
 static ws_err read_array(planned *item)
@@ -337,13 +351,19 @@ static ws_err make_script(chain *c, size_t index, bool dry_run, ws_arena *arena,
 
 /* ---------------------------------------------------------------- submitting */
 
-/* What the job waits for: all before it. A sweep that ends with failed trials has its table all the same; one that is queued
- * again has not ended. Anything else must have gone well. */
+/* What follows a sweep does so however it has ended: with failed trials, or with tasks of its array lost, it has its table all the
+ * same, which says what is missing. What follows anything else needs it to have gone well. */
+static bool may_end_badly(const planned *item)
+{
+    return strcmp(item->command->name, "sweep") == 0;
+}
+
+/* What the job waits for: all before it. One that is queued again has not ended. */
 static void dependency_of(const chain *c, size_t index, ws_text *out)
 {
     for (size_t i = 0; i < index; i++)
-        ws_text_appendf(out, "%s%s:%s", i > 0 ? "," : "--dependency=",
-                        strcmp(c->items[i].command->name, "sweep") == 0 ? "afterany" : "afterok",
+        ws_text_appendf(out, "%s%s:%s",
+                        i > 0 ? "," : "--dependency=", may_end_badly(&c->items[i]) ? "afterany" : "afterok",
                         c->items[i].ids.length > 0 ? ws_text_string(&c->items[i].ids) : "JOB");
 }
 
@@ -489,12 +509,13 @@ static ws_err of_status(const planned *item, int status)
     }
 }
 
-/* The same scripts one after the other, with the same rules about what may follow. */
+/* The same scripts one after the other, with the same rules about what may follow. Who stops submit stops all of them. */
 static ws_err run_here(chain *c, ws_arena *arena)
 {
     ws_text script = {0};
     ws_err error = ws_directory_create(c->folder);
-    bool partial = false;
+    const planned *bad = NULL; /* the first that others follow all the same */
+    int bad_status = 0;
     for (size_t i = 0; i < c->count && error == WS_OK; i++) {
         int status = 0;
         if (c->items[i].tasks > 0)
@@ -502,17 +523,16 @@ static ws_err run_here(chain *c, ws_arena *arena)
         error = make_script(c, i, false, arena, &script);
         if (error == WS_OK)
             error = ws_batch_run_here(c->items[i].path, &status);
-        if (error == WS_OK)
-            error = of_status(&c->items[i], status);
-        if (error == WS_E_PARTIAL && i + 1 < c->count) {
-            partial = true;
-            error = WS_OK;
+        const bool goes_on = may_end_badly(&c->items[i]) && i + 1 < c->count && !ws_stop_requested();
+        if (error == WS_OK && status != 0 && goes_on && bad == NULL) {
+            bad = &c->items[i];
+            bad_status = status;
+        } else if (error == WS_OK && status != 0 && !goes_on) {
+            error = bad != NULL ? of_status(bad, bad_status) : of_status(&c->items[i], status);
         }
     }
     ws_text_destroy(&script);
-    if (error == WS_OK && partial)
-        error = WS_ERROR(PARTIAL, "some parts failed: the lines above say which");
-    return error;
+    return error == WS_OK && bad != NULL ? of_status(bad, bad_status) : error;
 }
 
 static ws_err show_chain(chain *c, ws_arena *arena)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dataset/dataset.h"
 #include "jobs/job.h"
 #include "sweep/sweep.h"
 
@@ -27,6 +28,15 @@ static const ws_option fields[] = {
     WS_OPTION_END};
 static const ws_option_table table = {"", sizeof(options), fields, "verify"};
 
+static ws_err read_content_hash(const char *path, char out[65])
+{
+    ws_store store;
+    WS_TRY(ws_store_open(&store, path));
+    snprintf(out, 65, "%s", store.content_hash);
+    ws_store_close(&store);
+    return WS_OK;
+}
+
 static ws_err run(const ws_comm *world, const void *values, const ws_string_list *positional, ws_arena *arena)
 {
     (void)world;
@@ -37,8 +47,11 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     ws_err error = WS_OK;
     ws_text text = {0};
     ws_verify_counts counts;
+    char content[65];
     WS_CHECK_GOTO(done, program, IO, "%s: the running program cannot be found again", ws_executable);
     WS_CHECK_GOTO(done, store || !given->store, IO, "--store %s: no such file", given->store);
+    if (store)
+        WS_TRY_GOTO(done, read_content_hash(store, content));
     ws_verify how = {.directory = positional->items[0],
                      .cell = given->cell,
                      .every = 1,
@@ -46,6 +59,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                      .seed = (uint64_t)given->seed,
                      .tolerance = given->tolerance,
                      .store = store,
+                     .store_hash = store ? content : NULL,
                      .how = {.program = program,
                              .workers = (int)given->workers,
                              .ranks_per_trial = (int)given->ranks,

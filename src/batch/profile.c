@@ -113,6 +113,42 @@ static bool is_one_line(const char *text)
     return true;
 }
 
+/* Seconds of M, M:S, H:M:S, D-H, D-H:M or D-H:M:S, as Slurm reads them; -1: no limit, or nothing that is known here. */
+static double seconds_of(const char *time)
+{
+    double part[3] = {0}, days = 0;
+    int count = 0, length = 0;
+    const char *rest = strchr(time, '-');
+    if (rest != NULL && (sscanf(time, "%lf-%n", &days, &length) != 1 || time + length != rest + 1))
+        return -1;
+    rest = rest != NULL ? rest + 1 : time;
+    for (; count < 3; count++) {
+        if (strspn(rest, "0123456789") == 0 || sscanf(rest, "%lf%n", &part[count], &length) != 1)
+            return -1;
+        rest += length;
+        if (*rest != ':')
+            break;
+        rest++;
+    }
+    if (*rest != '\0')
+        return -1;
+    if (strchr(time, '-') != NULL)
+        return ((days * 24 + part[0]) * 60 + part[1]) * 60 + part[2];
+    return count == 2 ? (part[0] * 60 + part[1]) * 60 + part[2] : part[0] * 60 + part[1];
+}
+
+/* Warned when it has only just begun, a job would be queued again and again without any work done. */
+static ws_err check_time(const ws_batch_profile *profile)
+{
+    const double limit = profile->time != NULL ? seconds_of(profile->time) : -1;
+    if (profile->scheduler == WS_BATCH_NONE || limit < 0 || limit > (double)profile->warning)
+        return WS_OK;
+    ws_err error = WS_ERROR(CONFIG, "profile %s: \"time\" %s is not longer than \"warning\", %lld s before its end",
+                            profile->name, profile->time, (long long)profile->warning);
+    WS_HINT("--job time=HH:MM:SS for more time, or --job warning=SECONDS for less warning");
+    return error;
+}
+
 static ws_err check_texts(const ws_batch_profile *profile)
 {
     for (const ws_option *option = fields; option->key != NULL; option++) {
@@ -148,7 +184,8 @@ ws_err ws_batch_profile_read(const char *name, const ws_string_list *changes, ws
     WS_TRY_GOTO(done, ws_problems_error(&problems));
     out->name = ws_arena_strdup(arena, name);
     WS_CHECK_GOTO(done, out->name != NULL, MEMORY, "no memory for the profile %s", name);
-    error = check_texts(out);
+    WS_TRY_GOTO(done, check_texts(out));
+    error = check_time(out);
 done:
     ws_json_destroy(&document);
     return error;

@@ -185,6 +185,13 @@ static ws_err settings(ws_text *out, const ws_batch_profile *profile, const ws_b
     return WS_OK;
 }
 
+/* A line break would end the comment. */
+static void comment_words(ws_text *out, const char *words)
+{
+    for (const char *c = words; *c != '\0'; c++)
+        ws_text_append_bytes(out, (unsigned char)*c < ' ' ? " " : c, 1);
+}
+
 static const char *find_common_part(void)
 {
     for (const ws_batch_text *one = ws_batch_texts; one->name != NULL; one++)
@@ -206,12 +213,10 @@ ws_err ws_batch_script(const ws_batch_profile *profile, const ws_batch_job *job,
                  (long long)job->ranks_per_trial, profile->name, (long long)tasks);
     }
     ws_text_append(out, "#!/bin/bash\n# ");
-    for (const char *c = job->title; *c != '\0'; c++) /* a line break would end the comment */
-        ws_text_append_bytes(out, (unsigned char)*c < ' ' ? " " : c, 1);
-    ws_text_appendf(out,
-                    "\n# Written by wiresweep %s from the profile %s. It may be changed, and submitted again with "
-                    "sbatch; bash runs it here.\n",
-                    ws_version(), profile->name);
+    comment_words(out, job->title);
+    ws_text_appendf(out, "\n# Written by wiresweep %s from the profile ", ws_version());
+    comment_words(out, profile->name);
+    ws_text_append(out, ". It may be changed, and submitted again with sbatch; bash runs it here.\n");
     directives(out, profile, job);
     ws_text_append(out, "\n");
     WS_TRY(settings(out, profile, job));

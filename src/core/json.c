@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "hash.h"
 #include "memory.h"
 
 enum { MAXIMUM_DEPTH = 200 };
@@ -493,4 +494,18 @@ ws_err ws_json_pretty(const cJSON *value, ws_text *out)
     WS_TRY(write_value(value, 0, out));
     ws_text_append(out, "\n");
     return ws_text_check(out);
+}
+
+ws_err ws_json_hash(const cJSON *value, char out[65])
+{
+    ws_text text = {0};
+    ws_err error = ws_json_canonical(value, &text);
+    if (error == WS_OK)
+        error = ws_text_check(&text);
+    if (error == WS_OK) {
+        ws_digest digest = ws_sha256_of(ws_text_string(&text), text.length);
+        ws_digest_hex(&digest, out);
+    }
+    ws_text_destroy(&text);
+    return error;
 }

@@ -31,5 +31,7 @@ const cJSON *ws_json_find(const cJSON *root, const char *dotted_key); /* NULL wh
 WS_MUST ws_err ws_json_canonical(const cJSON *value, ws_text *out);
 /* The same order and numbers, indented by two blanks, for people and files. */
 WS_MUST ws_err ws_json_pretty(const cJSON *value, ws_text *out);
+/* SHA-256 of the canonical text, in hexadecimal digits. */
+WS_MUST ws_err ws_json_hash(const cJSON *value, char out[65]);
 
 #endif

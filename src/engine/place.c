@@ -15,8 +15,8 @@ static void use_one_blas_thread(void)
     openblas_set_num_threads(1);
 }
 
-/* At a thread's first product OpenBLAS maps a buffer of 128 MiB, keeps it, and asks again for ever where there is no
- * address space for it (ulimit -v): the rank would hang, and all others with it. So it is looked for first, and taken. */
+/* At a thread's first product OpenBLAS maps a buffer of 128 MiB, keeps it, and asks again for ever where it may not have it (ulimit
+ * -v, ulimit -d): the rank would hang, and all others with it. So it is looked for first, and taken. */
 ws_err ws_blas_prepare(void)
 {
     enum { BUFFER_BYTES = 128 << 20, SPARE_BYTES = 8 << 20, N = 64 };
@@ -24,10 +24,10 @@ ws_err ws_blas_prepare(void)
     size_t bytes = BUFFER_BYTES + SPARE_BYTES;
     if (taken)
         return WS_OK;
-    void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED) {
-        ws_err error = WS_ERROR(MEMORY, "no address space for the %d MiB that OpenBLAS takes", BUFFER_BYTES >> 20);
-        WS_HINT("raise the limit (ulimit -v), or ask for more memory");
+        ws_err error = WS_ERROR(MEMORY, "no memory for the %d MiB that OpenBLAS takes", BUFFER_BYTES >> 20);
+        WS_HINT("raise the limit (ulimit -v, ulimit -d), or ask for more memory");
         return error;
     }
     munmap(room, bytes);

@@ -46,6 +46,7 @@ struct ws_report {
     const char *name;
     ws_report_cell *cells; /* by data set, task, label, protocol; models before baselines; by model and options */
     size_t count;
+    size_t unhashed; /* finished trials whose records do not state the hash of their result */
     ws_report_published *published;
     size_t published_count, published_capacity;
     cJSON *external; /* configurations of cells that other programs scored; external.c */

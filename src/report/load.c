@@ -87,6 +87,23 @@ static void read_cell(const cJSON *item, ws_report_cell *cell)
     cell->baseline = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "baseline"));
 }
 
+/* What stands in a table is what the trial wrote. Records of earlier programs state no hash, which the table says. */
+static ws_err check_result(ws_report *report, const ws_report_trial *trial, const char *path)
+{
+    const char *stated = text_of(trial->record, "result_hash", NULL);
+    char hash[65];
+    report->unhashed += stated == NULL;
+    if (!stated)
+        return WS_OK;
+    WS_TRY(ws_json_hash(cJSON_GetObjectItemCaseSensitive(trial->record, "result"), hash));
+    if (strcmp(stated, hash) == 0)
+        return WS_OK;
+    ws_err error = WS_ERROR(FORMAT, "%s: the result was changed after it was written", path);
+    WS_HINT("what is changed: wiresweep verify %s --cell id=%s; the sweep runs the trial again when it is continued",
+            report->directory, trial->id);
+    return error;
+}
+
 static ws_err read_record(ws_report *report, ws_report_trial *trial)
 {
     char *path = ws_format("%s/trials/%s/record.json", report->directory, trial->id), *text = NULL;
@@ -104,6 +121,8 @@ static ws_err read_record(ws_report *report, ws_report_trial *trial)
         WS_HINT("the sweep runs the trial again when it is continued");
         goto done;
     }
+    if (done)
+        WS_TRY_GOTO(done, check_result(report, trial, path));
     trial->state = done ? WS_REPORT_DONE : WS_REPORT_FAILED;
     trial->reason = text_of(cJSON_GetObjectItemCaseSensitive(trial->record, "failure"), "reason", "no reason recorded");
 done:

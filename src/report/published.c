@@ -26,7 +26,7 @@ static double number_of(const cJSON *row, const char *key)
 static ws_err check_rows(const ws_json *file)
 {
     const cJSON *rows = cJSON_GetObjectItemCaseSensitive(ws_json_root(file), "rows"), *row = NULL;
-    WS_CHECK(cJSON_IsArray(rows) && text_of(ws_json_root(file), "source", NULL), FORMAT,
+    WS_CHECK(cJSON_GetArraySize(rows) > 0 && cJSON_IsArray(rows) && text_of(ws_json_root(file), "source", NULL), FORMAT,
              "%s: no published numbers: \"source\" and \"rows\" are needed", ws_json_name(file));
     cJSON_ArrayForEach(row, rows)
     {

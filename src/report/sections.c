@@ -232,6 +232,11 @@ static ws_err write_footer(ws_text *out, const ws_report *report)
     }
     ws_text_appendf(out, "\n---\n\n- Trials: %zu planned, %zu done, %zu failed, %zu not run.\n", planned, done, failed,
                     planned - done - failed);
+    if (report->unhashed)
+        ws_text_appendf(out,
+                        "- Records without a hash of their result, of an earlier program: %zu; only `wiresweep verify` "
+                        "can tell whether they were changed.\n",
+                        report->unhashed);
     WS_TRY(write_distinct(out, report, "run.program_hash", "Program", "- **Trials of several programs are mixed**: "));
     WS_TRY(write_distinct(out, report, "result.isa", "Instruction set", "- **Instruction sets are mixed**: "));
     WS_TRY(write_distinct(out, report, "result.device", "Device", "- **Devices are mixed**: "));

@@ -42,6 +42,15 @@ static size_t read_log(const char *path, char buffer[LOG_BYTES + 1], char *lines
     return count;
 }
 
+/* A process that may allocate no more says so, or dies of it without a word, within a library that does not check. */
+static void note_memory_limit(ws_failure *failure, const char *last_error)
+{
+    const bool told = last_error && strstr(last_error, "memory");
+    if (failure->memory_limit > 0 && !failure->over_limit && !failure->complaint && (told || !last_error))
+        ws_text_appendf(&failure->reason, "; each process was given %.4g GiB of memory%s (--memory-limit)",
+                        failure->memory_limit / 1073741824.0, told ? "" : ", perhaps too little");
+}
+
 static void explain(ws_failure *failure, char *const *lines, size_t count)
 {
     const char *last_error = NULL;
@@ -66,6 +75,7 @@ static void explain(ws_failure *failure, char *const *lines, size_t count)
     } else {
         ws_text_appendf(reason, "ended with status %d, see its log.txt", WEXITSTATUS(failure->status));
     }
+    note_memory_limit(failure, last_error);
     /* a wrong configuration and numbers that run away do so on every machine */
     bool exited = WIFEXITED(failure->status) && !failure->over_limit;
     failure->certain = exited && (WEXITSTATUS(failure->status) == 2 ||

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "storage/storage.h"
 
-const char *const ws_trial_state_names[] = {"new", "started", "done", "failed", "broken"};
+const char *const ws_trial_state_names[] = {"new", "started", "done", "failed", "changed", "broken"};
 
 char *ws_trial_directory(const char *directory, const char *id)
 {
@@ -22,6 +22,18 @@ void ws_time_text(char out[32])
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+ws_err ws_record_is_changed(const cJSON *record, bool *out)
+{
+    const char *stated = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(record, "result_hash"));
+    char hash[65];
+    *out = false;
+    if (!stated)
+        return WS_OK;
+    WS_TRY(ws_json_hash(cJSON_GetObjectItemCaseSensitive(record, "result"), hash));
+    *out = strcmp(stated, hash) != 0;
+    return WS_OK;
 }
 
 static ws_trial_state judge(const cJSON *record, const char *id, ws_text *complaint)
@@ -60,6 +72,14 @@ ws_err ws_run_look(const char *run, const char *id, ws_trial_state *state, cJSON
     if (!parsed && complaint)
         ws_text_append(complaint, "its record.json is no JSON");
     *state = parsed ? judge(parsed, id, complaint) : WS_TRIAL_BROKEN;
+    bool changed = false;
+    if (*state == WS_TRIAL_DONE)
+        error = ws_record_is_changed(parsed, &changed);
+    if (changed) {
+        *state = WS_TRIAL_CHANGED;
+        if (complaint)
+            ws_text_append(complaint, "the result in its record.json was changed after it was written");
+    }
     if (record && *state != WS_TRIAL_BROKEN)
         *record = parsed;
     else

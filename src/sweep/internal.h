@@ -38,16 +38,19 @@ typedef enum ws_trial_state {
     WS_TRIAL_STARTED, /* config.json is there, no record yet */
     WS_TRIAL_DONE,
     WS_TRIAL_FAILED,
-    WS_TRIAL_BROKEN /* record.json is damaged, or another trial's */
+    WS_TRIAL_CHANGED, /* the result is not the one that the record's result_hash was made of */
+    WS_TRIAL_BROKEN   /* record.json is damaged, or another trial's */
 } ws_trial_state;
 extern const char *const ws_trial_state_names[];
 char *ws_trial_directory(const char *directory, const char *id); /* malloc'ed; NULL: out of memory */
-/* What record.json and config.json in a run folder say. *record (may be NULL) gets the parsed record of a done or failed
- * trial; complaint (may be NULL) what is wrong with a broken one. */
+/* What record.json and config.json in a run folder say. *record (may be NULL) gets the parsed record of a done, failed or
+ * changed trial; complaint (may be NULL) what is wrong with a changed or broken one. */
 WS_MUST ws_err ws_run_look(const char *run, const char *id, ws_trial_state *state, cJSON **record, ws_text *complaint);
-/* The same of what is published: new, done, failed or broken; started where somebody has claimed it. */
+/* The same of what is published: new, done, failed, changed or broken; started where somebody has claimed it. */
 WS_MUST ws_err ws_trial_look(const char *directory, const char *id, ws_trial_state *state, cJSON **record,
                              ws_text *complaint);
+/* False also where the record says nothing of its result_hash, as those of earlier programs. */
+WS_MUST ws_err ws_record_is_changed(const cJSON *record, bool *out);
 /* Takes `path` as an flock'ed file, made where it is not there; *out = -1 where another process holds it. */
 WS_MUST ws_err ws_lock_file(const char *path, int *out);
 void ws_time_text(char out[32]); /* "2026-01-31T12:00:00Z" */
@@ -150,6 +153,7 @@ typedef struct ws_failure {
     int status; /* waitpid's */
     bool over_limit;
     double limit, seconds;
+    double memory_limit;   /* bytes; 0: none */
     const char *started;   /* time text */
     const char *complaint; /* what is wrong with the record it left, or NULL */
     ws_text reason;        /* filled in by ws_failure_explain; destroy it */

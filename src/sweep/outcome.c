@@ -144,6 +144,7 @@ static ws_err note_failed(ws_supervisor *s, ws_worker *worker, ws_task *task, co
     ws_failure failure = {.status = status,
                           .over_limit = process->over_limit,
                           .limit = s->options->time_limit,
+                          .memory_limit = s->options->memory_limit,
                           .seconds = ws_clock_seconds() - process->started,
                           .started = task->started,
                           .complaint = complaint};
@@ -180,7 +181,7 @@ ws_err ws_outcome(ws_supervisor *s, ws_worker *worker, ws_task *task, const ws_p
     ws_trial_state state = WS_TRIAL_NEW;
     ws_err error = ws_run_look(task->claim.run, ws_task_id(s, task), &state, NULL, &complaint);
     bool asked = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_INTERRUPTED;
-    if (error == WS_OK && state == WS_TRIAL_BROKEN)
+    if (error == WS_OK && (state == WS_TRIAL_BROKEN || state == WS_TRIAL_CHANGED))
         error = drop_broken_record(task->claim.run);
     if (error != WS_OK)
         ; /* the folder cannot be read or written: passed on below */

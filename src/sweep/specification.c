@@ -3,6 +3,7 @@
 #include "sweep/specification.h"
 
 #include <stdlib.h>
+#include "storage/storage.h"
 
 static ws_err read_base(ws_specification_reader *r, const cJSON *root)
 {
@@ -141,7 +142,10 @@ static void check_compared(ws_specification_reader *r, const cJSON *root)
 
 static ws_err read_specification(ws_specification_reader *r, const char *path)
 {
-    WS_TRY(ws_json_read_file(&r->document, path));
+    ws_err error = ws_json_read_file(&r->document, path);
+    if (error != WS_OK && !ws_file_exists(path))
+        WS_HINT("what a specification holds: wiresweep sweep --help; examples are in configs/sweeps of the source");
+    WS_TRY(error);
     r->directory = ws_path_directory(path);
     WS_CHECK(r->directory, MEMORY, "no memory for a path");
     const cJSON *root = ws_json_root(r->document);

@@ -63,7 +63,8 @@ static ws_err look_at_trial(const char *directory, const ws_pulse *observer, con
 {
     ws_trial_state state;
     cJSON *record = NULL;
-    WS_TRY(ws_trial_look(directory, id, &state, &record, NULL));
+    ws_text complaint = {0};
+    WS_TRY(ws_trial_look(directory, id, &state, &record, &complaint));
     out->planned++;
     if (state == WS_TRIAL_DONE) {
         double took = seconds_of(record);
@@ -76,7 +77,11 @@ static ws_err look_at_trial(const char *directory, const ws_pulse *observer, con
         out->running++;
     } else {
         out->left++;
+        if (state == WS_TRIAL_CHANGED || state == WS_TRIAL_BROKEN)
+            ws_text_appendf(&out->damaged, "%s %s\n", id,
+                            complaint.length ? ws_text_string(&complaint) : "its record is gone");
     }
+    ws_text_destroy(&complaint);
     cJSON_Delete(record);
     return WS_OK;
 }
@@ -128,6 +133,7 @@ ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out)
         out->seconds_left = out->seconds_each * (double)open / (double)out->running;
     WS_TRY_GOTO(done, ws_tally(directory, &observer, out));
     WS_TRY_GOTO(done, ws_text_check(&out->failures));
+    WS_TRY_GOTO(done, ws_text_check(&out->damaged));
 done:
     ws_json_destroy(&manifest);
     free(path);
@@ -141,6 +147,7 @@ void ws_sweep_status_destroy(ws_sweep_status *status)
     cJSON_Delete(status->nodes);
     cJSON_Delete(status->jobs);
     ws_text_destroy(&status->failures);
+    ws_text_destroy(&status->damaged);
     *status = (ws_sweep_status){0};
 }
 
@@ -226,6 +233,8 @@ static void describe_for_people(const ws_sweep_status *status, ws_text *out)
         ws_text_appendf(out, "%6.0f  %s\n", reason->valuedouble, reason->string);
     if (status->failures.length)
         ws_text_appendf(out, "failed:\n%s", ws_text_string(&status->failures));
+    if (status->damaged.length)
+        ws_text_appendf(out, "damaged, and run again when the sweep goes on:\n%s", ws_text_string(&status->damaged));
 }
 
 /* ---------------------------------------------------------------- for machines */
@@ -236,11 +245,11 @@ static bool add_seconds(cJSON *object, const char *key, double seconds)
                           : cJSON_AddNumberToObject(object, key, seconds) != NULL;
 }
 
-/* Takes the lines of `failures` apart. */
-static bool add_failures(cJSON *object, char *failures)
+/* Takes lines "ID reason" apart. */
+static bool add_reasons(cJSON *object, const char *key, char *lines)
 {
-    cJSON *list = cJSON_AddArrayToObject(object, "failures");
-    char *rest = failures, *line;
+    cJSON *list = cJSON_AddArrayToObject(object, key);
+    char *rest = lines, *line;
     while (list && (line = strsep(&rest, "\n")) && *line) {
         cJSON *failure = cJSON_CreateObject();
         char *reason = line;
@@ -255,19 +264,19 @@ static bool add_failures(cJSON *object, char *failures)
 static ws_err describe_for_machines(ws_sweep_status *status, ws_text *out)
 {
     cJSON *root = cJSON_CreateObject();
-    bool made = root && cJSON_AddNumberToObject(root, "planned", (double)status->planned) &&
-                cJSON_AddNumberToObject(root, "done", (double)status->done) &&
-                cJSON_AddNumberToObject(root, "failed", (double)status->failed) &&
-                cJSON_AddNumberToObject(root, "running", (double)status->running) &&
-                cJSON_AddNumberToObject(root, "left", (double)status->left) &&
-                add_seconds(root, "seconds_each", status->seconds_each) &&
-                add_seconds(root, "seconds_left", status->seconds_left) &&
-                add_seconds(root, "per_hour", status->per_hour) &&
-                cJSON_AddNumberToObject(root, "contradicted", (double)status->contradicted) &&
-                cJSON_AddNumberToObject(root, "cpu_hours", status->cpu_hours) &&
-                cJSON_AddNumberToObject(root, "gpu_hours", status->gpu_hours) &&
-                cJSON_AddNumberToObject(root, "failed_cpu_hours", status->wasted_hours) &&
-                add_failures(root, status->failures.data);
+    bool made =
+        root && cJSON_AddNumberToObject(root, "planned", (double)status->planned) &&
+        cJSON_AddNumberToObject(root, "done", (double)status->done) &&
+        cJSON_AddNumberToObject(root, "failed", (double)status->failed) &&
+        cJSON_AddNumberToObject(root, "running", (double)status->running) &&
+        cJSON_AddNumberToObject(root, "left", (double)status->left) &&
+        add_seconds(root, "seconds_each", status->seconds_each) &&
+        add_seconds(root, "seconds_left", status->seconds_left) && add_seconds(root, "per_hour", status->per_hour) &&
+        cJSON_AddNumberToObject(root, "contradicted", (double)status->contradicted) &&
+        cJSON_AddNumberToObject(root, "cpu_hours", status->cpu_hours) &&
+        cJSON_AddNumberToObject(root, "gpu_hours", status->gpu_hours) &&
+        cJSON_AddNumberToObject(root, "failed_cpu_hours", status->wasted_hours) &&
+        add_reasons(root, "failures", status->failures.data) && add_reasons(root, "damaged", status->damaged.data);
     cJSON **const parts[] = {&status->supervisors, &status->reasons, &status->nodes, &status->jobs};
     static const char *const names[] = {"supervisors", "reasons", "nodes", "jobs"};
     for (size_t i = 0; i < 4 && made; i++) {

@@ -113,12 +113,20 @@ static ws_err make_ready(ws_supervisor *s, ws_worker *worker, ws_task *task, boo
 static ws_err count_published(ws_supervisor *s, const char *id, bool *open)
 {
     ws_trial_state state;
-    bool moved;
-    WS_TRY(ws_trial_look(s->options->directory, id, &state, NULL, NULL));
+    bool moved = false;
+    ws_text complaint = {0};
+    WS_TRY(ws_trial_look(s->options->directory, id, &state, NULL, &complaint));
+    ws_err error = WS_OK;
     *open = state != WS_TRIAL_DONE && state != WS_TRIAL_FAILED;
     s->counts->done += state == WS_TRIAL_DONE;
     s->counts->failed += state == WS_TRIAL_FAILED;
-    return state == WS_TRIAL_BROKEN ? ws_trial_set_aside(s->options->directory, id, "broken", &moved) : WS_OK;
+    if (state == WS_TRIAL_BROKEN || state == WS_TRIAL_CHANGED)
+        error = ws_trial_set_aside(s->options->directory, id, "broken", &moved);
+    if (moved)
+        ws_warn("trial %s is run again: %s (kept in trials/%s.broken-K)", id,
+                complaint.length ? ws_text_string(&complaint) : "its record is gone", id);
+    ws_text_destroy(&complaint);
+    return error;
 }
 
 /* Claims one pending trial, unless it turns out to be published, or in the hands of another one. */

@@ -23,7 +23,7 @@
  *                              folder of that generation; failed-G, why that try failed
  *   trials/ID/                 a finished or failed trial, whole: one rename makes it. record.json, config.json, log.txt,
  *                              model.h5, ...
- *   trials/ID.failed-K/        a failed trial that was tried again; .broken-K: one whose record was damaged
+ *   trials/ID.failed-K/        a failed trial that was tried again; .broken-K: one whose record was damaged or changed
  *   trials/ID.second-K/        a second result that differs from the first: the trial is not deterministic
  *   quarantine/NODE            that machine fails trials that finish on others; no supervisor works there while it is there
  *   checks/                    a sweep folder of its own: trials run a second time by --spot-check
@@ -145,8 +145,9 @@ typedef struct ws_verify {
     int64_t every;         /* one in so many, always the same ones; 1: all */
     int64_t random;        /* so many of them, drawn by `seed`; 0: all */
     uint64_t seed;
-    double tolerance;  /* relative, on another instruction set or device, where bits cannot be the same */
-    const char *store; /* NULL: the one that each trial was started with */
+    double tolerance;       /* relative, on another instruction set or device, where bits cannot be the same */
+    const char *store;      /* NULL: the one that each trial was started with */
+    const char *store_hash; /* content of `store`, which trials of other stores are refused with */
     const char *
         scratch; /* sweep folder of what is run again, kept and gone on with; NULL: one that is removed at the end, unless
                               something differs */
@@ -178,6 +179,7 @@ typedef struct ws_sweep_status {
     cJSON *reasons, *nodes;      /* { REASON: failures }, { NODE: { "finished", "failed", "quarantined" } } */
     cJSON *jobs;                 /* those submitted to a cluster (batch.h); NULL: none */
     ws_text failures;            /* lines "ID reason" */
+    ws_text damaged;             /* the same of records that cannot be used; their trials are among those left */
 } ws_sweep_status;
 void ws_sweep_status_destroy(ws_sweep_status *status);
 WS_MUST ws_err ws_sweep_status_read(const char *directory, ws_sweep_status *out);

@@ -237,6 +237,18 @@ static char *describe(const cJSON *cell, const cJSON *trial, const cJSON *config
                      number);
 }
 
+/* A trial would be run on rows that its record is not of, and end as another one. */
+static ws_err check_store(const verifier *v, const cJSON *cell, const char *description)
+{
+    const char *given = v->options->store_hash, *wanted = text_of(cell, "store_hash");
+    if (!given || strcmp(given, wanted) == 0)
+        return WS_OK;
+    ws_err error = WS_ERROR(ARGUMENT, "--store %s: its content is %.16s, and %s was run on %.16s", v->options->store,
+                            given, description, wanted);
+    WS_HINT("give the store it was run on; of a sweep over several stores, trials of one: --cell store_hash=HASH");
+    return error;
+}
+
 /* Takes a trial in where it is asked for, finished, and not wrong already. */
 static ws_err consider(verifier *v, const cJSON *trial)
 {
@@ -257,12 +269,13 @@ static ws_err consider(verifier *v, const cJSON *trial)
     WS_TRY_GOTO(done, ws_trial_look(v->options->directory, id, &state, &record, &complaint));
     if (state == WS_TRIAL_BROKEN) {
         error = report_wrong(v, id, description, complaint.length ? ws_text_string(&complaint) : "its record is gone");
-    } else if (state != WS_TRIAL_DONE) {
+    } else if (state != WS_TRIAL_DONE && state != WS_TRIAL_CHANGED) { /* of a changed one, what is changed is told */
         const bool failed = state == WS_TRIAL_FAILED;
         v->missing += !failed;
         error = report(v, id, description, failed ? "failed" : "missing",
                        failed ? text_of(member(record, "failure"), "reason") : "it is planned and has not finished");
     } else {
+        WS_TRY_GOTO(done, check_store(v, cell, description));
         const char *key = find_contradiction(record, cell, trial);
         if (key) {
             ws_text_appendf(&complaint, "its record.json has another %s than the sweep was frozen with", key);
@@ -302,6 +315,18 @@ static void thin_out(verifier *v)
 
 /* ---------------------------------------------------------------- afterwards */
 
+/* A result that comes out again, under a hash of another one: the hash was changed. */
+static ws_err check_hash(const cJSON *record, ws_comparison *comparison)
+{
+    bool changed;
+    WS_TRY(ws_record_is_changed(record, &changed));
+    if (!changed)
+        return WS_OK;
+    comparison->verdict = WS_DIFFERENT;
+    ws_text_append(&comparison->difference, "its result_hash is not that of its result, which is given again");
+    return WS_OK;
+}
+
 static ws_err compare_trial(verifier *v, size_t index, const char *scratch)
 {
     const ws_trial *trial = &v->sweep.trials[index];
@@ -314,6 +339,8 @@ static ws_err compare_trial(verifier *v, size_t index, const char *scratch)
     const char *verdict = "same bits";
     if (state == WS_TRIAL_DONE) {
         error = ws_records_compare(v->records[index], again, v->options->tolerance, &comparison);
+        if (error == WS_OK && comparison.verdict == WS_SAME_BITS)
+            error = check_hash(v->records[index], &comparison);
         ws_text_append(&detail, ws_text_string(&comparison.difference));
         v->counts->same += comparison.verdict == WS_SAME_BITS;
         v->counts->within += comparison.verdict == WS_WITHIN_TOLERANCE;

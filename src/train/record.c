@@ -121,6 +121,15 @@ static bool fill_run(const ws_trial_record *r, cJSON *run)
            cJSON_AddStringToObject(run, "started", started) && cJSON_AddStringToObject(run, "finished", finished);
 }
 
+/* By which whoever reads the record sees that it was changed since. */
+static ws_err add_result_hash(cJSON *root, const cJSON *result)
+{
+    char hash[65];
+    WS_TRY(ws_json_hash(result, hash));
+    WS_CHECK(cJSON_AddStringToObject(root, "result_hash", hash), MEMORY, "no memory for the record");
+    return WS_OK;
+}
+
 ws_err ws_trial_record_write(const char *path, const ws_trial_record *record, cJSON *scores)
 {
     ws_text text = {0};
@@ -137,12 +146,17 @@ ws_err ws_trial_record_write(const char *path, const ws_trial_record *record, cJ
     cJSON *run = result ? cJSON_AddObjectToObject(root, "run") : NULL;
     if (run) {
         made = fill_result(record, result, config, scores) && fill_run(record, run);
+        if (made)
+            error = add_result_hash(root, result);
     } else {
         made = false;
         cJSON_Delete(config);
         cJSON_Delete(scores);
     }
-    error = made ? ws_json_pretty(root, &text) : WS_ERROR(MEMORY, "no memory for the record");
+    if (!made)
+        error = WS_ERROR(MEMORY, "no memory for the record");
+    if (error == WS_OK)
+        error = ws_json_pretty(root, &text);
     cJSON_Delete(root);
     ws_text_append(&text, "\n");
     if (error == WS_OK)

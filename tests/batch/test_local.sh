@@ -49,6 +49,18 @@ wait $submit || status=$?
 cmp by_hand/tables/trials.csv stopped/tables/trials.csv || fail "the tables tell of the interruption"
 [ -e stopped/jobs/sweep-2.sbatch ] || fail "the second submission has no script of its own"
 
+# a sweep with failed trials has its table all the same, which tells of them; what else ends with status 3 is followed by nothing
+status=0
+"$WIRESWEEP" submit --profile local sweep sweep.json --memory-limit 0.1 --retries 0 -o failing --then table failing -o failing.md \
+    >out 2>message || status=$?
+[ $status = 3 ] && grep -q "3 planned, 0 done, 3 failed" failing.md && [ "$(grep -c "was given 0.1 GiB of memory" failing.md)" = 3 ] || fail "status $status: $(cat message)"
+mkdir half
+cp -r by_hand/sweep.json by_hand/trials half/
+rm -rf "half/trials/$(ls half/trials | head -n 1)"
+status=0
+"$WIRESWEEP" submit --profile local verify half --then table half -o none.md >out 2>message || status=$?
+[ $status = 3 ] && [ ! -e none.md ] || fail "after a verification of half a sweep: status $status: $(cat message)"
+
 # what goes wrong is the chain's status, and what follows does not begin
 status=0
 "$WIRESWEEP" submit --profile local extract -q -o no.h5 nowhere.pcap --then sweep sweep.json -o never >out 2>message || status=$?

@@ -97,7 +97,21 @@ ends_with 2 "$WIRESWEEP" submit --profile lines.json sweep sweep.json -o made
 grep -q 'partition.*line break' err || fail "a line break: $(cat err)"
 PATH="$folder/nowhere" ends_with 1 "$WIRESWEEP" submit extract -o made.h5 sweep.json
 grep -q 'sbatch: not found' err && grep -q -- '--profile local' err || fail "no Slurm: $(cat err)"
+ends_with 2 "$WIRESWEEP" submit --dry-run sweep sweep.json -o -
+grep -q -- '-o -: a job has no standard output' err && [ ! -s out ] || fail "-o -: $(cat out err)"
+ends_with 2 "$WIRESWEEP" submit --dry-run sweep nowhere.json -o made
+grep -q 'hint: .*wiresweep sweep --help' err || fail "a specification that is not there: $(cat err)"
+for time in 2 02:00 00:02:00 0-0:2; do
+    ends_with 2 "$WIRESWEEP" submit --dry-run --job time=$time sweep sweep.json -o made
+    grep -q "\"time\" $time is not longer than \"warning\"" err || fail "a warning at the start: $(cat err)"
+done
+for time in 3 02:01 1:0:0 0-0:3 1-0 1-00:00:00 UNLIMITED; do
+    ends_with 0 "$WIRESWEEP" submit --dry-run --job time=$time sweep sweep.json -o made
+done
 [ ! -e made ] || fail "something was made"
+cp mine.json $'two\nlines.json'
+ends_with 0 "$WIRESWEEP" submit --profile $'./two\nlines.json' --dry-run sweep sweep.json -o made
+! grep -q "^lines.json" out && bash -n out || fail "the profile's name ends the comment: $(cat out)"
 
 # a Slurm that is a few lines long: numbers from 100 on, each call in `calls`
 mkdir bin

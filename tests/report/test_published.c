@@ -125,6 +125,9 @@ static void a_file_without_numbers_is_refused(void **state)
     assert_int_equal(ws_report_load(&report, root), WS_OK);
     assert_int_equal(ws_report_add_published(report, path), WS_E_FORMAT);
     assert_non_null(strstr(ws_error_message(), "wrong.json:2:1: a published number needs"));
+    write_file(".", "wrong.json", "{\"source\":\"s\",\"rows\":[]}");
+    assert_int_equal(ws_report_add_published(report, path), WS_E_FORMAT);
+    assert_non_null(strstr(ws_error_message(), "wrong.json: no published numbers"));
     ws_report_destroy(&report);
     free(path);
 }

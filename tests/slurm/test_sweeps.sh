@@ -13,57 +13,7 @@ cluster_gpus=2
 cluster_up "$folder/c" 4 2
 mkdir "$folder/it's work"
 cd "$folder/it's work" || exit 1
-fail() {
-    echo "FAILED: $*" >&2
-    head -n 60 ./*/jobs/*.log >&2
-    squeue -t all >&2
-    exit 1
-}
-cat >mine.json <<'END'
-{ "time": "00:30:00", "nodes": 2, "tasks_per_node": 2, "cpus_per_task": 1, "warning": 60, "restarts": 5 }
-END
-export WIRESWEEP_PROFILE=./mine.json
-cat >sweep.json <<'END'
-{ "base": { "store": "synthetic.h5", "task": "anomaly", "protocol": "random", "label": "family", "normal": ["benign"],
-    "model": { "kind": "flow_cfm", "width": 32, "blocks": 2, "solver_steps": 4, "ot_group": 32 },
-    "train": { "steps": 200, "batch": 32, "gradient_shards": 4, "warmup": 1 }, "evaluate": { "bootstrap": 20 } },
-  "seeds": 8, "baselines": true }
-END
-"$WIRESWEEP_TOOLS/make_capture" --flows 300 --seed 1 -o synthetic.pcap --labels labels.csv >/dev/null
-extract="extract -q --dataset synthetic --labels labels.csv"
-"$WIRESWEEP" $extract -o synthetic.h5 synthetic.pcap || fail "extract"
-"$WIRESWEEP" sweep -q sweep.json --workers 2 -o calm >/dev/null || fail "the undisturbed sweep"
-
-# submit ARGUMENT...: numbers of the jobs in ${jobs[@]}
-submit() {
-    "$WIRESWEEP" submit -q "$@" >submitted 2>message || fail "submit $*: $(cat message)"
-    mapfile -t jobs < <(cut -d' ' -f1 submitted)
-}
-# finish JOB...: waits for them, which are to end well
-finish() {
-    local job
-    for job; do
-        await 1200 job_over "$job" || fail "job $job does not end: $(squeue -h -t all -j "$job")"
-        [ "$(job_state "$job")" = COMPLETED ] || fail "job $job: $(job_state "$job")"
-    done
-}
-# same_as_calm FOLDER: one record for each planned trial, and the same tables
-same_as_calm() {
-    local table
-    diff <(ls calm/trials) <(ls "$1/trials") || fail "$1: not one record for each planned trial"
-    for table in table.md table.csv trials.csv classes.csv thresholds.csv comparison.csv; do
-        cmp "calm/tables/$table" "$1/tables/$table" || fail "$1: $table tells of what has happened"
-    done
-    "$WIRESWEEP" status "$1" >said || fail "status $1"
-    grep -q "^10 planned: 10 done, 0 failed, 0 running, 0 left" said || fail "$1: $(cat said)"
-}
-# begun FOLDER: the first trial is done, others are not
-begun() {
-    compgen -G "$1/trials/*/record.json" >/dev/null
-}
-unfinished() {
-    [ "$(compgen -G "$1/trials/*/record.json" | wc -l)" -lt 10 ] || fail "$1 was over before anything could happen to it"
-}
+. "$WIRESWEEP_SOURCE/tests/slurm/sweeps.sh"
 
 # extraction by four ranks on two nodes, then the sweep by a supervisor on each of them, then the table
 submit $extract -o again.h5 synthetic.pcap --then sweep sweep.json -o chain --then table chain -o chain.md
@@ -89,12 +39,11 @@ submit --job nodes=1 sweep sweep.json --workers 1 -o warned --then table warned 
 await 600 begun warned || fail "does not begin"
 unfinished warned
 scancel --batch --signal=USR1 "${jobs[0]}"
-is_queued_again() { squeue -h -j "${jobs[0]}" -o '%T %r' | grep -q '^PENDING \(BeginTime\|None\|Resources\)'; }
-await 600 is_queued_again || fail "not queued again: $(squeue -h -t all -j "${jobs[0]}")"
+await 600 is_queued_again "${jobs[0]}" || fail "not queued again: $(squeue -h -t all -j "${jobs[0]}")"
 grep -q "time is nearly up" warned/jobs/sweep-1.*.log && grep -q "status 75" warned/jobs/sweep-1.*.log || fail "no word of it"
 unfinished warned
 [ "$(job_state "${jobs[1]}")" = PENDING ] || fail "the table did not wait: $(job_state "${jobs[1]}")"
-scontrol update JobId="${jobs[0]}" StartTime=now
+queue_now "${jobs[0]}"
 finish "${jobs[@]}"
 grep -q "restart 1" warned/jobs/sweep-1.*.log || fail "not the same job"
 same_as_calm warned
@@ -118,8 +67,7 @@ await 600 begun moved || fail "does not begin"
 unfinished moved
 node=$(squeue -h -j "${jobs[0]}" -o %N)
 scontrol update NodeName="$node" State=DOWN Reason=test
-await 600 is_queued_again || fail "not queued again: $(squeue -h -t all -j "${jobs[0]}")"
-scontrol update JobId="${jobs[0]}" StartTime=now
+queue_now "${jobs[0]}"
 finish "${jobs[@]}"
 same_as_calm moved
 scontrol update NodeName="$node" State=RESUME

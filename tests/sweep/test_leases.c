@@ -213,6 +213,9 @@ static void memory_cores_and_devices_are_limited(void **state)
     unsetenv("CUDA_VISIBLE_DEVICES");
     assert_int_equal(counts.done, 2);
     assert_int_equal(counts.failed, 2);
+    char *reason = failure_reason(folder, sweep, "greedy");
+    assert_non_null(strstr(reason, "0.0625 GiB of memory, perhaps too little (--memory-limit)"));
+    free(reason);
     for (size_t i = 0; i < sweep->count; i++) {
         char file[700];
         snprintf(file, sizeof file, "%s/trials/%s/cores", folder, sweep->trials[i].facts.id);

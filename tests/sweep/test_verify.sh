@@ -49,21 +49,42 @@ tampered() { # tampered SED_COMMAND WHAT [0]: verify names the trial and what is
     grep -q "^$network $([ "${3:-1}" = 0 ] && echo "same bits" || echo different).*$2" stdout || fail "$2 is not named: $(cat stdout)"
     rm -rf done/verify.*
 }
+refused() { # refused WHY: by table, without a word of the numbers; status names it
+    ends_with 1 "$WIRESWEEP" table done
+    grep -q "trials/$network/record.json: $1" stderr && [ ! -s stdout ] || fail "a table of it: $(cat stdout stderr)"
+    ends_with 0 "$WIRESWEEP" status done
+    grep -q "^4 planned: 3 done, 0 failed, 0 running, 1 left" stdout && grep -q "^$network .*$2" stdout || fail "$(cat stdout)"
+}
 tampered 's/"auroc": [0-9][0-9.e-]*/"auroc": 0.99999/' "auroc: 0.99999 recorded"
+refused "the result was changed after it was written" "the result in its record.json was changed"
+tampered 's/"result_hash": "[0-9a-f]/"result_hash": "x/' "its result_hash is not that of its result"
+refused "the result was changed after it was written" "the result in its record.json was changed"
 tampered 's/"parameter_hash": "[0-9a-f]/"parameter_hash": "x/' "parameter_hash"
 tampered 's/"steps": 8,/"steps": 9,/' "another config"
 tampered 's/"split_hash": "[0-9a-f]/"split_hash": "x/' "another split_hash"
 tampered "s/\"id\": \"$network\"/\"id\": \"0123456789abcdef\"/" "that of trial 0123456789abcdef"
+refused "not a record of trial $network" "that of trial 0123456789abcdef"
+# of a program that stated no hash: taken as it is, which the table says
+sed '/"result_hash": /d' kept.json >"$record"
+ends_with 0 "$WIRESWEEP" table done
+grep -q "^- Records without a hash of their result, of an earlier program: 1;" stdout || fail "$(cat stdout)"
+# run again when the sweep goes on
+sed 's/"auroc": [0-9][0-9.e-]*/"auroc": 0.99999/' kept.json >"$record"
+ends_with 0 "$WIRESWEEP" sweep sweep.json -o done
+grep -q "trial $network is run again: the result in its record.json was changed" stderr && [ -d "done/trials/$network.broken-1" ] ||
+    fail "not told of: $(cat stderr)"
+cmp <(jq -S .result "$record") <(jq -S .result kept.json) || fail "not the same result again"
+rm -r "done/trials/$network.broken-1"
 # what an older program did not count is no difference; what it counted is compared
-tampered '/"rows_thinned": /d' "" 0
+tampered '/"rows_thinned": \|"result_hash": /d' "" 0
 tampered 's/"rows_thinned": 0/"rows_thinned": 1/' "counts.rows_thinned: 1 recorded"
 
 # a sweep of a program that did not have an option yet: with its default the trial is the same one, and has the same name and cell
 cp done/sweep.json kept_sweep.json
 sed '/"ema": /d' kept_sweep.json >done/sweep.json
-tampered '/"ema": /d' "" 0
+tampered '/"ema": \|"result_hash": /d' "" 0
 cp kept_sweep.json done/sweep.json
-tampered '/"ema": /d' "another config"
+tampered '/"ema": \|"result_hash": /d' "another config"
 sed '/"ema": /d' kept_sweep.json >done/sweep.json
 sed 's/"seeds": 2/"seeds": 3/' sweep.json >more.json
 ends_with 0 "$WIRESWEEP" sweep more.json -o done
@@ -102,4 +123,8 @@ mv synthetic.h5 elsewhere.h5
 ends_with 3 "$WIRESWEEP" verify --cell "id=$network" done
 rm -rf done/verify.*
 ends_with 0 "$WIRESWEEP" verify --cell "id=$network" --store elsewhere.h5 done
+"$WIRESWEEP" extract -q --dataset synthetic --labels labels.csv --packets 4 -o other.h5 synthetic.pcap
+ends_with 2 "$WIRESWEEP" verify --cell "id=$network" --store other.h5 done
+grep -q "other.h5: its content is .*, and flow_cfm on synthetic, random, seed . was run on" stderr && [ ! -s stdout ] &&
+    ! ls -d done/verify.* 2>/dev/null || fail "another store: $(cat stdout stderr)"
 echo passed
