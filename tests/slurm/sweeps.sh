@@ -5,6 +5,7 @@ fail() {
     echo "FAILED: $*" >&2
     head -n 60 ./*/jobs/*.log >&2
     squeue -t all >&2
+    grep -h JobId= "$cluster/log/slurmctld.log" | tail -n 40 >&2
     exit 1
 }
 cat >mine.json <<'END'
@@ -57,8 +58,9 @@ unfinished() {
 is_queued_again() {
     squeue -h -j "$1" -o '%T %r' | grep -q '^PENDING \(BeginTime\|None\|Resources\)'
 }
-# queue_now JOB: it need not wait for the time that Slurm has given it
-queue_now() {
+# queue_soon JOB: it need not wait for the two minutes that Slurm has given it; a node that has just ended it would not start it again
+# within the same second
+queue_soon() {
     await 600 is_queued_again "$1" || fail "not queued again: $(squeue -h -t all -j "$1")"
-    scontrol update JobId="$1" StartTime=now
+    scontrol update JobId="$1" StartTime=now+2
 }

@@ -43,7 +43,7 @@ await 600 is_queued_again "${jobs[0]}" || fail "not queued again: $(squeue -h -t
 grep -q "time is nearly up" warned/jobs/sweep-1.*.log && grep -q "status 75" warned/jobs/sweep-1.*.log || fail "no word of it"
 unfinished warned
 [ "$(job_state "${jobs[1]}")" = PENDING ] || fail "the table did not wait: $(job_state "${jobs[1]}")"
-queue_now "${jobs[0]}"
+queue_soon "${jobs[0]}"
 finish "${jobs[@]}"
 grep -q "restart 1" warned/jobs/sweep-1.*.log || fail "not the same job"
 same_as_calm warned
@@ -67,7 +67,7 @@ await 600 begun moved || fail "does not begin"
 unfinished moved
 node=$(squeue -h -j "${jobs[0]}" -o %N)
 scontrol update NodeName="$node" State=DOWN Reason=test
-queue_now "${jobs[0]}"
+queue_soon "${jobs[0]}"
 finish "${jobs[@]}"
 same_as_calm moved
 scontrol update NodeName="$node" State=RESUME

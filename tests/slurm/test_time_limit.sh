@@ -29,7 +29,7 @@ await 1500 is_queued_again "${jobs[0]}" || fail "not queued again: $(squeue -h -
 unfinished limited
 grep -q "time is nearly up" limited/jobs/sweep-1.*.log && grep -q "status 75" limited/jobs/sweep-1.*.log || fail "no word of it"
 grep -q "DUE TO TIME LIMIT" limited/jobs/sweep-1.*.log && fail "ended by its limit, not by the warning"
-queue_now "${jobs[0]}"
+queue_soon "${jobs[0]}"
 finish "${jobs[@]}"
 grep -q "restart 1" limited/jobs/sweep-1.*.log || fail "not the same job"
 same_as_calm limited
