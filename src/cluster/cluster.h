@@ -68,19 +68,36 @@ WS_MUST ws_err ws_gather_all(const ws_comm *comm, const void *data, size_t bytes
  * cut into pieces of bounded size, so any amount goes. */
 WS_MUST ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size_t *send_counts, size_t record_bytes,
                                void **out, size_t *out_counts);
-/* The same where the rank's own part stays in `send` and is not counted in out_counts, into memory that the caller keeps from
- * call to call and frees: *buffer of *capacity bytes. */
-WS_MUST ws_err ws_exchange_others_all(const ws_comm *comm, const void *send, const size_t *send_counts,
-                                      size_t record_bytes, void **buffer, size_t *capacity, size_t *out_counts);
-/* The same, begun here and ended by ws_exchange_end; meanwhile `send` and *buffer stay as they are, and the caller does something
- * else. *exchange: NULL at first, kept from call to call; one at a time, of a communicator in the same order on all ranks. */
-typedef struct ws_exchange ws_exchange;
-WS_MUST ws_err ws_exchange_begin_all(ws_exchange **exchange, const ws_comm *comm, const void *send,
-                                     const size_t *send_counts, size_t record_bytes, void **buffer, size_t *capacity,
-                                     size_t *out_counts);
-void ws_exchange_push(ws_exchange *exchange); /* from time to time: MPI moves messages only while it is called */
-WS_MUST ws_err ws_exchange_end(ws_exchange *exchange); /* all has come and gone */
-void ws_exchange_destroy(ws_exchange **exchange);      /* waits for what is on its way */
+/* Bytes from every rank to every rank that are put together little by little, while those of the time before are on their way. Ranks
+ * of one machine read them where the sender wrote them, so that nothing is copied; between machines they travel as messages.
+ *
+ * A rank fills out[r] (ws_parcels_reserve, then bytes[count] and on, and count), all send, and after ws_parcels_arrive in[r] holds what
+ * rank r sent, its own too, to be read until the next ws_parcels_send_all. In between out is filled again. */
+typedef struct ws_parcel {
+    uint8_t *bytes;
+    size_t count, capacity;
+    uint8_t *room; /* that the receiver sees too; `bytes` while what is put there fits */
+} ws_parcel;
+typedef struct ws_arrived_parcel {
+    const uint8_t *bytes;
+    size_t count;
+} ws_arrived_parcel;
+typedef struct ws_parcels {
+    ws_parcel *out;        /* [size] */
+    ws_arrived_parcel *in; /* [size] */
+    struct ws_parcels_way *way;
+} ws_parcels;
+/* most: bytes for one rank that are seen by it where they are; more of them travel. 0: all travel. */
+WS_MUST ws_err ws_parcels_create_all(ws_parcels **out, const ws_comm *comm, size_t most);
+WS_MUST ws_err ws_parcel_grow(ws_parcel *parcel, size_t more);
+static inline ws_err ws_parcel_reserve(ws_parcel *parcel, size_t more)
+{
+    return parcel->count + more <= parcel->capacity ? WS_OK : ws_parcel_grow(parcel, more);
+}
+WS_MUST ws_err ws_parcels_send_all(ws_parcels *parcels);
+void ws_parcels_push(ws_parcels *parcels); /* from time to time: MPI moves messages only while it is called */
+WS_MUST ws_err ws_parcels_arrive(ws_parcels *parcels);
+void ws_parcels_destroy(ws_parcels **parcels); /* waits for what is on its way */
 /* Few bytes from one rank to another, which receives as many; those of a pair arrive in the order they were sent. The sender,
  * which need not wait, ends what it began (NULL: nothing). */
 typedef struct ws_sending ws_sending;

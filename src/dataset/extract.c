@@ -246,6 +246,7 @@ static ws_err prepare_captures_all(extraction *x)
     WS_AGREE(x->comm, check_append(x));
     warn_of_packets(x);
     WS_AGREE(x->comm, ws_arena_alloc(x->arena, &tables, x->feature_count, sizeof *tables));
+    WS_TRY(extract_route_open_all(x));
     WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,
@@ -362,7 +363,6 @@ static void extraction_destroy(extraction *x, ws_err outcome)
     free(x->slots);
     packet_buffer_destroy(&x->ordered);
     extract_hand_over_destroy(&x->hand_over);
-    free(x->owners);
     free(x->round_damage);
     free(x->damage);
     ws_arena_destroy(&x->arena);

@@ -132,12 +132,13 @@ typedef struct extract_piece {
     uint64_t position;         /* compressed: how far the walk came in the file as it is stored */
     uint64_t first_ordinal;
     uint64_t records_before;  /* of the group in earlier rounds */
-    uint64_t ordinals_before; /* on its rank: what its packets' ordinals lack while they are in extraction.packets */
+    uint64_t ordinals_before; /* what its packets' ordinals lack as its rank numbers them */
     int64_t newest_ns;        /* on its rank: of its packets */
     int64_t first_ns;         /* of its first packet; where it has_packets */
     bool has_packets;
     uint64_t known;                    /* digest of the state blocks before it that its walk knew */
-    size_t first_packet, packet_count; /* on its rank: packets in extraction.packets */
+    size_t packet_count;               /* on its rank: that are taken */
+    size_t first_packet;               /* of one rank: in extraction.packets */
     extract_counts counts;             /* on its rank */
     size_t first_damage, damage_count; /* on its rank: in extraction.damage */
 } extract_piece;
@@ -147,19 +148,21 @@ typedef struct piece_block {
     uint64_t piece, offset;
 } piece_block;
 
-/* A round's packets on their way to the ranks that own their flows. Buffers are kept from round to round. */
+/* What packets that travel do not know of the piece they are from. */
+typedef struct packet_origin {
+    uint32_t group;
+    uint64_t ordinals_before;
+} packet_origin;
+
+/* A round's packets on their way to the ranks that own their flows: those of the round before, while the next is read. As their
+ * `input` they have the number of their piece, and their ordinals lack what is before it, which is known once all is walked. */
 typedef struct extract_hand_over {
     bool pending;
     closing_point *points;
     size_t point_count, point_capacity;
-    size_t *sent, *received; /* [ranks] packets */
-    ws_packet *outgoing;     /* rank by rank, with its own */
-    uint8_t *outgoing_slots;
-    size_t outgoing_capacity, outgoing_slot_capacity;
-    ws_packet *incoming; /* of the other ranks */
-    uint8_t *incoming_slots;
-    size_t incoming_bytes, incoming_slot_bytes;
-    ws_exchange *packets, *slots;
+    packet_origin *origins; /* of the round's pieces */
+    size_t origin_capacity;
+    ws_parcels *packets, *slots; /* NULL: of one rank; where no bytes are kept */
 } extract_hand_over;
 
 typedef struct extract_hasher extract_hasher;
@@ -202,14 +205,13 @@ typedef struct extraction {
     size_t piece_count, piece_capacity;
     closing_point *points;
     size_t point_count, point_capacity;
-    ws_packet *packets; /* of this rank's pieces */
+    ws_packet *packets; /* of one rank: of its pieces; of several: that are not dealt out yet */
     size_t packet_count, packet_capacity;
+    bool out_of_order; /* packets that are dealt out: a piece was walked again */
     uint8_t *slots; /* their bytes, slot_size each, where bytes are kept */
     size_t slot_size, slot_capacity;
-    extract_hand_over hand_over; /* of the round before, while the next is read */
+    extract_hand_over hand_over;
     packet_buffer ordered;       /* of the current input, where packets are taken by time */
-    uint32_t *owners;            /* of packets, where there are several ranks */
-    size_t owner_count, owner_capacity;
     piece_block *round_blocks; /* of all pieces, the same on all ranks; ordered */
     size_t round_block_count, round_block_capacity;
     piece_block *met; /* by this rank's walks of one pass */
@@ -296,12 +298,33 @@ WS_MUST ws_err extract_state_keep(extraction *x, size_t piece);               /*
 WS_MUST ws_err extract_state_share_all(extraction *x, const uint8_t *walked); /* walked[piece]: in this pass */
 WS_MUST ws_err extract_state_settle(extraction *x);
 
-/* extract_route.c: the rank that owns the flows of a key. */
-static inline int extract_owner(const ws_comm *comm, const ws_flow_key *key)
+/* extract_route.c: the rank that owns the flows between two endpoints, the same for both directions: any even mixture does, and this is
+ * done for every packet. */
+static inline int extract_owner(const ws_comm *comm, const uint8_t one[16], const uint8_t other[16], uint16_t port,
+                                uint16_t other_port, uint8_t protocol)
 {
-    return (int)(ws_flow_key_hash(key) % (uint64_t)comm->size);
+    uint64_t a[2], b[2];
+    memcpy(a, one, sizeof a);
+    memcpy(b, other, sizeof b);
+    uint64_t mixed = (a[0] + b[0]) * 0x9e3779b97f4a7c15u + (a[1] + b[1]) * 0xff51afd7ed558ccdu +
+                     ((uint64_t)port + other_port + ((uint64_t)protocol << 32)) * 0xc4ceb9fe1a85ec53u;
+    mixed = (mixed ^ mixed >> 32) * 0xd6e8feb86659fd93u;
+    return (int)((mixed >> 32) * (uint64_t)comm->size >> 32);
 }
-WS_MUST ws_err extract_route_owners(extraction *x); /* of packets that were read since, where there are several ranks */
+static inline int extract_owner_of_packet(const ws_comm *comm, const ws_packet *packet)
+{
+    return extract_owner(comm, packet->source, packet->destination, packet->source_port, packet->destination_port,
+                         packet->protocol);
+}
+static inline int extract_owner_of_flow(const ws_comm *comm, const ws_flow_key *key)
+{
+    return extract_owner(comm, key->low_address, key->high_address, key->low_port, key->high_port, key->protocol);
+}
+WS_MUST ws_err extract_route_open_all(extraction *x);
+/* Where there are several ranks: packets that were read since go into the parcels for their owners. */
+WS_MUST ws_err extract_route_deal(extraction *x);
+void extract_route_drop(extraction *x, size_t first, size_t behind); /* those of pieces [first, behind), out again */
+WS_MUST ws_err extract_route_order(extraction *x);                   /* piece by piece, those of each in their order */
 /* Sends the round's packets on their way, behind those of the round before, which go through the flow tables to rows: so messages
  * travel while the next round is read. */
 WS_MUST ws_err extract_round_route_all(extraction *x);

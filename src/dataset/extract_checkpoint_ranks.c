@@ -99,17 +99,15 @@ static int owner_of(const ws_comm *comm, uint32_t kind, const uint8_t *bytes)
     ws_flow_key key;
     ws_packet packet;
     ws_identity identity;
-    bool source_is_low;
     if (kind == STATE_KEPT)
         return comm->rank;
     if (kind == STATE_PACKET) {
         memcpy(&packet, bytes, sizeof packet);
-        ws_flow_key_of(&packet, &key, &source_is_low);
-        return extract_owner(comm, &key);
+        return extract_owner_of_packet(comm, &packet);
     }
     if (kind == STATE_FLOW) {
         memcpy(&key, bytes, sizeof key);
-        return extract_owner(comm, &key);
+        return extract_owner_of_flow(comm, &key);
     }
     memcpy(&identity, bytes, sizeof identity);
     return ws_dense_ids_owner(&identity, comm->size);

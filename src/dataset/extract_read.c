@@ -8,7 +8,7 @@
  * bytes.
  *
  * Record numbers follow from the record counts of all pieces; with them the points where flows leave, and the newest
- * time before each. Packets stay in x->packets, piece by piece in the order of x->pieces.
+ * time before each. Packets stay in x->packets, or in the parcels for their owners, piece by piece in the order of x->pieces.
  */
 #include "dataset/extract.h"
 
@@ -29,6 +29,7 @@ static ws_err add_piece(extraction *x, uint32_t input, int rank, uint64_t begin,
     WS_TRY(WS_GROW(x->pieces, x->piece_capacity, x->piece_count + 1));
     x->pieces[x->piece_count++] = (extract_piece){.input = input,
                                                   .group = x->inputs[input].group,
+                                                  .records_before = x->groups[x->inputs[input].group].records,
                                                   .rank = rank,
                                                   .begin = begin,
                                                   .end = end,
@@ -191,8 +192,12 @@ static ws_err count_record(extraction *x, extract_piece *piece, const ws_record 
     if (x->options->window_captures)
         ws_packet_join_capture(packet);
     packet->ordinal = piece->records_before + counts->records - 1; /* until the pieces before it are counted */
+    if (x->comm->size > 1)
+        packet->input = (uint32_t)(piece - x->pieces);
     if (packet->time_ns > piece->newest_ns)
         piece->newest_ns = packet->time_ns;
+    if (counts->packets == 0)
+        piece->first_ns = packet->time_ns;
     x->packet_count++;
     counts->packets++;
     counts->packets_captured += record->captured_length;
@@ -225,9 +230,9 @@ static bool part_is_done(const extraction *x, const extract_piece *piece)
                                  ws_walk_offset(input->walk) - piece->begin >= x->content_limit);
 }
 
-/* About 50 microseconds; owners while packets are in the first cache, but not right behind the decoder, on whose narrow stores
- * their key's wide loads would wait. */
-enum { PUSH_RECORDS = 1024, OWNER_RECORDS = 64 };
+/* About 50 microseconds; packets are dealt out while they are in the first cache, but not right behind the decoder, on whose narrow
+ * stores their key's wide loads would wait. */
+enum { PUSH_RECORDS = 1024, DEAL_RECORDS = 64 };
 
 static ws_err walk_piece(extraction *x, extract_piece *piece)
 {
@@ -241,8 +246,8 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
         WS_TRY(ws_walk_range(input->walk, piece->begin, input->compressed ? WS_CAPTURE_BYTES_UNKNOWN : piece->end));
     memset(&piece->counts, 0, sizeof piece->counts);
     piece->first_packet = x->packet_count;
-    piece->records_before = x->groups[piece->group].records;
     piece->newest_ns = INT64_MIN;
+    piece->first_ns = 0;
     ws_record record;
     bool more = true;
     while (!part_is_done(x, piece)) {
@@ -250,20 +255,19 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
         if (!more)
             break;
         WS_TRY(count_record(x, piece, &record));
-        if (piece->counts.records % OWNER_RECORDS == 0)
-            WS_TRY(extract_route_owners(x));
+        if (piece->counts.records % DEAL_RECORDS == 0)
+            WS_TRY(extract_route_deal(x));
         if (piece->counts.records % PUSH_RECORDS == 0)
             extract_route_push(x);
     }
-    WS_TRY(extract_route_owners(x));
+    WS_TRY(extract_route_deal(x));
     WS_TRY(keep_damage(x, piece, input->walk));
     WS_TRY(extract_state_keep(x, (size_t)(piece - x->pieces)));
-    piece->packet_count = x->packet_count - piece->first_packet;
+    piece->packet_count = piece->counts.packets;
     piece->reached = ws_walk_offset(input->walk);
     piece->position = ws_walk_position(input->walk);
     piece->records = piece->counts.records;
     piece->has_packets = piece->packet_count > 0;
-    piece->first_ns = piece->has_packets ? x->packets[piece->first_packet].time_ns : 0;
     if (piece->position >= input->bytes) /* a round may hold more small files than a process may have open */
         extract_input_release(input);
     return WS_OK;
@@ -289,6 +293,10 @@ static ws_err walk_marked_all(extraction *x)
         piece->known = piece->walk ? extract_state_digest(x, k) : piece->known;
         if (!piece->walk || piece->empty || piece->rank != x->comm->rank)
             continue;
+        if (piece->packet_count > 0) { /* walked before, from what was no start */
+            extract_route_drop(x, k, k + 1);
+            x->out_of_order = true;
+        }
         local = walk_piece(x, piece);
         mine[count++] =
             (walk_news){k, piece->reached, piece->position, piece->records, piece->has_packets, piece->first_ns};
@@ -351,6 +359,7 @@ static void end_round_early(extraction *x)
             continue;
         x->round_end = base + piece->position;
         x->last_input = input;
+        extract_route_drop(x, k + 1, x->piece_count);
         x->piece_count = k + 1;
         if (x->comm->size == 1) /* then packets lie piece by piece, and all that lie there are taken */
             x->packet_count = piece->first_packet + piece->packet_count;
@@ -366,10 +375,13 @@ static ws_err settle_pieces(extraction *x)
         extract_input *input = &x->inputs[piece->input];
         extract_group *group = &x->groups[piece->group];
         piece->first_ordinal = group->records;
+        piece->ordinals_before = piece->first_ordinal - piece->records_before;
         input->next_offset = piece->reached;
         input->next_position = input->compressed ? piece->position : piece->reached;
-        if (piece->empty)
+        if (piece->empty) {
+            extract_route_drop(x, k, k + 1); /* a walk from what was no start found some */
             continue;
+        }
         input->records += piece->records;
         group->records += piece->records;
         if (piece->has_packets && !group->has_origin) {
@@ -378,9 +390,7 @@ static ws_err settle_pieces(extraction *x)
         }
         if (piece->rank != x->comm->rank)
             continue;
-        piece->ordinals_before = piece->first_ordinal - piece->records_before;
-        if (x->comm->size ==
-            1) { /* mostly none, or a pass over all packets; of several ranks, extract_route.c makes it */
+        if (x->comm->size == 1) { /* mostly none, or a pass over all packets; of several ranks, who gets them makes it */
             for (size_t i = 0; piece->ordinals_before > 0 && i < piece->packet_count; i++)
                 x->packets[piece->first_packet + i].ordinal += piece->ordinals_before;
             piece->ordinals_before = 0;
@@ -433,14 +443,27 @@ static ws_err list_points(extraction *x, const records_before *before)
     return WS_OK;
 }
 
-static bool is_before(const extract_piece *piece, const ws_packet *packet, const closing_point *point)
+static bool is_before(const extract_piece *piece, uint64_t ordinal, const closing_point *point)
 {
-    return packet->input == point->input && packet->ordinal + piece->ordinals_before < point->ordinal;
+    return piece->group == point->input && ordinal < point->ordinal;
 }
 
 static void raise_newest(closing_point *point, int64_t newest_ns)
 {
     point->newest_ns = newest_ns > point->newest_ns ? newest_ns : point->newest_ns;
+}
+
+/* Of the packets that are of the piece, whose first record lies before the point. */
+static void find_newest_among(const ws_packet *packets, size_t count, uint32_t number, const extract_piece *piece,
+                              closing_point *point)
+{
+    for (const ws_packet *packet = packets; packet < packets + count; packet++) {
+        if (packet->input != number)
+            continue;
+        while (!is_before(piece, packet->ordinal + piece->ordinals_before, point))
+            point++;
+        raise_newest(point, packet->time_ns);
+    }
 }
 
 /* newest_ns of every point: over this rank's packets between the point before it and it. */
@@ -451,17 +474,18 @@ static void find_newest(extraction *x)
         const extract_piece *piece = &x->pieces[k];
         if (piece->rank != x->comm->rank || piece->empty || piece->packet_count == 0)
             continue;
-        const ws_packet *packet = x->packets + piece->first_packet, *end = packet + piece->packet_count;
-        while (!is_before(piece, packet, at))
+        while (!is_before(piece, piece->first_ordinal, at))
             at++;
-        if (is_before(piece, end - 1, at)) { /* mostly: no point lies within the piece */
+        if (is_before(piece, piece->first_ordinal + piece->records - 1, at)) { /* mostly: no point lies within it */
             raise_newest(at, piece->newest_ns);
             continue;
         }
-        for (; packet < end; packet++) {
-            while (!is_before(piece, packet, at))
-                at++;
-            raise_newest(at, packet->time_ns);
+        if (x->comm->size == 1)
+            find_newest_among(x->packets + piece->first_packet, piece->packet_count, piece->group, piece, at);
+        for (int r = 0; x->comm->size > 1 && r < x->comm->size; r++) {
+            const ws_parcel *dealt = &x->hand_over.packets->out[r];
+            find_newest_among((const ws_packet *)(const void *)dealt->bytes, dealt->count / sizeof(ws_packet),
+                              (uint32_t)k, piece, at);
         }
     }
 }
@@ -491,7 +515,8 @@ ws_err extract_round_read_all(extraction *x)
 {
     const extract_input *first = &x->inputs[x->first_input];
     const records_before before = {first->records, x->groups[first->group].records};
-    x->packet_count = x->owner_count = 0;
+    x->packet_count = 0;
+    x->out_of_order = false;
     x->round_damage_count = x->round_block_count = x->met_count = 0;
 
     WS_AGREE(x->comm, cut_round(x));
@@ -503,6 +528,8 @@ ws_err extract_round_read_all(extraction *x)
     end_round_early(x);
 
     ws_err local = settle_pieces(x);
+    if (local == WS_OK && x->out_of_order)
+        local = extract_route_order(x);
     if (local == WS_OK)
         local = extract_state_settle(x);
     if (local == WS_OK)

@@ -9,16 +9,8 @@
 
 #include <stdlib.h>
 
-/* Rows of other ranks, rank by rank; a rank sends them in order. */
-typedef struct arrived_rows {
-    ws_flow *flows;
-    ws_flow_packet *packets;
-    uint8_t *slots;
-    size_t flow_bytes, packet_bytes, slot_bytes; /* capacities */
-} arrived_rows;
-
 struct extract_sorter {
-    arrived_rows arrived;
+    ws_parcels *flows, *packets, *slots; /* rows between two splitters, for the rank that merges them; slots: NULL without bytes */
     extract_rows sorted;
 };
 
@@ -56,7 +48,7 @@ static ws_err choose_splitters_all(const ws_comm *comm, const extract_rows *rows
     return error;
 }
 
-/* What goes to a rank, or comes from it: rows, their packets, bytes of their slots. */
+/* What goes to a rank: rows, their packets, bytes of their slots. */
 typedef struct row_counts {
     size_t *flows, *packets, *slots; /* [ranks] */
 } row_counts;
@@ -114,21 +106,24 @@ static void skip(row_run *run, row_counts counts, int rank)
 }
 
 /* This rank's own rows stay where they were, among all that it had. Returns how many ranks have any. */
-static size_t list_runs(const ws_comm *comm, const extract_rows *rows, row_counts sent, const arrived_rows *arrived,
-                        row_counts received, row_run *runs)
+static size_t list_runs(const ws_comm *comm, const extract_rows *rows, row_counts sent, const extract_sorter *sorter,
+                        row_run *runs)
 {
     row_run own = {rows->flows, NULL, rows->packets, rows->slots};
-    row_run other = {arrived->flows, NULL, arrived->packets, arrived->slots};
     size_t count = 0;
     for (int r = 0; r < comm->rank; r++)
         skip(&own, sent, r);
+    own.end = own.flow + sent.flows[comm->rank];
     for (int r = 0; r < comm->size; r++) {
-        row_run *run = r == comm->rank ? &own : &other;
-        const row_counts here = r == comm->rank ? sent : received;
-        run->end = run->flow + here.flows[r];
-        if (here.flows[r] > 0)
-            runs[count++] = *run;
-        skip(run, here, r);
+        row_run run = own;
+        if (r != comm->rank) {
+            run.flow = (const ws_flow *)(const void *)sorter->flows->in[r].bytes;
+            run.end = run.flow + sorter->flows->in[r].count / sizeof *run.flow;
+            run.packet = (const ws_flow_packet *)(const void *)sorter->packets->in[r].bytes;
+            run.slots = sorter->slots != NULL ? sorter->slots->in[r].bytes : NULL;
+        }
+        if (run.flow < run.end)
+            runs[count++] = run;
     }
     for (size_t at = count / 2; at-- > 0;)
         sink(runs, count, at);
@@ -172,39 +167,64 @@ static ws_err merge_runs(row_run *runs, size_t count, const extract_rows *totals
     return WS_OK;
 }
 
-static ws_err merge_rows(const ws_comm *comm, const extract_rows *rows, row_counts sent, row_counts received,
-                         extract_sorter *sorter)
+static ws_err merge_rows(const ws_comm *comm, const extract_rows *rows, row_counts sent, extract_sorter *sorter)
 {
     row_run *runs = NULL;
-    extract_rows totals = {0};
     WS_TRY(WS_NEW_ARRAY(runs, (size_t)comm->size));
+    extract_rows totals = {.count = sent.flows[comm->rank],
+                           .packet_count = sent.packets[comm->rank],
+                           .slot_bytes = sent.slots[comm->rank]};
     for (int r = 0; r < comm->size; r++) {
-        const row_counts here = r == comm->rank ? sent : received;
-        totals.count += here.flows[r];
-        totals.packet_count += here.packets[r];
-        totals.slot_bytes += here.slots[r];
+        if (r == comm->rank)
+            continue;
+        totals.count += sorter->flows->in[r].count / sizeof *rows->flows;
+        totals.packet_count += sorter->packets->in[r].count / sizeof *rows->packets;
+        totals.slot_bytes += sorter->slots != NULL ? sorter->slots->in[r].count : 0;
     }
-    const size_t count = list_runs(comm, rows, sent, &sorter->arrived, received, runs);
+    const size_t count = list_runs(comm, rows, sent, sorter, runs);
     ws_err error = merge_runs(runs, count, &totals, &sorter->sorted);
     free(runs);
     return error;
 }
 
-static ws_err send_rows_all(extraction *x, const extract_rows *rows, row_counts sent, arrived_rows *arrived,
-                            row_counts received)
+static ws_err put(ws_parcel *parcel, const void *bytes, size_t count)
 {
-    const ws_comm *comm = x->comm;
-    WS_TRY(ws_exchange_others_all(comm, rows->flows, sent.flows, sizeof *rows->flows, (void **)&arrived->flows,
-                                  &arrived->flow_bytes, received.flows));
-    WS_TRY(ws_exchange_others_all(comm, rows->packets, sent.packets, sizeof *rows->packets, (void **)&arrived->packets,
-                                  &arrived->packet_bytes, received.packets));
-    if (x->slot_size > 0)
-        WS_TRY(ws_exchange_others_all(comm, rows->slots, sent.slots, 1, (void **)&arrived->slots, &arrived->slot_bytes,
-                                      received.slots));
-    for (int r = 0; r < comm->size; r++)
-        if (r != comm->rank)
-            x->exchanged_bytes +=
-                sent.flows[r] * sizeof *rows->flows + sent.packets[r] * sizeof *rows->packets + sent.slots[r];
+    WS_TRY(ws_parcel_reserve(parcel, count));
+    if (count > 0)
+        memcpy(parcel->bytes + parcel->count, bytes, count);
+    parcel->count += count;
+    return WS_OK;
+}
+
+static ws_err fill_parcels(extraction *x, const extract_rows *rows, row_counts sent)
+{
+    const extract_sorter *sorter = x->sorter;
+    row_run run = {rows->flows, NULL, rows->packets, rows->slots};
+    for (int r = 0; r < x->comm->size; skip(&run, sent, r++)) {
+        if (r == x->comm->rank)
+            continue;
+        WS_TRY(put(&sorter->flows->out[r], run.flow, sent.flows[r] * sizeof *run.flow));
+        WS_TRY(put(&sorter->packets->out[r], run.packet, sent.packets[r] * sizeof *run.packet));
+        if (sorter->slots != NULL)
+            WS_TRY(put(&sorter->slots->out[r], run.slots, sent.slots[r]));
+        x->exchanged_bytes +=
+            sent.flows[r] * sizeof *run.flow + sent.packets[r] * sizeof *run.packet + sent.slots[r];
+    }
+    return WS_OK;
+}
+
+static ws_err send_rows_all(extraction *x, const extract_rows *rows, row_counts sent)
+{
+    extract_sorter *sorter = x->sorter;
+    WS_AGREE(x->comm, fill_parcels(x, rows, sent));
+    WS_TRY(ws_parcels_send_all(sorter->flows));
+    WS_TRY(ws_parcels_send_all(sorter->packets));
+    if (sorter->slots != NULL)
+        WS_TRY(ws_parcels_send_all(sorter->slots));
+    WS_TRY(ws_parcels_arrive(sorter->flows));
+    WS_TRY(ws_parcels_arrive(sorter->packets));
+    if (sorter->slots != NULL)
+        WS_TRY(ws_parcels_arrive(sorter->slots));
     return WS_OK;
 }
 
@@ -214,11 +234,21 @@ static ws_err sort_all(extraction *x, const extract_rows *rows, extract_row_key 
     const ws_comm *comm = x->comm;
     const size_t ranks = (size_t)comm->size;
     const row_counts sent = {counts, counts + ranks, counts + 2 * ranks};
-    const row_counts received = {counts + 3 * ranks, counts + 4 * ranks, counts + 5 * ranks};
     WS_TRY(choose_splitters_all(comm, rows, splitters));
     count_for_ranks(rows, splitters, comm->size, sent);
-    WS_TRY(send_rows_all(x, rows, sent, &x->sorter->arrived, received));
-    WS_AGREE(comm, merge_rows(comm, rows, sent, received, x->sorter));
+    WS_TRY(send_rows_all(x, rows, sent));
+    WS_AGREE(comm, merge_rows(comm, rows, sent, x->sorter));
+    return WS_OK;
+}
+
+static ws_err create_all(extraction *x)
+{
+    enum { MOST_BYTES = 8 << 20 }; /* twice what waits, mostly */
+    WS_AGREE(x->comm, WS_NEW(x->sorter));
+    WS_TRY(ws_parcels_create_all(&x->sorter->flows, x->comm, MOST_BYTES));
+    WS_TRY(ws_parcels_create_all(&x->sorter->packets, x->comm, MOST_BYTES));
+    if (x->slot_size > 0)
+        WS_TRY(ws_parcels_create_all(&x->sorter->slots, x->comm, MOST_BYTES));
     return WS_OK;
 }
 
@@ -230,11 +260,11 @@ ws_err extract_rows_sort_all(extraction *x, const extract_rows *rows, const extr
     *out = rows;
     if (ranks == 1)
         return WS_OK;
-    ws_err error = x->sorter != NULL ? WS_OK : WS_NEW(x->sorter);
+    if (x->sorter == NULL)
+        WS_TRY(create_all(x));
+    ws_err error = WS_NEW_ARRAY(splitters, ranks);
     if (error == WS_OK)
-        error = WS_NEW_ARRAY(splitters, ranks);
-    if (error == WS_OK)
-        error = WS_NEW_ARRAY(counts, 6 * ranks);
+        error = WS_NEW_ARRAY(counts, 3 * ranks);
     error = ws_agree_all(x->comm, error);
     if (error == WS_OK)
         error = sort_all(x, rows, splitters, counts);
@@ -249,9 +279,9 @@ void extract_sorter_destroy(extract_sorter **sorter)
 {
     if (*sorter == NULL)
         return;
-    free((*sorter)->arrived.flows);
-    free((*sorter)->arrived.packets);
-    free((*sorter)->arrived.slots);
+    ws_parcels_destroy(&(*sorter)->flows);
+    ws_parcels_destroy(&(*sorter)->packets);
+    ws_parcels_destroy(&(*sorter)->slots);
     extract_rows_destroy(&(*sorter)->sorted);
     free(*sorter);
     *sorter = NULL;

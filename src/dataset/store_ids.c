@@ -54,7 +54,7 @@ static ws_id_slot *find_slot(ws_id_slot *slots, size_t slot_count, const ws_iden
 static size_t slots_for(const ws_dense_ids *ids, size_t more)
 {
     size_t slot_count = ids->slot_count;
-    while ((ids->used + more) * 2 > slot_count)
+    while ((ids->used + more) * 4 > slot_count * 3)
         slot_count *= 2;
     return slot_count;
 }
