@@ -208,10 +208,10 @@ typedef struct extraction {
     ws_packet *packets; /* of one rank: of its pieces; of several: that are not dealt out yet */
     size_t packet_count, packet_capacity;
     bool out_of_order; /* packets that are dealt out: a piece was walked again */
-    uint8_t *slots; /* their bytes, slot_size each, where bytes are kept */
+    uint8_t *slots;    /* their bytes, slot_size each, where bytes are kept */
     size_t slot_size, slot_capacity;
     extract_hand_over hand_over;
-    packet_buffer ordered;       /* of the current input, where packets are taken by time */
+    packet_buffer ordered;     /* of the current input, where packets are taken by time */
     piece_block *round_blocks; /* of all pieces, the same on all ranks; ordered */
     size_t round_block_count, round_block_capacity;
     piece_block *met; /* by this rank's walks of one pass */

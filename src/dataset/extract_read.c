@@ -390,7 +390,8 @@ static ws_err settle_pieces(extraction *x)
         }
         if (piece->rank != x->comm->rank)
             continue;
-        if (x->comm->size == 1) { /* mostly none, or a pass over all packets; of several ranks, who gets them makes it */
+        if (x->comm->size ==
+            1) { /* mostly none, or a pass over all packets; of several ranks, who gets them makes it */
             for (size_t i = 0; piece->ordinals_before > 0 && i < piece->packet_count; i++)
                 x->packets[piece->first_packet + i].ordinal += piece->ordinals_before;
             piece->ordinals_before = 0;

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 struct extract_sorter {
-    ws_parcels *flows, *packets, *slots; /* rows between two splitters, for the rank that merges them; slots: NULL without bytes */
+    ws_parcels *flows, *packets,
+        *slots; /* rows between two splitters, for the rank that merges them; slots: NULL without bytes */
     extract_rows sorted;
 };
 
@@ -207,8 +208,7 @@ static ws_err fill_parcels(extraction *x, const extract_rows *rows, row_counts s
         WS_TRY(put(&sorter->packets->out[r], run.packet, sent.packets[r] * sizeof *run.packet));
         if (sorter->slots != NULL)
             WS_TRY(put(&sorter->slots->out[r], run.slots, sent.slots[r]));
-        x->exchanged_bytes +=
-            sent.flows[r] * sizeof *run.flow + sent.packets[r] * sizeof *run.packet + sent.slots[r];
+        x->exchanged_bytes += sent.flows[r] * sizeof *run.flow + sent.packets[r] * sizeof *run.packet + sent.slots[r];
     }
     return WS_OK;
 }

@@ -28,6 +28,21 @@ cat mixed/d.pcapng f.pcapng g.pcapng mixed/b.pcapng f.pcapng >mixed/f.pcapng
 same_everywhere mixed "2:65536 3:1000000000 4:200001" mixed
 same_everywhere imitating "1:65536 2:65536 4:300000" imitating
 
+# A capture whose later part a rank must read again, since blocks before it say what its packets mean, and captures behind it that the
+# rank has read meanwhile.
+mkdir again
+cat mixed/d.pcapng f.pcapng g.pcapng f.pcapng >again/a.pcapng
+"$make" --flows 20 --seed 3 -o again/b.pcap >/dev/null
+"$make" --flows 20 --seed 5 -o again/c.pcap >/dev/null
+for options in "" "--bytes header:40,payload:16,packets:2"; do
+    for ranks in 1 2 3 4; do
+        # shellcheck disable=SC2086
+        mpirun -n $ranks "$WIRESWEEP" extract -q --json $options --set round_bytes=1000000000 -o again.h5 again >"again.$ranks" 2>/dev/null
+        [ "$(jq .content_hash "again.$ranks")" = "$(jq .content_hash again.1)" ] || { echo "$ranks ranks, $options: another content"; exit 1; }
+    done
+    jq -e '.boundary_repairs > 0' again.2 >/dev/null || { echo "$options: nothing was read again"; exit 1; }
+done
+
 # Inputs in any order, twice, or by a list: the same store.
 reference=$(extract_hash 2 200000 mixed/a.pcap mixed/c.pcap mixed/d.pcapng)
 ls mixed/d.pcapng mixed/a.pcap mixed/c.pcap >list
