@@ -285,6 +285,9 @@ WS_MUST ws_err extract_hasher_finish_all(extract_hasher *hasher, ws_arena *arena
 /* Whether it waits for what the walk of the input reads, and takes it; context: the hasher. */
 bool extract_hasher_watches(const extract_hasher *hasher, size_t input);
 void extract_hasher_watch(void *context, uint32_t input, uint64_t offset, const uint8_t *bytes, size_t count);
+/* A walk of it starts there, since no start nearer to the beginning of the block is known; it reads from that leaf on. What is before it
+ * in the block is read here, where that is little: another rank has it, but not the rest of the block. */
+WS_MUST ws_err extract_hasher_lead_in(extract_hasher *hasher, size_t input, uint64_t begin);
 bool extract_hashes_blocks(const extraction *x, size_t input); /* whether the file is hashed in blocks */
 void extract_hasher_destroy(extract_hasher **hasher);          /* also while it runs */
 

@@ -140,21 +140,26 @@ static void hash_leaves(const uint8_t *bytes, size_t size, ws_digest *leaves)
     ws_sha256_many(texts, count, leaves);
 }
 
+/* Into the first lane's room. */
+static ws_err read_from(extract_hasher *h, size_t input, uint64_t at, size_t bytes)
+{
+    const extract_input *from = &h->x->inputs[input];
+    WS_TRY(open_file(h->x, &h->file, &h->file_input, input));
+    WS_CHECK(fseeko(h->file, (off_t)at, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, from->path, at);
+    return read_bytes(from, h->file, at, h->lanes[0].bytes, bytes);
+}
+
 /* Reads a block, through the first lane's room. */
 static ws_err hash_unit(extract_hasher *h, size_t input, size_t unit)
 {
-    const extract_input *from = &h->x->inputs[input];
-    uint8_t *room = h->lanes[0].bytes;
     ws_digest leaves[LEAVES];
     uint64_t begin, end;
     size_t count = 0;
     unit_range(h, input, unit, &begin, &end);
-    WS_TRY(open_file(h->x, &h->file, &h->file_input, input));
-    WS_CHECK(fseeko(h->file, (off_t)begin, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, from->path, begin);
     for (uint64_t at = begin; at < end; at += READ_BYTES, count += LEAVES_READ) {
         const size_t size = end - at < READ_BYTES ? (size_t)(end - at) : READ_BYTES;
-        WS_TRY(read_bytes(from, h->file, at, room, size));
-        hash_leaves(room, size, leaves + count);
+        WS_TRY(read_from(h, input, at, size));
+        hash_leaves(h->lanes[0].bytes, size, leaves + count);
     }
     count = (size_t)((end - begin + WS_INPUT_HASH_LEAF - 1) / WS_INPUT_HASH_LEAF);
     keep_digest(h, unit, ws_sha256_of(leaves, count * sizeof *leaves));
@@ -332,6 +337,17 @@ void extract_hasher_watch(void *context, uint32_t input, uint64_t offset, const 
         for (size_t i = 0; at < whole; at += WS_INPUT_HASH_LEAF)
             keep_leaf(h, input, leaf++, &leaves[i++]);
     }
+}
+
+ws_err extract_hasher_lead_in(extract_hasher *h, size_t input, uint64_t begin)
+{
+    const uint64_t block = begin / WS_INPUT_HASH_BLOCK * WS_INPUT_HASH_BLOCK,
+                   leaf = begin / WS_INPUT_HASH_LEAF * WS_INPUT_HASH_LEAF;
+    if (leaf == block || leaf - block > READ_BYTES)
+        return WS_OK;
+    WS_TRY(read_from(h, input, block, (size_t)(leaf - block)));
+    extract_hasher_watch(h, (uint32_t)input, block, h->lanes[0].bytes, (size_t)(leaf - block));
+    return WS_OK;
 }
 
 bool extract_hasher_watches(const extract_hasher *h, size_t input)

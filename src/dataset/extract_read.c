@@ -238,8 +238,11 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
 {
     extract_input *input = &x->inputs[piece->input];
     WS_TRY(extract_input_use(input, piece->input));
-    if (extract_hasher_watches(x->hasher, piece->input))
+    if (extract_hasher_watches(x->hasher, piece->input)) {
         ws_walk_watch(input->walk, extract_hasher_watch, x->hasher, x->comm->size == 1);
+        if (piece->interior)
+            WS_TRY(extract_hasher_lead_in(x->hasher, piece->input, piece->begin));
+    }
     if (input->splittable)
         WS_TRY(extract_state_range(x, piece));
     else
