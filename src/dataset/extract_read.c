@@ -296,10 +296,7 @@ static ws_err walk_marked_all(extraction *x)
         piece->known = piece->walk ? extract_state_digest(x, k) : piece->known;
         if (!piece->walk || piece->empty || piece->rank != x->comm->rank)
             continue;
-        if (piece->packet_count > 0) { /* walked before, from what was no start */
-            extract_route_drop(x, k, k + 1);
-            x->out_of_order = true;
-        }
+        extract_route_drop(x, k, k + 1); /* where it was walked before, from what was no start */
         local = walk_piece(x, piece);
         mine[count++] =
             (walk_news){k, piece->reached, piece->position, piece->records, piece->has_packets, piece->first_ns};
@@ -343,6 +340,8 @@ static bool mark_repairs(extraction *x)
         piece->begin = before->reached;
         piece->empty = piece->begin >= piece->end;
         piece->walk = !piece->empty;
+        x->out_of_order =
+            x->out_of_order || piece->walk; /* its packets will lie behind those of the pieces behind it */
         piece->reached = piece->begin;
         any = any || piece->walk;
     }

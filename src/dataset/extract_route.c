@@ -39,8 +39,9 @@ static ws_err put(ws_parcel *parcel, const void *bytes, size_t count)
 }
 
 /* The line may be in the cache of the core that read the parcel before. */
-static inline void fetch_to_write(const uint8_t *at)
+static inline void fetch_to_write(uintptr_t address)
 {
+    const uint8_t *at = (const uint8_t *)address; /* nothing need be there */
 #if defined(__x86_64__) /* without -mprfchw, __builtin_prefetch fetches it to be read, and it is fetched again */
     __asm__ volatile("prefetchw %0" : : "m"(*at));
 #else
@@ -58,7 +59,7 @@ ws_err extract_route_deal(extraction *x)
     const ws_packet *packets = x->packets, *end = packets + x->packet_count;
     for (const ws_packet *packet = packets; packet < end; packet++) {
         const int owner = extract_owner_of_packet(comm, packet);
-        fetch_to_write(out[owner].bytes + out[owner].count + AHEAD_BYTES);
+        fetch_to_write((uintptr_t)out[owner].bytes + out[owner].count + AHEAD_BYTES);
         WS_TRY(put(&out[owner], packet, sizeof *packet));
         if (slots_out != NULL)
             WS_TRY(put(&slots_out[owner], x->slots + (size_t)(packet - packets) * x->slot_size, x->slot_size));

@@ -29,18 +29,23 @@ same_everywhere mixed "2:65536 3:1000000000 4:200001" mixed
 same_everywhere imitating "1:65536 2:65536 4:300000" imitating
 
 # A capture whose later part a rank must read again, since blocks before it say what its packets mean, and captures behind it that the
-# rank has read meanwhile.
-mkdir again
+# rank has read meanwhile: packets that it took at first are wrong, or it took none.
+mkdir again none
 cat mixed/d.pcapng f.pcapng g.pcapng f.pcapng >again/a.pcapng
+"$make" --flows 3 --seed 4 --format pcapng -o e.pcapng >/dev/null
+"$make" --flows 150 --seed 8 --format pcapng --link raw -o h.pcapng >/dev/null
+cat e.pcapng h.pcapng >none/a.pcapng
 "$make" --flows 20 --seed 3 -o again/b.pcap >/dev/null
 "$make" --flows 20 --seed 5 -o again/c.pcap >/dev/null
-for options in "" "--bytes header:40,payload:16,packets:2"; do
-    for ranks in 1 2 3 4; do
+cp again/b.pcap again/c.pcap none
+for case in "again --bytes header:40,payload:16,packets:2" "none" "none --join --bytes header:40,payload:16,packets:2"; do
+    for ranks in 1 2 3; do
         # shellcheck disable=SC2086
-        mpirun -n $ranks "$WIRESWEEP" extract -q --json $options --set round_bytes=1000000000 -o again.h5 again >"again.$ranks" 2>/dev/null
-        [ "$(jq .content_hash "again.$ranks")" = "$(jq .content_hash again.1)" ] || { echo "$ranks ranks, $options: another content"; exit 1; }
+        mpirun -n $ranks "$WIRESWEEP" extract -q --json --set round_bytes=1000000000 -o again.h5 $case >"again.$ranks" 2>messages ||
+            { echo "$case on $ranks ranks: $(cat messages)"; exit 1; }
+        [ "$(jq .content_hash "again.$ranks")" = "$(jq .content_hash again.1)" ] || { echo "$case on $ranks ranks: another content"; exit 1; }
     done
-    jq -e '.boundary_repairs > 0' again.2 >/dev/null || { echo "$options: nothing was read again"; exit 1; }
+    jq -e '.boundary_repairs > 0' again.2 >/dev/null || { echo "$case: nothing was read again"; exit 1; }
 done
 
 # Inputs in any order, twice, or by a list: the same store.
