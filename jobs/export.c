@@ -8,7 +8,7 @@ typedef struct export_options {
     ws_job_common common;
     int format, stamps;
     bool bytes;
-    const char *features, *label, *key, *output;
+    const char *features, *label, *labels, *key, *output;
 } export_options;
 
 static const ws_option fields[] = {
@@ -18,6 +18,8 @@ static const ws_option fields[] = {
     WS_OPTION_BOOL(export_options, bytes, false, "csv: the kept bytes of packets too, in hex (extract --bytes)"),
     WS_OPTION_STRING(export_options, features, NULL, "csv: feature table of the store; flow20 of captures"),
     WS_OPTION_STRING(export_options, label, NULL, "pcapml: label level of the store; its first"),
+    WS_OPTION_PATH(export_options, labels, NULL,
+                   "pcapml: the label file that a store of --dataset pcapml was made with (extract --labels)"),
     WS_OPTION_PATH(export_options, key, NULL, "pcapml: the secret that the store was made with (extract --key)"),
     WS_OPTION_ENUM(export_options, stamps, "auto", "auto|standard|split",
                    "pcapml: stamps of pcapng without a stated unit, as for extract; auto: each tells"),
@@ -37,7 +39,7 @@ static ws_err export_csv(const ws_store *store, const export_options *options, c
 static ws_err export_pcapml(const ws_store *store, const export_options *options, const ws_string_list *captures,
                             const char *file, ws_arena *arena)
 {
-    ws_pcapml_export wanted = {.label = options->label, .key_file = options->key};
+    ws_pcapml_export wanted = {.label = options->label, .key_file = options->key, .label_file = options->labels};
     ws_pcapml_exported report;
     WS_CHECK(captures->count > 0, ARGUMENT,
              "a store has no whole packets: name its captures too: wiresweep export STORE.h5 --format pcapml -o "
@@ -61,8 +63,9 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
     WS_CHECK(options->format == FORMAT_CSV || (options->features == NULL && !options->bytes), ARGUMENT,
              "--features and --bytes choose what a table holds: --format csv; pcapml holds whole packets");
     WS_CHECK(options->format == FORMAT_PCAPML ||
-                 (options->label == NULL && options->key == NULL && options->stamps == 0),
-             ARGUMENT, "--label, --key and --stamps are for packets: --format pcapml; a table has all labels");
+                 (options->label == NULL && options->labels == NULL && options->key == NULL && options->stamps == 0),
+             ARGUMENT,
+             "--label, --labels, --key and --stamps are for packets: --format pcapml; a table has all labels");
     const char *file = ws_job_output_file(options->output);
     const ws_string_list captures = {positional->items + 1, positional->count - 1};
     WS_TRY(ws_job_check_output(options->output));

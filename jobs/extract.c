@@ -230,6 +230,7 @@ static ws_err run(const ws_comm *world, const void *values, const ws_string_list
                                         .windows_alone = settings.window_rule != 1,
                                         .window_captures = settings.window_rule == 2,
                                         .windows_from_epoch = settings.window_origin == 1,
+                                        .rows = (ws_extract_row)settings.rows,
                                         .reservoir = settings.reservoir,
                                         .reservoir_balanced = settings.reservoir_kind == 1,
                                         .reservoir_seed = settings.reservoir_seed,

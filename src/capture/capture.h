@@ -22,7 +22,8 @@
     S(protocol_other, "neither TCP nor UDP (--protocols keeps more)")                                                  \
     S(transport_truncated, "captured bytes end inside the TCP or UDP header")                                          \
     S(transport_malformed, "TCP or UDP header contradicts itself")                                                     \
-    S(filtered, "left out by --filter")
+    S(filtered, "left out by --filter")                                                                                \
+    S(no_sample, "of no sample, where rows are samples (pcapML)")
 typedef enum ws_skip {
     WS_SKIP_NONE = 0,
 #define WS_SKIP_ENUM(name, text) WS_SKIP_##name,
@@ -66,19 +67,24 @@ typedef struct ws_packet {
     uint32_t input;       /* index of the input */
     uint32_t wire_length; /* as on the wire, from the record header */
     uint32_t captured_length;
-    uint32_t ip_length;                 /* IP header + payload */
-    uint32_t payload_length;            /* behind the transport header */
-    uint16_t header_length;             /* IP + transport headers */
-    uint16_t window;                    /* TCP, unscaled; 0 for UDP */
-    uint32_t sequence, acknowledgement; /* TCP */
-    uint8_t protocol;                   /* 6 TCP, 17 UDP; others by ws_packet_decode_other */
-    uint8_t tcp_flags;                  /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 */
+    uint32_t ip_length;      /* IP header + payload */
+    uint32_t payload_length; /* behind the transport header */
+    uint16_t header_length;  /* IP + transport headers */
+    uint16_t window;         /* TCP, unscaled; 0 for UDP */
+    union {
+        uint32_t sequence; /* TCP */
+        uint32_t sample;   /* with sample_side: the packet's sample, numbered within its input */
+    };
+    uint32_t acknowledgement; /* TCP */
+    uint8_t protocol;         /* 6 TCP, 17 UDP; others by ws_packet_decode_other */
+    uint8_t tcp_flags;        /* FIN 1 SYN 2 RST 4 PSH 8 ACK 16 URG 32 ECE 64 CWR 128 */
     uint8_t ip_version;
-    uint8_t reserved;        /* zero */
+    uint8_t sample_side;     /* WS_SAMPLE_...; decoding leaves 0 */
     uint32_t ip_offset;      /* of the IP header in its frame */
     uint16_t network_length; /* the part of header_length that is IP's */
     uint16_t reserved_too;   /* zero */
 } ws_packet;
+enum { WS_SAMPLE_FIRST_SENDER = 1, WS_SAMPLE_OTHERS = 2 }; /* sent by the sender of its sample's first packet, or not */
 enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_ACK = 16, WS_TCP_URG = 32 };
 
 /* Decodes one captured frame. Fills everything but ordinal and input (0). Pure, bounds-checked.

@@ -4,10 +4,13 @@
  *     s=0,proc=curl,dir=lan2wan              key=value; a field without "=" is positional
  *
  * The sample is key s, or the first positional field: an unsigned number of 64 bits, unique in its file. The label is key
- * proc, or key label, or the second positional field. Of several comments of a packet the first that reads so counts. A
- * flow takes the label of the sample that begins within it; one that no sample begins in, such as the rest of a long
- * connection, that of its 5-tuple, where all samples of it have the same. Packets without comment belong to no sample;
- * those with comments that do not read so are counted, and so are those with another label than their sample has.
+ * proc, or key label, or the second positional field. Of several comments of a packet the first that reads so counts. Packets
+ * without comment belong to no sample; those with comments that do not read so are counted, and so are those with another
+ * label than their sample has.
+ *
+ * A row is a sample: all of its packets, of whatever protocols and flows. With rows=flow a row is a flow, and takes the label of the
+ * sample that begins within it; one that no sample begins in, such as the rest of a long connection, that of its 5-tuple,
+ * where all samples of it have the same.
  *
  * With --labels FILE the captures are plain ones, and the file has rules that give packets their samples (pcapml.h).
  *
@@ -93,7 +96,8 @@ static bool decode(const ws_label_reading *reading, const ws_record *record, ws_
 {
     ws_skip skip = (reading->inner_packets ? ws_packet_decode_inner : ws_packet_decode)(
         record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, packet);
-    if (skip == WS_SKIP_protocol_other && reading->protocols != NULL && reading->protocols->kept[packet->protocol])
+    if (skip == WS_SKIP_protocol_other &&
+        (reading->samples || (reading->protocols != NULL && reading->protocols->kept[packet->protocol])))
         skip = ws_packet_decode_other(record->frame, packet);
     return skip == WS_SKIP_NONE;
 }
@@ -118,7 +122,9 @@ static ws_err find_sample(ws_pcapml_rules *rules, const char *path, const ws_rec
 typedef struct collecting {
     ws_label_source *source;
     const char *path;
-    ws_pcapml_rules *rules; /* NULL: comments */
+    size_t input;
+    ws_pcapml_rules *rules;     /* NULL: comments */
+    ws_pcapml_samples *samples; /* NULL: rows are flows, and samples go to the list */
     sample_list *list;
     uint64_t number; /* of records */
 } collecting;
@@ -133,7 +139,8 @@ static ws_err take_packet(void *context, const ws_record *record)
     c->number++;
     WS_TRY(find_sample(c->rules, c->path, record, &sample, label, &found));
     if (found && decode(ws_label_source_reading(c->source), record, &packet))
-        WS_TRY(add_packet(c->list, &packet, sample, label, &alike));
+        WS_TRY(c->samples != NULL ? ws_pcapml_samples_add(c->samples, c->input, &packet, sample, label, &alike)
+                                  : add_packet(c->list, &packet, sample, label, &alike));
     if (!alike)
         ws_label_source_malformed(c->source, c->path, c->number,
                                   "this packet has another label than its sample before");
@@ -173,6 +180,52 @@ static ws_err add_rows(ws_label_source *source, uint32_t scope, sample_list *lis
     return WS_OK;
 }
 
+/* ---------------------------------------------------------------- rows that are samples */
+/* What is asked of each packet of an extraction; borrows the paths. */
+typedef struct sample_context {
+    ws_pcapml_samples *samples;
+    ws_pcapml_rules *rules; /* NULL: comments */
+    ws_string_list paths;
+} sample_context;
+
+static ws_err mark_packet(void *context, size_t input, const ws_record *record, ws_packet *packet, bool *found)
+{
+    const sample_context *c = context;
+    uint64_t sample;
+    char label[LABEL_BYTES];
+    WS_TRY(find_sample(c->rules, c->paths.items[input], record, &sample, label, found));
+    *found = *found && ws_pcapml_samples_mark(c->samples, input, sample, packet);
+    return WS_OK;
+}
+
+static void name_sample(const void *context, size_t input, uint32_t number, ws_flow_key *key, bool *source_is_low)
+{
+    const char *label;
+    ws_pcapml_samples_name(((const sample_context *)context)->samples, input, number, key, source_is_low, &label);
+}
+
+static void destroy_context(void *context)
+{
+    sample_context *c = context;
+    ws_pcapml_samples_destroy(&c->samples);
+    ws_pcapml_rules_destroy(&c->rules);
+    free(c);
+}
+
+static ws_err add_samples(ws_label_source *source, uint32_t scope, ws_pcapml_samples *samples, size_t input)
+{
+    const size_t count = ws_pcapml_samples_count(samples, input);
+    for (size_t i = 0; i < count; i++) {
+        ws_label_row row = {0};
+        const char *class;
+        bool source_is_low;
+        ws_pcapml_samples_name(samples, input, (uint32_t)i, &row.key, &source_is_low, &class);
+        WS_TRY(ws_label_source_add(source, scope, &row, &class));
+    }
+    ws_pcapml_samples_drop_labels(samples, input);
+    return WS_OK;
+}
+
 static ws_err no_sample(const ws_label_source *source, const char *labels)
 {
     const char *first;
@@ -193,39 +246,63 @@ static ws_err no_sample(const ws_label_source *source, const char *labels)
     return error;
 }
 
-static ws_err read_inputs(ws_label_source *source, ws_pcapml_rules *rules, const ws_string_list *inputs, size_t *found)
+static ws_err read_input(collecting *into, uint32_t scope, size_t *found)
 {
+    sample_list list = {0};
+    into->list = &list;
+    ws_err error = ws_pcapml_walk(into->path, ws_label_source_reading(into->source)->stamps, take_packet, into);
+    if (error == WS_OK)
+        error = into->samples != NULL ? add_samples(into->source, scope, into->samples, into->input)
+                                      : add_rows(into->source, scope, &list);
+    *found += into->samples != NULL ? ws_pcapml_samples_count(into->samples, into->input) : list.count;
+    free(list.items);
+    free(list.slots);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+static ws_err read_inputs(ws_label_source *source, const sample_context *context, size_t *found)
+{
+    const ws_string_list *inputs = &context->paths;
     for (size_t i = 0; i < inputs->count; i++) {
+        collecting into = {.source = source,
+                           .path = inputs->items[i],
+                           .input = i,
+                           .rules = context->rules,
+                           .samples = context->samples};
         uint32_t scope;
-        sample_list list = {0};
         WS_TRY(ws_label_source_set_scope(source, i, inputs->items[i], &scope));
-        if (inputs->items[i][0] == '\0') /* of a store that is added to */
-            continue;
-        collecting into = {.source = source, .path = inputs->items[i], .rules = rules, .list = &list};
-        ws_err error = ws_pcapml_walk(inputs->items[i], ws_label_source_reading(source)->stamps, take_packet, &into);
-        if (error == WS_OK)
-            error = add_rows(source, scope, &list);
-        *found += list.count;
-        free(list.items);
-        free(list.slots);
-        WS_TRY(error);
+        if (inputs->items[i][0] != '\0') /* of a store that is added to */
+            WS_TRY(read_input(&into, scope, found));
     }
     return WS_OK;
+}
+
+static ws_err read_all(ws_label_source *source, sample_context *context, const char *labels)
+{
+    size_t found = 0;
+    if (labels != NULL)
+        WS_TRY(ws_pcapml_rules_read(&context->rules, labels));
+    if (ws_label_source_reading(source)->samples)
+        WS_TRY(ws_pcapml_samples_create(&context->samples, context->paths.count));
+    WS_TRY(read_inputs(source, context, &found));
+    return found > 0 || context->paths.count == 0 ? WS_OK : no_sample(source, labels);
 }
 
 static ws_err open_labels(ws_label_source *source, const char *labels, const ws_string_list *inputs)
 {
     static const char *const level = "label";
-    ws_pcapml_rules *rules = NULL;
-    size_t found = 0;
+    sample_context *context;
     WS_TRY(ws_label_source_levels(source, &level, 1));
-    if (labels != NULL)
-        WS_TRY(ws_pcapml_rules_read(&rules, labels));
-    ws_err error = read_inputs(source, rules, inputs, &found);
-    ws_pcapml_rules_destroy(&rules);
-    if (error == WS_OK && found == 0 && inputs->count > 0)
-        error = no_sample(source, labels);
-    return error;
+    WS_TRY(WS_NEW(context));
+    context->paths = *inputs;
+    ws_err error = read_all(source, context, labels);
+    if (error == WS_OK && context->samples != NULL)
+        ws_label_source_set_samples(source, &(ws_label_samples){context, mark_packet, name_sample, destroy_context});
+    else
+        destroy_context(context);
+    WS_TRY(error);
+    return WS_OK;
 }
 
 const ws_dataset_adapter ws_dataset_pcapml = {.name = "pcapml",
@@ -233,4 +310,5 @@ const ws_dataset_adapter ws_dataset_pcapml = {.name = "pcapml",
                                               .open_labels = open_labels,
                                               .labels_inside = true,
                                               .stamps = WS_STAMPS_DETECT,
-                                              .by_time = true};
+                                              .by_time = true,
+                                              .samples = true};

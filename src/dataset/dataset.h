@@ -42,7 +42,10 @@
  *                                       the lengths also where the capture holds less than there was on the wire
  *   /bytes/lengths        uint32 [n,P,2]   true lengths of header and payload, by the IP header
  *   /provenance           attributes: options (JSON), version, counters (JSON: records read, packets in flows,
- *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check)
+ *                         skipped by reason, bytes likewise, per input and in sum, and the conservation check). With
+ *                         "rows": "sample" in the options a row is a sample of pcapML instead of a flow: all packets that
+ *                         name it, in time; its key is that of its first packet, whose sender is forward, and nothing but
+ *                         the input's end ends it
  *   /provenance/inputs, input_sha256    texts [inputs];  /provenance/input_bytes, input_records  uint64 [inputs]. Of
  *                         inputs of input_hash_from bytes and more (in the options; where it is not there, of none)
  *                         input_sha256 is over the SHA-256 of each input_hash_block bytes (1 MiB), which is over the
@@ -95,12 +98,13 @@ typedef struct ws_extract_settings {
     int stamps, bytes_stripped, direction, tunnels, reservoir_kind, non_finite, window_rule, window_origin, input_hash;
     double checkpoint;
     int64_t checkpoint_bytes;
-    int join;
+    int join, rows;
     ws_string_list groups;
 } ws_extract_settings;
 extern const ws_option_table ws_extract_settings_table;
 extern const char *const ws_extract_settings_beside[]; /* keys of the same file that are read elsewhere; NULL ends */
 
+typedef enum ws_extract_row { WS_ROW_AUTO, WS_ROW_FLOW, WS_ROW_SAMPLE } ws_extract_row; /* auto: the data set's */
 typedef struct ws_extract_options {
     const char *dataset;                 /* a name of datasets.def */
     const char *labels;                  /* file or directory, meaning depends on the data set */
@@ -125,6 +129,7 @@ typedef struct ws_extract_options {
     bool windows_alone;       /* ws_flow_rules.windows_alone */
     bool window_captures;     /* a row is all that an input has in a window */
     bool windows_from_epoch;  /* counted from 1970, not from the input's first packet */
+    ws_extract_row rows;      /* what one is */
     int64_t reservoir;        /* rows stored of all flows; 0: all (extract_reservoir.c) */
     bool reservoir_balanced;
     int64_t reservoir_seed;
@@ -234,6 +239,7 @@ typedef struct ws_dataset_adapter {
      * the order of their times, since writers do not keep it. */
     ws_stamps stamps;
     bool by_time;
+    bool samples; /* rows are the samples that packets name, where a user does not say: labels.h, ws_label_samples */
 } ws_dataset_adapter;
 extern const ws_dataset_adapter *const ws_dataset_adapters[]; /* NULL-terminated */
 const ws_dataset_adapter *ws_dataset_find(const char *name);
@@ -297,6 +303,7 @@ typedef struct ws_pcapml_export {
     ws_string_list captures; /* the store was made of; expanded */
     const char *label;       /* level; NULL: the first */
     const char *key_file;    /* the store was made with; NULL: none */
+    const char *label_file;  /* of pcapML, that the store was made with; NULL: none */
     ws_stamps stamps;        /* how those of the captures are read */
 } ws_pcapml_export;
 typedef struct ws_pcapml_exported {

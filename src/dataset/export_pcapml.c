@@ -2,7 +2,7 @@
  * no whole packets, so the captures are read again, one after the other, each in its own order.
  *
  * A packet that has a comment of pcapML's keeps it as it is; of a store that was made by such comments the others are left out,
- * since they are of no sample. Else a packet belongs to the row of its input with its 5-tuple that began last before it; the sample is that row's row_hash, which names the row for ever, the label that of the chosen level, with ; for
+ * since they are of no sample. With a label file the rules of it give sample and label. Else a packet belongs to the row of its input with its 5-tuple that began last before it; the sample is that row's row_hash, which names the row for ever, the label that of the chosen level, with ; for
  * commas. Packets of rows without label, and of no row, are left out and counted.
  *
  * Written are little-endian blocks as pcapML's first writer made them: a section, an interface a link type with if_tsresol 9
@@ -37,8 +37,10 @@ typedef struct pcapml_export {
     size_t input_count;
     row_place *rows; /* of all inputs; [begin[i], begin[i + 1]) are the i-th's, by key, then time */
     uint64_t *begin;
-    size_t input;     /* the one that is being read */
-    bool by_comments; /* the store has its labels from them: packets without are of no sample */
+    size_t input;           /* the one that is being read */
+    ws_pcapml_rules *rules; /* that the store was labelled by; NULL: none */
+    const char *path;       /* that is being read */
+    bool by_comments;       /* the store has its labels from them: packets without are of no sample */
     bool inner;
     int links[LINKS_MOST], link_count;
     FILE *file;
@@ -210,16 +212,39 @@ static ws_err put_packet(pcapml_export *x, const ws_record *record, const char *
 }
 
 /* ---------------------------------------------------------------- captures */
+static ws_err put_labelled(pcapml_export *x, const ws_record *record, uint64_t sample, const char *label)
+{
+    char own[WS_PCAPML_LABEL_BYTES + 32];
+    const int written = snprintf(own, sizeof own, "%llu,%s", (unsigned long long)sample, label);
+    WS_CHECK(written > 0 && (size_t)written < sizeof own, UNSUPPORTED, "label \"%s\" is too long for pcapML", label);
+    for (char *at = strchr(own, ',') + 1; *at != '\0'; at++)
+        *at = *at == ',' ? ';' : *at;
+    return put_packet(x, record, own, (size_t)written);
+}
+
+static ws_err export_by_rules(pcapml_export *x, const ws_record *record)
+{
+    uint64_t sample;
+    const char *label;
+    WS_TRY(ws_pcapml_rules_find(x->rules, x->path, record, &sample, &label));
+    if (label != NULL)
+        return put_labelled(x, record, sample, label);
+    x->report->left_out++;
+    return WS_OK;
+}
+
 static ws_err export_record(void *context, const ws_record *record)
 {
     pcapml_export *x = context;
-    char label[WS_PCAPML_LABEL_BYTES], own[WS_PCAPML_LABEL_BYTES + 32];
+    char label[WS_PCAPML_LABEL_BYTES];
     const char *comment;
     uint64_t sample;
     size_t length;
     ws_packet packet;
     if (ws_pcapml_find_comment(record, &sample, label, &comment, &length))
         return put_packet(x, record, comment, length);
+    if (x->rules != NULL)
+        return export_by_rules(x, record);
     ws_skip skip = (x->inner ? ws_packet_decode_inner : ws_packet_decode)(
         record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, &packet);
     if (skip == WS_SKIP_protocol_other)
@@ -229,13 +254,7 @@ static ws_err export_record(void *context, const ws_record *record)
         x->report->left_out++;
         return WS_OK;
     }
-    const int written =
-        snprintf(own, sizeof own, "%llu,%s", (unsigned long long)row->row_hash, x->level->names[row->label]);
-    WS_CHECK(written > 0 && (size_t)written < sizeof own, UNSUPPORTED, "label \"%s\" is too long for pcapML",
-             x->level->names[row->label]);
-    for (char *at = strchr(own, ',') + 1; *at != '\0'; at++)
-        *at = *at == ',' ? ';' : *at;
-    return put_packet(x, record, own, (size_t)written);
+    return put_labelled(x, record, row->row_hash, x->level->names[row->label]);
 }
 
 /* Whether the path ends in the name, as a name of its own; length: of the path that counts. */
@@ -280,6 +299,7 @@ static ws_err find_input(const pcapml_export *x, const char *path, size_t *out)
 static ws_err export_capture(pcapml_export *x, const char *path)
 {
     WS_TRY(find_input(x, path, &x->input));
+    x->path = path;
     return ws_pcapml_walk(path, x->options->stamps, export_record, x);
 }
 
@@ -310,8 +330,16 @@ static ws_err read_settings(pcapml_export *x)
     const char *rule = cJSON_GetStringValue(ws_json_find(ws_json_root(document), "window_rule"));
     x->inner = tunnels != NULL && strcmp(tunnels, "inner") == 0;
     const bool whole = rule != NULL && strcmp(rule, "capture") == 0;
+    const bool by_rules =
+        strcmp(x->store->dataset, "pcapml") == 0 && cJSON_HasObjectItem(ws_json_root(document), "labels");
     x->by_comments = strcmp(x->store->dataset, "pcapml") == 0 && !cJSON_HasObjectItem(ws_json_root(document), "labels");
     ws_json_destroy(&document);
+    if (by_rules && x->options->label_file == NULL) {
+        error = WS_ERROR(ARGUMENT, "%s: its packets have their samples by a label file, which a store does not hold",
+                         x->store->path);
+        WS_HINT("name it: wiresweep export --format pcapml --labels FILE ...");
+        return error;
+    }
     WS_CHECK(!whole && !ws_h5_exists(x->store->file, "/provenance/files"), UNSUPPORTED,
              "%s: rows of whole captures, or of joined ones, cannot be exported as pcapML", x->store->path);
     return WS_OK;
@@ -322,6 +350,8 @@ static ws_err prepare(pcapml_export *x)
     WS_TRY(choose_level(x));
     WS_TRY(read_settings(x));
     WS_TRY(ws_h5_read_texts(x->store->file, "/provenance/inputs", &x->inputs, &x->input_count));
+    if (x->options->label_file != NULL)
+        WS_TRY(ws_pcapml_rules_read(&x->rules, x->options->label_file));
     if (x->options->key_file != NULL)
         WS_TRY(ws_file_read(x->options->key_file, &x->key, &x->key_bytes));
     WS_TRY(ws_sha256_create(&x->hash));
@@ -372,6 +402,7 @@ ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *opt
     if (x.inputs != NULL)
         ws_texts_destroy(&x.inputs, x.input_count);
     ws_sha256_destroy(&x.hash);
+    ws_pcapml_rules_destroy(&x.rules);
     free(x.key);
     free(x.rows);
     free(x.begin);

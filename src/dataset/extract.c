@@ -61,6 +61,23 @@ static ws_err choose_bytes(extraction *x)
     return WS_OK;
 }
 
+/* Samples are no flows: what cuts flows, or tells their ends, is not for them. */
+static ws_err choose_row(extraction *x)
+{
+    const ws_extract_options *options = x->options;
+    if (options->rows == WS_ROW_FLOW || (options->rows == WS_ROW_AUTO && !x->adapter->samples))
+        return WS_OK;
+    WS_CHECK(x->adapter->samples, CONFIG, "rows sample: packets of data set %s name no samples", x->adapter->name);
+    if (x->rules.window_ns > 0 || x->rules.direction_by_private || options->idle_timeout > 0 ||
+        options->active_timeout > 0) {
+        ws_err error = WS_ERROR(CONFIG, "window, time-outs and direction private are for rows that are flows");
+        WS_HINT("a row of %s is a sample; --set rows=flow makes its flows rows", x->adapter->name);
+        return error;
+    }
+    x->rules.keys_whole = true;
+    return WS_OK;
+}
+
 static ws_err choose_rules(extraction *x)
 {
     const ws_extract_options *options = x->options;
@@ -101,6 +118,7 @@ static ws_err choose_rules(extraction *x)
     x->stamps = options->stamps > 0 ? (ws_stamps)(options->stamps - 1) : x->adapter->stamps;
     WS_TRY(choose_bytes(x));
     x->rules.direction_by_syn = x->rules.direction_by_syn || options->direction_by_syn;
+    WS_TRY(choose_row(x));
     return WS_OK;
 }
 
@@ -143,9 +161,11 @@ static ws_err open_labels(extraction *x)
 {
     if (x->label_rules != NULL && x->options->labels == NULL)
         return ws_labels_open_rules(&x->labels, &x->label_rules, &x->plain_paths);
-    const ws_label_reading reading = {x->stamps, x->options->inner_packets, &x->protocols};
-    return ws_labels_open_reading(&x->labels, x->adapter, x->options->labels,
-                                  x->adapter->labels_inside ? &x->first_paths : &x->plain_paths, &reading);
+    const ws_label_reading reading = {x->stamps, x->options->inner_packets, &x->protocols, x->rules.keys_whole};
+    WS_TRY(ws_labels_open_reading(&x->labels, x->adapter, x->options->labels,
+                                  x->adapter->labels_inside ? &x->first_paths : &x->plain_paths, &reading));
+    x->samples = ws_labels_samples(x->labels);
+    return WS_OK;
 }
 
 enum { FIXED_BYTES = 96 << 20 }; /* the program, its libraries, buffers of a round; estimated */

@@ -231,6 +231,7 @@ typedef struct extraction {
     ws_flow_table *table;
     ws_label_rules *label_rules; /* until `labels` takes them over */
     ws_label_source *labels;
+    const ws_label_samples *samples; /* of `labels`; NULL: rows are flows */
     ws_store_writer *writer;
     const ws_flow_features **features; /* stored beside flow20, in the order of their names */
     size_t feature_count;
@@ -314,14 +315,20 @@ static inline int extract_owner(const ws_comm *comm, const uint8_t one[16], cons
     mixed = (mixed ^ mixed >> 32) * 0xd6e8feb86659fd93u;
     return (int)((mixed >> 32) * (uint64_t)comm->size >> 32);
 }
-static inline int extract_owner_of_packet(const ws_comm *comm, const ws_packet *packet)
-{
-    return extract_owner(comm, packet->source, packet->destination, packet->source_port, packet->destination_port,
-                         packet->protocol);
-}
 static inline int extract_owner_of_flow(const ws_comm *comm, const ws_flow_key *key)
 {
     return extract_owner(comm, key->low_address, key->high_address, key->low_port, key->high_port, key->protocol);
+}
+static inline int extract_owner_of_packet(const ws_comm *comm, const ws_packet *packet)
+{
+    if (__builtin_expect(packet->sample_side != 0, 0)) {
+        ws_flow_key key;
+        bool source_is_low;
+        ws_flow_key_of_sample(packet, &key, &source_is_low);
+        return extract_owner_of_flow(comm, &key);
+    }
+    return extract_owner(comm, packet->source, packet->destination, packet->source_port, packet->destination_port,
+                         packet->protocol);
 }
 WS_MUST ws_err extract_route_open_all(extraction *x);
 /* Where there are several ranks: packets that were read since go into the parcels for their owners. */

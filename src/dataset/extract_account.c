@@ -202,6 +202,8 @@ ws_err extract_options_json(const extraction *x, ws_text *out)
         cJSON_AddItemToObject(
             root, "protocols",
             cJSON_CreateStringArray((const char *const *)o->protocols.items, (int)o->protocols.count));
+    if (x->rules.keys_whole)
+        cJSON_AddStringToObject(root, "rows", "sample");
     if (x->rules.window_ns > 0)
         cJSON_AddNumberToObject(root, "window", (double)x->rules.window_ns / 1e9);
     cJSON *features = x->feature_count > 0 ? cJSON_AddArrayToObject(root, "features") : NULL;

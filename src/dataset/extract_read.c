@@ -177,8 +177,13 @@ static ws_err count_record(extraction *x, extract_piece *piece, const ws_record 
     if (accepted)
         skip = (x->options->inner_packets ? ws_packet_decode_inner : ws_packet_decode)(
             record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, packet);
-    if (skip == WS_SKIP_protocol_other && x->protocols.kept[packet->protocol])
+    if (skip == WS_SKIP_protocol_other && (x->samples != NULL || x->protocols.kept[packet->protocol]))
         skip = ws_packet_decode_other(record->frame, packet);
+    if (skip == WS_SKIP_NONE && x->samples != NULL) {
+        bool found;
+        WS_TRY(x->samples->find(x->samples->context, piece->group, record, packet, &found));
+        skip = found ? WS_SKIP_NONE : WS_SKIP_no_sample;
+    }
     if (skip != WS_SKIP_NONE) {
         counts->skipped[skip]++;
         counts->skipped_captured[skip] += record->captured_length;

@@ -156,9 +156,24 @@ ws_err extract_route_order(extraction *x)
 }
 
 /* ---------------------------------------------------------------- through the tables */
+/* A sample was a flow between endpoints that stand for its own: the row has those of its first packet. */
+static ws_flow named_sample(const extraction *x, const ws_flow *flow)
+{
+    ws_flow named = *flow;
+    bool source_is_low;
+    x->samples->name(x->samples->context, flow->input, ws_flow_key_sample(&flow->key), &named.key, &source_is_low);
+    named.forward_is_low = flow->forward_is_low == source_is_low;
+    return named;
+}
+
 ws_err extract_take_flow(void *context, const ws_flow *flow)
 {
     extraction *x = context;
+    ws_flow named;
+    if (x->samples != NULL) {
+        named = named_sample(x, flow);
+        flow = &named;
+    }
     if (x->reservoir != NULL) {
         extract_count_flow(x, flow);
         return extract_reservoir_offer(x->reservoir, flow);

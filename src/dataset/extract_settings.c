@@ -19,6 +19,8 @@ static const ws_option setting_fields[] = {
                    "capture: all that an input has in a window is one row"),
     WS_OPTION_ENUM(ws_extract_settings, window_origin, "first", "first|epoch",
                    "windows are counted from the input's first packet, or from 1970"),
+    WS_OPTION_ENUM(ws_extract_settings, rows, "auto", "auto|flow|sample",
+                   "pcapml: what a row is; sample: all packets that name it, of whatever flows; auto: sample"),
     WS_OPTION_INT(ws_extract_settings, reservoir, 0, 0, 1e10,
                   "flows stored, drawn from all, the same for any ranks; 0: all"),
     WS_OPTION_ENUM(ws_extract_settings, reservoir_kind, "uniform", "uniform|balanced",

@@ -27,12 +27,18 @@ enum { PER_PACKET = 5, WHOLE = 16, WHOLE_PACKETS = 200, BUCKETS = 4, TCP = 6, UD
         "destination_port_dynamic"
 #define WHOLE_UNITS "ln(1+s)", "bytes", "bytes", "bytes", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1", "1"
 
+/* Packets of a sample may be of several flows. */
+static bool is_sample(const ws_flow *flow)
+{
+    return flow->key.sample[0] != 0 || flow->key.sample[1] != 0 || flow->key.sample[2] != 0;
+}
+
 static void make_packets(const ws_flow *flow, const ws_packet_series *series, uint32_t count, float *out)
 {
-    const uint8_t protocol = flow->key.protocol;
     memset(out, 0, (size_t)count * PER_PACKET * sizeof *out);
     for (uint32_t i = 0; i < count && i < series->count; i++, out += PER_PACKET) {
         const ws_flow_packet *packet = series->packet[i];
+        const uint8_t protocol = is_sample(flow) ? packet->protocol : flow->key.protocol;
         const int64_t gap = i > 0 ? packet->offset_ns - series->packet[i - 1]->offset_ns : 0;
         out[0] = (float)packet->wire_length * (float)packet->direction;
         out[1] = (float)ws_fixed_log1p((double)gap / 1e9);
@@ -61,6 +67,23 @@ static void make_ports(const ws_flow *flow, double forward_share, float *out)
         out[k] = (float)shares[k];
 }
 
+/* The same, and the shares of the protocols, where packets have ports and protocols of their own. */
+static void make_ports_of_packets(const ws_packet_series *series, float protocols[3], float *out)
+{
+    uint32_t shares[2 * BUCKETS] = {0}, counts[3] = {0};
+    const double n = (double)series->count;
+    for (uint32_t i = 0; i < series->count; i++) {
+        const ws_flow_packet *packet = series->packet[i];
+        shares[bucket(packet->source_port)]++;
+        shares[BUCKETS + bucket(packet->destination_port)]++;
+        counts[packet->protocol == TCP ? 0 : packet->protocol == UDP ? 1 : 2]++;
+    }
+    for (int k = 0; k < 2 * BUCKETS; k++)
+        out[k] = (float)((double)shares[k] / n);
+    for (int k = 0; k < 3; k++)
+        protocols[k] = (float)((double)counts[k] / n);
+}
+
 static void make_whole(const ws_flow *flow, const ws_packet_series *series, float *out)
 {
     uint64_t sum = 0, forward = 0;
@@ -81,6 +104,10 @@ static void make_whole(const ws_flow *flow, const ws_packet_series *series, floa
     out[2] = (float)((double)sum / n);
     out[3] = (float)(sqrt((double)(series->count * squares - (ws_uint128)sum * sum)) / n);
     out[4] = (float)share;
+    if (is_sample(flow)) {
+        make_ports_of_packets(series, out + 5, out + 8);
+        return;
+    }
     out[5] = flow->key.protocol == TCP;
     out[6] = flow->key.protocol == UDP;
     out[7] = 1 - out[5] - out[6];

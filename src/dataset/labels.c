@@ -42,6 +42,7 @@ struct ws_label_source {
     char *first_malformed;
     ws_label_rules *rules; /* NULL: labels come from rows */
     ws_label_reading reading;
+    ws_label_samples samples; /* context NULL: none */
 };
 
 /* ---------------------------------------------------------------- scopes */
@@ -306,6 +307,16 @@ ws_err ws_labels_open_rules(ws_label_source **out, ws_label_rules **rules, const
     return ws_label_rules_bind((*out)->rules, inputs);
 }
 
+void ws_label_source_set_samples(ws_label_source *source, const ws_label_samples *samples)
+{
+    source->samples = *samples;
+}
+
+const ws_label_samples *ws_labels_samples(const ws_label_source *source)
+{
+    return source->samples.context != NULL ? &source->samples : NULL;
+}
+
 const ws_label_reading *ws_label_source_reading(const ws_label_source *source)
 {
     return &source->reading;
@@ -346,6 +357,8 @@ void ws_labels_destroy(ws_label_source **out)
     }
     for (size_t i = 0; i < source->scope_count; i++)
         free(source->scopes[i].name);
+    if (source->samples.context != NULL)
+        source->samples.destroy(source->samples.context);
     free(source->levels);
     free(source->tables);
     free(source->entries);

@@ -25,6 +25,7 @@ typedef struct ws_label_reading {
     ws_stamps stamps;
     bool inner_packets;               /* those in tunnels */
     const ws_ip_protocols *protocols; /* besides TCP and UDP; borrowed while the labels are read; NULL: none */
+    bool samples;                     /* rows are samples (ws_label_samples), where the adapter knows such */
 } ws_label_reading;
 /* The same where captures are read otherwise than the data set says. */
 WS_MUST ws_err ws_labels_open_reading(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
@@ -51,6 +52,17 @@ typedef struct ws_label_counters {
  * NULL). */
 WS_MUST ws_err ws_labels_report_all(const ws_comm *comm, const ws_label_source *source, ws_label_counters *total,
                                     ws_text *out);
+
+/* Rows that are samples: which one a packet is of, and the key of a sample's row, by its number. */
+typedef struct ws_label_samples {
+    void *context; /* owned */
+    /* Marks the packet (ws_packet.sample_side); *found false: it is of none. */
+    ws_err (*find)(void *context, size_t input, const ws_record *record, ws_packet *packet, bool *found);
+    /* That of its first packet, with the number in it; *source_is_low: that packet's. */
+    void (*name)(const void *context, size_t input, uint32_t number, ws_flow_key *key, bool *source_is_low);
+    void (*destroy)(void *context);
+} ws_label_samples;
+const ws_label_samples *ws_labels_samples(const ws_label_source *source); /* NULL: rows are flows */
 
 /* What this rank has counted so far, as numbers to be summed over ranks (*out malloc'ed), and the same put back on one rank
  * of a run that goes on. */
@@ -82,6 +94,7 @@ bool ws_label_key(ws_flow_key *key, uint8_t protocol, const char *source, uint16
                   uint16_t destination_port);
 /* How many there were, and the first of them as "FILE:LINE: WHY", borrowed; 0: none. */
 uint64_t ws_label_source_first_malformed(const ws_label_source *source, const char **first);
+void ws_label_source_set_samples(ws_label_source *source, const ws_label_samples *samples); /* takes it over */
 const ws_label_reading *ws_label_source_reading(const ws_label_source *source); /* how captures are to be read */
 /* "TCP", "tcp", "6" -> 6; 0 where unknown. */
 uint8_t ws_label_protocol(const char *text);

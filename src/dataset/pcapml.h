@@ -19,6 +19,22 @@ bool ws_pcapml_has_comment(const ws_record *record); /* of any kind */
 typedef ws_err (*ws_pcapml_visit)(void *context, const ws_record *record);
 WS_MUST ws_err ws_pcapml_walk(const char *path, ws_stamps stamps, ws_pcapml_visit visit, void *context);
 
+/* The samples of all inputs, where rows are samples: the number of each, from 0 in the order in which its input has them, and its
+ * first packet in time. */
+typedef struct ws_pcapml_samples ws_pcapml_samples;
+WS_MUST ws_err ws_pcapml_samples_create(ws_pcapml_samples **out, size_t inputs);
+void ws_pcapml_samples_destroy(ws_pcapml_samples **samples);
+/* A packet of the sample. *alike: its label is that of the packets before it. */
+WS_MUST ws_err ws_pcapml_samples_add(ws_pcapml_samples *samples, size_t input, const ws_packet *packet, uint64_t sample,
+                                     const char *label, bool *alike);
+size_t ws_pcapml_samples_count(const ws_pcapml_samples *samples, size_t input);
+/* The packet's number and side (ws_packet.sample_side); false where the input has no such sample. */
+bool ws_pcapml_samples_mark(const ws_pcapml_samples *samples, size_t input, uint64_t sample, ws_packet *packet);
+/* The key of the first packet with the sample's number in it, see ws_flow_key. *label until labels are dropped. */
+void ws_pcapml_samples_name(const ws_pcapml_samples *samples, size_t input, uint32_t number, ws_flow_key *key,
+                            bool *source_is_low, const char **label);
+void ws_pcapml_samples_drop_labels(ws_pcapml_samples *samples, size_t input);
+
 /* A label file as pcapML's tools take it, lines FILTER,LABEL[,KEY]; lines that begin with # are passed over. FILTER is a list of
  * conditions with | between them, each at most once: BPF:EXPRESSION (pcap-filter(7)), TS_START:SECONDS and TS_END:SECONDS
  * (since 1970, both inclusive), FILE:PATH (a capture that is named so, or whose path ends in it). The first line whose

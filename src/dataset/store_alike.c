@@ -22,6 +22,7 @@ static const compared_key keys[] = {
     {"linger", NULL, NULL, true},
     {"tunnels", NULL, "--set tunnels=", false},
     {"non_finite", NULL, "--set non_finite=", false},
+    {"rows", "flow", "--set rows=", false},
     {"filter", "none", "--filter ", false},
     {"window", "none", "--set window=", false},
     {"window_rule", "none", "--set window_rule=", false},

@@ -46,6 +46,7 @@ typedef struct ws_flow_rules {
     bool direction_by_syn;     /* forward = sender of the SYN where one is seen; default: sender of the first packet */
     bool by_time;              /* packets of an input come in the order of their times, not of their ordinals */
     ws_byte_view bytes;        /* at most max_packets of a flow */
+    bool keys_whole;           /* nothing but the input's end ends a flow: one flow a key */
     bool direction_by_private; /* forward = the endpoint with a private address where one of the two has one */
 } ws_flow_rules;
 extern const ws_flow_rules ws_flow_rules_default;
@@ -55,12 +56,17 @@ extern const ws_flow_rules ws_flow_rules_default;
 typedef struct ws_flow_key {
     uint8_t low_address[16], high_address[16];
     uint16_t low_port, high_port;
-    uint8_t protocol, reserved[3]; /* zero */
-} ws_flow_key;                     /* 40 bytes, no padding: may be hashed and compared bytewise */
+    uint8_t protocol;
+    uint8_t sample[3]; /* of rows that are samples: 1 + the sample's number, big endian; else zero */
+} ws_flow_key;         /* 40 bytes, no padding: may be hashed and compared bytewise */
 _Static_assert(sizeof(ws_flow_key) == 40, "a key is hashed and compared bytewise: it must have no padding");
 /* *source_is_low: the packet's source is the low endpoint. For routing and tables; the same on every machine. */
 static inline void ws_flow_key_of(const ws_packet *packet, ws_flow_key *key, bool *source_is_low);
 static inline uint64_t ws_flow_key_hash(const ws_flow_key *key);
+/* Packets with a sample_side have the key of their sample, whatever their endpoints: its number between two endpoints that stand
+ * for the first packet's sender, the low one, and all others. */
+static inline uint32_t ws_flow_key_sample(const ws_flow_key *key); /* its number */
+static inline void ws_flow_key_set_sample(ws_flow_key *key, uint32_t number);
 #include "flow/key.h"
 
 /* What is kept of a packet in a flow (packet schema, columns of /packets). */
@@ -70,7 +76,9 @@ typedef struct ws_flow_packet {
     uint16_t header_length, window;
     uint8_t tcp_flags;
     int8_t direction; /* +1 forward, -1 backward */
-    uint8_t reserved[6];
+    uint8_t protocol; /* this and the ports: while a row is made; a store has them of flows only */
+    uint8_t reserved;
+    uint16_t source_port, destination_port;
 } ws_flow_packet;
 
 bool ws_address_is_private(const uint8_t address[16]); /* RFC 1918, RFC 6598, RFC 4193, loopback and link-local */

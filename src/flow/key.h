@@ -18,9 +18,35 @@ static inline ws_uint128 ws_key_number(const uint8_t address[16])
     return (ws_uint128)word[0] << 64 | word[1];
 }
 
-/* Without branches: which endpoint is the lower one cannot be foretold. */
+static inline uint32_t ws_flow_key_sample(const ws_flow_key *key)
+{
+    return ((uint32_t)key->sample[0] << 16 | (uint32_t)key->sample[1] << 8 | key->sample[2]) - 1;
+}
+
+static inline void ws_flow_key_set_sample(ws_flow_key *key, uint32_t number)
+{
+    for (int i = 0; i < 3; i++)
+        key->sample[i] = (uint8_t)((number + 1) >> (16 - 8 * i));
+}
+
+static inline void ws_flow_key_of_sample(const ws_packet *packet, ws_flow_key *key, bool *source_is_low)
+{
+    memset(key, 0, sizeof *key);
+    key->low_address[0] = 1;
+    key->high_address[0] = 2;
+    for (int i = 0; i < 4; i++) /* what ranks are told by */
+        key->low_address[12 + i] = key->high_address[12 + i] = (uint8_t)(packet->sample >> (24 - 8 * i));
+    ws_flow_key_set_sample(key, packet->sample);
+    *source_is_low = packet->sample_side == WS_SAMPLE_FIRST_SENDER;
+}
+
+/* But for samples without branches: which endpoint is the lower one cannot be foretold. */
 static inline void ws_flow_key_of(const ws_packet *packet, ws_flow_key *key, bool *source_is_low)
 {
+    if (__builtin_expect(packet->sample_side != 0, 0)) {
+        ws_flow_key_of_sample(packet, key, source_is_low);
+        return;
+    }
     const ws_uint128 from = ws_key_number(packet->source), to = ws_key_number(packet->destination);
     const bool low = (from < to) | ((from == to) & (packet->source_port <= packet->destination_port));
     const uint64_t exchange = (uint64_t)low - 1;
@@ -43,7 +69,7 @@ static inline void ws_flow_key_of(const ws_packet *packet, ws_flow_key *key, boo
     key->low_port = ports[0];
     key->high_port = ports[1];
     key->protocol = packet->protocol;
-    memset(key->reserved, 0, sizeof key->reserved);
+    memset(key->sample, 0, sizeof key->sample);
 #endif
     *source_is_low = low;
 }

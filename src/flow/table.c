@@ -166,7 +166,7 @@ ws_err ws_flow_table_create(ws_flow_table **out, const ws_flow_rules *rules)
     ws_flow_table *table = NULL;
     WS_TRY(WS_NEW(table));
     table->rules = *rules;
-    table->rules.windows_alone = rules->windows_alone && rules->window_ns > 0;
+    table->rules.windows_alone = rules->keys_whole || (rules->windows_alone && rules->window_ns > 0);
     table->flows.item_bytes = sizeof(live_flow);
     table->chunks.item_bytes = (sizeof(packet_chunk) + 15) / 16 * 16;
     table->slot_size = ws_byte_slot_size(&rules->bytes);
@@ -216,9 +216,11 @@ void ws_flow_table_set_window_origin(ws_flow_table *table, int64_t origin_ns)
     table->window_origin_ns = origin_ns;
 }
 
-/* Number of the window that holds the time. */
+/* Number of the window that holds the time; all time is one where there are none. */
 static int64_t window_of(const ws_flow_table *table, int64_t time_ns)
 {
+    if (table->rules.keys_whole)
+        return 0;
     const int64_t since = time_between(table->window_origin_ns, time_ns), length = table->rules.window_ns;
     return since / length - (since % length < 0);
 }
@@ -314,7 +316,10 @@ static ws_err flow_store(ws_flow_table *table, live_flow *flow, const ws_packet 
                                                      .header_length = packet->header_length,
                                                      .window = packet->window,
                                                      .tcp_flags = packet->tcp_flags,
-                                                     .direction = (int8_t)sender};
+                                                     .direction = (int8_t)sender,
+                                                     .protocol = packet->protocol,
+                                                     .source_port = packet->source_port,
+                                                     .destination_port = packet->destination_port};
     if (flow->stored < table->rules.bytes.packets)
         WS_TRY(keep_slot(table, flow->last_chunk, packet_bytes));
     flow->stored++;

@@ -49,6 +49,21 @@ awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
     { label = $at["label_label"]; seen[label]++; wanted = $at["protocol"] == 17 ? "datagrams" : "streams" }
     label != wanted && label != "others" { exit 1 } # behind a VLAN tag, "tcp" and "udp" do not match
     END { exit !(seen["datagrams"] && seen["streams"] && seen["others"]) }' d.csv || fail "label files are not followed"
+# A row is a sample, of whatever flows: here one a line of the file that a packet met; or a flow, where that is asked for.
+[ "$(grep -c . d.csv)" = 4 ] || fail "not a row for each of three samples: $(cat d.csv)"
+"$WIRESWEEP" extract -q --dataset pcapml --labels rules.txt --set rows=flow -o flows.h5 a.pcap
+"$WIRESWEEP" export -q flows.h5 -o flows.csv
+[ "$(grep -c . flows.csv)" -gt 50 ] || fail "flows are not rows where it is asked for"
+"$WIRESWEEP" export -q d.h5 --format pcapml --labels rules.txt -o e.pcapng a.pcap
+for ranks in 1 3; do
+    mpirun -q -n $ranks "$WIRESWEEP" extract -q --dataset pcapml -o e$ranks.h5 e.pcapng
+done
+[ "$("$WIRESWEEP" inspect --hash e1.h5)" = "$("$WIRESWEEP" inspect --hash e3.h5)" ] || fail "other rows on three ranks"
+"$WIRESWEEP" export -q e1.h5 -o e.csv
+for store in d e; do
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } { print $at["first_ns"], $at["packets_forward"], $at["packets_backward"], $at["label_label"] }' $store.csv | sort >$store.txt
+done
+cmp d.txt e.txt || fail "the samples of a label file came back as others"
 expect() { # expect STATUS TEXT ARGUMENT...
     local wanted=$1 text=$2 status=0
     shift 2
@@ -70,6 +85,10 @@ wrong 'BPF:tcp,label,key,more' 'more than three fields'
 wrong '# nothing' 'no line FILTER,LABEL'
 wrong 'TS_START:4000000000,label' 'no line speaks of a packet'
 expect 2 'name its captures' export a.h5 --format pcapml -o wrong.pcapng
+expect 2 'by a label file' export d.h5 --format pcapml -o wrong.pcapng a.pcap
+expect 2 'time-outs and direction private are for rows that are flows' \
+    extract -q --dataset pcapml --set window=10 -o wrong.h5 b.pcapng
+expect 2 'name no samples' extract -q --dataset generic --set rows=sample -o wrong.h5 a.pcap
 expect 2 'was not made of a capture of this name' export a.h5 --format pcapml -o wrong.pcapng b.pcapng
 expect 2 'choose what a table holds' export a.h5 --format pcapml --features flow20 -o wrong.pcapng a.pcap
 expect 2 'are for packets' export a.h5 --label family -o wrong.csv
@@ -138,7 +157,7 @@ own=${WIRESWEEP_SHARED_DATA:-none}/nprint-pcapml/nprint+pcapml/test
 "$WIRESWEEP" extract -q --dataset pcapml -o own.h5 "$own/sample-test/test.pcapng"
 "$WIRESWEEP" export -q own.h5 --format pcapml -o own.pcapng "$own/sample-test/test.pcapng"
 cmp own.pcapng "$own/sample-test/test.pcapng" || fail "pcapML's own file did not come out byte for byte"
-"$WIRESWEEP" extract -q --dataset pcapml --labels "$own/label-test/labels.txt" -o plain.h5 "$own/label-test/test.pcap"
+"$WIRESWEEP" extract -q --dataset pcapml --set rows=flow --labels "$own/label-test/labels.txt" -o plain.h5 "$own/label-test/test.pcap"
 for store in own plain; do
     "$WIRESWEEP" export $store.h5 -o $store.csv
     awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } { print $at["first_ns"], $at["packets_forward"] + $at["packets_backward"], $at["label_label"] }' \
@@ -146,3 +165,9 @@ for store in own plain; do
 done
 cmp own.txt plain.txt || fail "the capture labelled by rules has other samples than the labelled one"
 [ "$(wc -l <own.txt)" = 10 ] && [ "$(awk '{ sum += $2 } END { print sum }' own.txt)" = 151 ] || fail "not 10 samples of 151 packets"
+# Two of its lines have one key, and so are one sample: its packets with the other label are told of.
+"$WIRESWEEP" extract --dataset pcapml --labels "$own/label-test/labels.txt" -o keyed.h5 "$own/label-test/test.pcap" 2>said
+"$WIRESWEEP" export -q keyed.h5 -o keyed.csv
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } { sum += $at["packets_forward"] + $at["packets_backward"] }
+    END { exit !(NR == 10 && sum == 151) }' keyed.csv || fail "not 9 samples of 151 packets: $(cat keyed.csv)"
+grep -q 'labels that cannot be used: 10, .*another label than its sample' said || fail "$(cat said)"
