@@ -1,6 +1,7 @@
 /* Looks at the CUDA driver, devices and libraries without keeping any of them. */
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "cluster/cluster.h"
 
 #ifdef WS_HAVE_CUDA
@@ -103,7 +104,10 @@ ws_err ws_accelerators_need(const ws_accelerators *gpu)
 {
     if (gpu->count > 0)
         return WS_OK;
-    ws_err error = WS_ERROR(CUDA, "%s: no GPU: %s", ws_host_name(), gpu->reason);
+    const char *chosen = gpu->built ? getenv("CUDA_VISIBLE_DEVICES") : NULL;
+    ws_err error =
+        chosen ? WS_ERROR(CUDA, "%s: no GPU: %s; CUDA_VISIBLE_DEVICES=\"%s\"", ws_host_name(), gpu->reason, chosen)
+               : WS_ERROR(CUDA, "%s: no GPU: %s", ws_host_name(), gpu->reason);
     WS_HINT("wiresweep doctor says what is missing and how to get it; without --device cuda training runs on the CPU");
     return error;
 }
