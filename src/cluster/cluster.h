@@ -71,8 +71,9 @@ WS_MUST ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size
 /* Bytes from every rank to every rank that are put together little by little, while those of the time before are on their way. Ranks
  * of one machine read them where the sender wrote them, so that nothing is copied; between machines they travel as messages.
  *
- * A rank fills out[r] (ws_parcels_reserve, then bytes[count] and on, and count), all send, and after ws_parcels_arrive in[r] holds what
- * rank r sent, its own too, to be read until the next ws_parcels_send_all. In between out is filled again. */
+ * A rank fills out[r] (ws_parcel_put, or ws_parcel_reserve, then bytes[count] and on, and count), all send, and after
+ * ws_parcels_arrive in[r] holds what rank r sent, its own too, to be read until the next ws_parcels_send_all. In between out is
+ * filled again. */
 typedef struct ws_parcel {
     uint8_t *bytes;
     size_t count, capacity;
@@ -93,6 +94,14 @@ WS_MUST ws_err ws_parcel_grow(ws_parcel *parcel, size_t more);
 static inline ws_err ws_parcel_reserve(ws_parcel *parcel, size_t more)
 {
     return parcel->count + more <= parcel->capacity ? WS_OK : ws_parcel_grow(parcel, more);
+}
+static inline ws_err ws_parcel_put(ws_parcel *parcel, const void *bytes, size_t count)
+{
+    WS_TRY(ws_parcel_reserve(parcel, count));
+    if (count > 0)
+        memcpy(parcel->bytes + parcel->count, bytes, count);
+    parcel->count += count;
+    return WS_OK;
 }
 WS_MUST ws_err ws_parcels_send_all(ws_parcels *parcels);
 void ws_parcels_push(ws_parcels *parcels); /* from time to time: MPI moves messages only while it is called */

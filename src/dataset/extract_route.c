@@ -30,14 +30,6 @@ ws_err extract_route_open_all(extraction *x)
     return WS_OK;
 }
 
-static ws_err put(ws_parcel *parcel, const void *bytes, size_t count)
-{
-    WS_TRY(ws_parcel_reserve(parcel, count));
-    memcpy(parcel->bytes + parcel->count, bytes, count);
-    parcel->count += count;
-    return WS_OK;
-}
-
 /* The line may be in the cache of the core that read the parcel before. */
 static inline void fetch_to_write(uintptr_t address)
 {
@@ -60,9 +52,10 @@ ws_err extract_route_deal(extraction *x)
     for (const ws_packet *packet = packets; packet < end; packet++) {
         const int owner = extract_owner_of_packet(comm, packet);
         fetch_to_write((uintptr_t)out[owner].bytes + out[owner].count + AHEAD_BYTES);
-        WS_TRY(put(&out[owner], packet, sizeof *packet));
+        WS_TRY(ws_parcel_put(&out[owner], packet, sizeof *packet));
         if (slots_out != NULL)
-            WS_TRY(put(&slots_out[owner], x->slots + (size_t)(packet - packets) * x->slot_size, x->slot_size));
+            WS_TRY(
+                ws_parcel_put(&slots_out[owner], x->slots + (size_t)(packet - packets) * x->slot_size, x->slot_size));
     }
     x->packet_count = 0;
     return WS_OK;

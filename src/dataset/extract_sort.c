@@ -188,15 +188,6 @@ static ws_err merge_rows(const ws_comm *comm, const extract_rows *rows, row_coun
     return error;
 }
 
-static ws_err put(ws_parcel *parcel, const void *bytes, size_t count)
-{
-    WS_TRY(ws_parcel_reserve(parcel, count));
-    if (count > 0)
-        memcpy(parcel->bytes + parcel->count, bytes, count);
-    parcel->count += count;
-    return WS_OK;
-}
-
 static ws_err fill_parcels(extraction *x, const extract_rows *rows, row_counts sent)
 {
     const extract_sorter *sorter = x->sorter;
@@ -204,10 +195,10 @@ static ws_err fill_parcels(extraction *x, const extract_rows *rows, row_counts s
     for (int r = 0; r < x->comm->size; skip(&run, sent, r++)) {
         if (r == x->comm->rank)
             continue;
-        WS_TRY(put(&sorter->flows->out[r], run.flow, sent.flows[r] * sizeof *run.flow));
-        WS_TRY(put(&sorter->packets->out[r], run.packet, sent.packets[r] * sizeof *run.packet));
+        WS_TRY(ws_parcel_put(&sorter->flows->out[r], run.flow, sent.flows[r] * sizeof *run.flow));
+        WS_TRY(ws_parcel_put(&sorter->packets->out[r], run.packet, sent.packets[r] * sizeof *run.packet));
         if (sorter->slots != NULL)
-            WS_TRY(put(&sorter->slots->out[r], run.slots, sent.slots[r]));
+            WS_TRY(ws_parcel_put(&sorter->slots->out[r], run.slots, sent.slots[r]));
         x->exchanged_bytes += sent.flows[r] * sizeof *run.flow + sent.packets[r] * sizeof *run.packet + sent.slots[r];
     }
     return WS_OK;
