@@ -95,11 +95,11 @@ static inline ws_err ws_parcel_reserve(ws_parcel *parcel, size_t more)
 {
     return parcel->count + more <= parcel->capacity ? WS_OK : ws_parcel_grow(parcel, more);
 }
-static inline ws_err ws_parcel_put(ws_parcel *parcel, const void *bytes, size_t count)
+static inline ws_err ws_parcel_put(ws_parcel *parcel, const void *data, size_t count)
 {
     WS_TRY(ws_parcel_reserve(parcel, count));
     if (count > 0)
-        memcpy(parcel->bytes + parcel->count, bytes, count);
+        memcpy(parcel->bytes + parcel->count, data, count);
     parcel->count += count;
     return WS_OK;
 }

@@ -112,7 +112,7 @@ typedef struct ws_extract_options {
     const char *output;                  /* STORE.h5; written in the folder STORE.h5.partial, renamed when complete */
     int64_t packets;                     /* stored per flow */
     double idle_timeout, active_timeout; /* seconds; 0: the data set's */
-    int64_t round_bytes;                 /* input read before ranks exchange; 0: 8 MiB a rank, on one machine 4 */
+    int64_t round_bytes;                 /* input read before ranks exchange; 0: 8 MiB a rank, on one machine 4 to 16 */
     int64_t memory;                      /* bytes a process may take; 0: no bound. Changes no row */
     bool skip_unreadable;                /* --on-error skip */
     const char *endpoints;               /* "drop" "keyed" "prefix" "plain" */

@@ -16,7 +16,9 @@
  * round costs some 20 calls that all make together: on one machine little, so that packets stay near; on several more. */
 enum {
     ROUND_BYTES_A_RANK = 8 << 20,
-    ROUND_BYTES_ONE_MACHINE = 4 << 20, /* of a rank */
+    ROUND_BYTES_ONE_MACHINE = 4 << 20, /* of a rank; up to ROUND_MOST times as much, for so many records */
+    ROUND_MOST = 4,
+    ROUND_RECORDS = 40000,
     ROUND_BYTES_ALONE = 256 << 10,
     ROUND_BYTES_LEAST = 4096,
     ROUND_CONTENT = 8, /* times the round: how much a compressed input may hold in it */
@@ -300,12 +302,22 @@ uint64_t extract_round_bytes(const extraction *x)
     return bytes > ROUND_BYTES_LEAST ? bytes : ROUND_BYTES_LEAST;
 }
 
+/* Where records are large, a round of the same bytes holds few, and ranks meet too often for what they have to exchange. */
+static uint64_t next_round_bytes(const extraction *x)
+{
+    const uint64_t least = extract_round_bytes(x), ranks = (uint64_t)x->comm->size;
+    if (x->options->round_bytes != 0 || !x->one_machine || ranks == 1 || x->records_read == 0)
+        return least;
+    const uint64_t bytes = x->bytes_read / x->records_read * ROUND_RECORDS * ranks, most = least * ROUND_MOST;
+    return bytes < least ? least : bytes > most ? most : bytes;
+}
+
 static ws_err rounds_all(extraction *x, ws_progress *progress)
 {
-    const uint64_t step = extract_round_bytes(x);
-    x->content_limit = step * ROUND_CONTENT;
+    x->content_limit = extract_round_bytes(x) * ROUND_CONTENT;
     while (x->round_begin < x->total_bytes) {
         WS_TRY(extract_checkpoint_pause_all(x));
+        const uint64_t step = next_round_bytes(x);
         x->round_end = step < x->total_bytes - x->round_begin ? x->round_begin + step : x->total_bytes;
         extract_enter(x, WS_EXTRACT_PHASE_read);
         WS_TRY(extract_round_read_all(x));
@@ -315,6 +327,7 @@ static ws_err rounds_all(extraction *x, ws_progress *progress)
             extract_input_release(&x->inputs[x->first_input]);
             x->first_base += x->inputs[x->first_input++].bytes;
         }
+        x->bytes_read += x->round_end - x->round_begin;
         x->round_begin = x->round_end;
         ws_progress_update(progress, (double)x->round_end / 1e6, NULL);
     }

@@ -199,8 +199,9 @@ typedef struct extraction {
     ws_ip_protocols protocols; /* flows besides those of TCP and UDP */
 
     /* the round */
-    uint64_t round_begin, round_end; /* in the concatenation of all inputs as they are stored */
-    uint64_t content_limit;          /* of a compressed input in one round */
+    uint64_t round_begin, round_end;   /* in the concatenation of all inputs as they are stored */
+    uint64_t content_limit;            /* of a compressed input in one round */
+    uint64_t bytes_read, records_read; /* by this run, in all rounds so far; the same on all ranks */
     extract_piece *pieces;
     size_t piece_count, piece_capacity;
     closing_point *points;
@@ -258,7 +259,7 @@ typedef struct extraction {
 ws_extract_phase extract_enter(extraction *x, ws_extract_phase phase);
 
 bool extract_keeps_hosts(const extraction *x);     /* in the store, for --append */
-uint64_t extract_round_bytes(const extraction *x); /* input that all ranks read before they exchange */
+uint64_t extract_round_bytes(const extraction *x); /* input that all ranks read at least before they exchange */
 
 /* extract_inputs.c */
 WS_MUST ws_err extract_inputs_open_all(extraction *x);

@@ -391,6 +391,7 @@ static ws_err settle_pieces(extraction *x)
         }
         input->records += piece->records;
         group->records += piece->records;
+        x->records_read += piece->records;
         if (piece->has_packets && !group->has_origin) {
             group->has_origin = true;
             group->origin_ns = piece->first_ns;

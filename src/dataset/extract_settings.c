@@ -49,7 +49,8 @@ static const ws_option setting_fields[] = {
     WS_OPTION_DOUBLE(ws_extract_settings, checkpoint, 300, 0, 1e6,
                      "seconds between the states that --resume can go on from; 0: only at a signal; changes no result"),
     WS_OPTION_INT(ws_extract_settings, checkpoint_bytes, 0, 0, 1e15, "the same in bytes of input; 0: no such bound"),
-    WS_OPTION_INT(ws_extract_settings, round_bytes, 0, 0, 1e12,
-                  "input read by all ranks before they exchange; 0: 8 MiB a rank, 4 on one machine; changes no result"),
+    WS_OPTION_INT(
+        ws_extract_settings, round_bytes, 0, 0, 1e12,
+        "input read by all ranks before they exchange; 0: 8 MiB a rank, 4 to 16 on one machine; changes no result"),
     WS_OPTION_END};
 const ws_option_table ws_extract_settings_table = {"", sizeof(ws_extract_settings), setting_fields, "settings"};
