@@ -187,8 +187,8 @@ typedef struct ws_square_sums_arguments {
 } ws_square_sums_arguments;
 
 /* A whole step of the optimiser on a device, of the reals [offset, offset + count): AdamW or gradient descent, the running averages
- * of statistics, then the average of what came out, and its rounded copy. What changes from step to step lies in device memory, so that a captured step is
- * replayed with another step's numbers. The formulas are those above. */
+ * of statistics, then the average of what came out, and its copy as bfloat16. What changes from step to step lies in device memory, so
+ * that a captured step is replayed with another step's numbers. The formulas are those above. */
 typedef struct ws_update_numbers {
     int32_t descent;
     ws_real scale, share1, share2, step_size, root_correction, epsilon, decay;

@@ -137,11 +137,12 @@ static double seconds_of(const char *time)
     return count == 2 ? (part[0] * 60 + part[1]) * 60 + part[2] : part[0] * 60 + part[1];
 }
 
-/* Warned when it has only just begun, a job would be queued again and again without any work done. */
+/* Warned when it has only just begun, a job would be queued again and again without any work done. A time of 0 is none to Slurm: no
+ * limit. */
 static ws_err check_time(const ws_batch_profile *profile)
 {
     const double limit = profile->time != NULL ? seconds_of(profile->time) : -1;
-    if (profile->scheduler == WS_BATCH_NONE || limit < 0 || limit > (double)profile->warning)
+    if (profile->scheduler == WS_BATCH_NONE || limit <= 0 || limit > (double)profile->warning)
         return WS_OK;
     ws_err error = WS_ERROR(CONFIG, "profile %s: \"time\" %s is not longer than \"warning\", %lld s before its end",
                             profile->name, profile->time, (long long)profile->warning);

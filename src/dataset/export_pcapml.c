@@ -2,8 +2,9 @@
  * no whole packets, so the captures are read again, one after the other, each in its own order.
  *
  * A packet that has a comment of pcapML's keeps it as it is; of a store that was made by such comments the others are left out,
- * since they are of no sample. With a label file the rules of it give sample and label. Else a packet belongs to the row of its input with its 5-tuple that began last before it; the sample is that row's row_hash, which names the row for ever, the label that of the chosen level, with ; for
- * commas. Packets of rows without label, and of no row, are left out and counted.
+ * since they are of no sample. With a label file the rules of it give sample and label. Else a packet belongs to the row of its
+ * input with its 5-tuple that began last before it; the sample is that row's row_hash, which names the row for ever, the label that
+ * of the chosen level, with ; for commas. Packets of rows without label, and of no row, are left out and counted.
  *
  * Written are little-endian blocks as pcapML's first writer made them: a section, an interface a link type with if_tsresol 9
  * (nanoseconds) before its first packet, and packets whose only option is the comment. So a file of that writer comes out

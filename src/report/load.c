@@ -116,7 +116,8 @@ static ws_err read_record(ws_report *report, ws_report_trial *trial)
     trial->record = cJSON_ParseWithLength(text, bytes);
     const char *status = text_of(trial->record, "status", "");
     bool done = strcmp(status, "done") == 0, failed = strcmp(status, "failed") == 0;
-    if ((!done && !failed) || strcmp(text_of(trial->record, "id", ""), trial->id) != 0) {
+    const bool whole = failed || (done && cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(trial->record, "result")));
+    if (!whole || strcmp(text_of(trial->record, "id", ""), trial->id) != 0) {
         error = WS_ERROR(FORMAT, "%s: not a record of trial %s", path, trial->id);
         WS_HINT("the sweep runs the trial again when it is continued");
         goto done;

@@ -105,7 +105,7 @@ for time in 2 02:00 00:02:00 0-0:2; do
     ends_with 2 "$WIRESWEEP" submit --dry-run --job time=$time sweep sweep.json -o made
     grep -q "\"time\" $time is not longer than \"warning\"" err || fail "a warning at the start: $(cat err)"
 done
-for time in 3 02:01 1:0:0 0-0:3 1-0 1-00:00:00 UNLIMITED; do
+for time in 3 02:01 1:0:0 0-0:3 1-0 1-00:00:00 UNLIMITED 0; do # 0: none
     ends_with 0 "$WIRESWEEP" submit --dry-run --job time=$time sweep sweep.json -o made
 done
 [ ! -e made ] || fail "something was made"
