@@ -10,6 +10,7 @@
  * (nanoseconds) before its first packet, and packets whose only option is the comment. So a file of that writer comes out
  * byte for byte.
  */
+#include "dataset/packet_filter.h"
 #include "dataset/pcapml.h"
 #include "dataset/store_layout.h"
 
@@ -23,7 +24,7 @@ enum { LINKS_MOST = 64 };
 
 typedef struct row_place {
     uint64_t key_hash, row_hash;
-    int64_t first_ns;
+    int64_t first_ns, last_ns;
     int32_t label;
 } row_place;
 
@@ -38,11 +39,13 @@ typedef struct pcapml_export {
     size_t input_count;
     row_place *rows; /* of all inputs; [begin[i], begin[i + 1]) are the i-th's, by key, then time */
     uint64_t *begin;
-    size_t input;           /* the one that is being read */
-    ws_pcapml_rules *rules; /* that the store was labelled by; NULL: none */
-    const char *path;       /* that is being read */
-    bool by_comments;       /* the store has its labels from them: packets without are of no sample */
-    bool inner;
+    size_t input;             /* the one that is being read */
+    ws_pcapml_rules *rules;   /* that the store was labelled by; NULL: none */
+    const char *path;         /* that is being read */
+    bool by_comments;         /* the store has its labels from them: packets without are of no sample */
+    bool inner, drawn;        /* drawn: the store has not all rows */
+    ws_packet_filter *filter; /* that the store was extracted with; NULL: none */
+    uint64_t sought, of_rows; /* packets whose row was looked for, and found */
     int links[LINKS_MOST], link_count;
     FILE *file;
     const char *target;
@@ -68,19 +71,17 @@ static ws_err read_column(const ws_store *store, const char *path, hid_t type, s
 /* Rows of an input lie one behind the other, in the order of inputs. */
 static ws_err list_rows(pcapml_export *x)
 {
-    void *columns[5] = {0};
+    void *columns[6] = {0};
     char *label_path = ws_format("/labels/%s", x->level->name);
     ws_err error = label_path == NULL ? WS_ERROR(MEMORY, "no memory to export %s", x->store->path) : WS_OK;
     const struct {
         const char *path;
         hid_t type;
         size_t bytes;
-    } wanted[5] = {{"/flows/key_hash", H5T_NATIVE_UINT64, 8},
-                   {"/flows/row_hash", H5T_NATIVE_UINT64, 8},
-                   {"/flows/first_ns", H5T_NATIVE_INT64, 8},
-                   {"/flows/input_id", H5T_NATIVE_UINT32, 4},
-                   {label_path, H5T_NATIVE_INT32, 4}};
-    for (int c = 0; error == WS_OK && c < 5; c++)
+    } wanted[6] = {{"/flows/key_hash", H5T_NATIVE_UINT64, 8}, {"/flows/row_hash", H5T_NATIVE_UINT64, 8},
+                   {"/flows/first_ns", H5T_NATIVE_INT64, 8},  {"/flows/input_id", H5T_NATIVE_UINT32, 4},
+                   {label_path, H5T_NATIVE_INT32, 4},         {"/flows/last_ns", H5T_NATIVE_INT64, 8}};
+    for (int c = 0; error == WS_OK && c < 6; c++)
         error = read_column(x->store, wanted[c].path, wanted[c].type, wanted[c].bytes, &columns[c]);
     if (error == WS_OK)
         error = WS_NEW_ARRAY(x->rows, x->store->rows + 1);
@@ -89,7 +90,8 @@ static ws_err list_rows(pcapml_export *x)
     const uint32_t *input = columns[3];
     for (uint64_t i = 0; error == WS_OK && i < x->store->rows; i++) {
         x->rows[i] = (row_place){((const uint64_t *)columns[0])[i], ((const uint64_t *)columns[1])[i],
-                                 ((const int64_t *)columns[2])[i], ((const int32_t *)columns[4])[i]};
+                                 ((const int64_t *)columns[2])[i], ((const int64_t *)columns[5])[i],
+                                 ((const int32_t *)columns[4])[i]};
         if (input[i] < x->input_count)
             x->begin[input[i] + 1] = i + 1;
     }
@@ -98,7 +100,7 @@ static ws_err list_rows(pcapml_export *x)
             x->begin[i + 1] = x->begin[i];
         qsort(x->rows + x->begin[i], x->begin[i + 1] - x->begin[i], sizeof *x->rows, compare_places);
     }
-    for (int c = 0; c < 5; c++)
+    for (int c = 0; c < 6; c++)
         free(columns[c]);
     free(label_path);
     return error;
@@ -122,7 +124,8 @@ static uint64_t key_hash(const pcapml_export *x, const ws_packet *packet)
     return ws_digest_u64(&digest);
 }
 
-/* The row of the input's that the packet belongs to; NULL: none. */
+/* The row of the input's that the packet belongs to; NULL: none. Where a reservoir left out rows, those of the 5-tuple that are
+ * there do not stand for them. */
 static const row_place *find_row(const pcapml_export *x, const ws_packet *packet)
 {
     const size_t input = x->input;
@@ -135,9 +138,10 @@ static const row_place *find_row(const pcapml_export *x, const ws_packet *packet
         else
             high = middle;
     }
-    if (low > x->begin[input] && x->rows[low - 1].key_hash == wanted.key_hash)
+    if (low > x->begin[input] && x->rows[low - 1].key_hash == wanted.key_hash &&
+        (!x->drawn || packet->time_ns <= x->rows[low - 1].last_ns))
         return &x->rows[low - 1];
-    if (low < x->begin[input + 1] && x->rows[low].key_hash == wanted.key_hash) /* time went back */
+    if (!x->drawn && low < x->begin[input + 1] && x->rows[low].key_hash == wanted.key_hash) /* time went back */
         return &x->rows[low];
     return NULL;
 }
@@ -242,6 +246,14 @@ static ws_err export_record(void *context, const ws_record *record)
     uint64_t sample;
     size_t length;
     ws_packet packet;
+    bool accepts = true;
+    if (x->filter != NULL)
+        WS_TRY(ws_packet_filter_accepts(x->filter, record->frame, record->captured_length, record->wire_length,
+                                        record->link_type, &accepts));
+    if (!accepts) {
+        x->report->left_out++;
+        return WS_OK;
+    }
     if (ws_pcapml_find_comment(record, &sample, label, &comment, &length))
         return put_packet(x, record, comment, length);
     if (x->rules != NULL)
@@ -250,7 +262,10 @@ static ws_err export_record(void *context, const ws_record *record)
         record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, &packet);
     if (skip == WS_SKIP_protocol_other)
         skip = ws_packet_decode_other(record->frame, &packet);
-    const row_place *row = skip == WS_SKIP_NONE && !x->by_comments ? find_row(x, &packet) : NULL;
+    const bool seeks = skip == WS_SKIP_NONE && !x->by_comments;
+    const row_place *row = seeks ? find_row(x, &packet) : NULL;
+    x->sought += seeks && x->begin[x->input + 1] > x->begin[x->input];
+    x->of_rows += row != NULL;
     if (row == NULL || row->label < 0) {
         x->report->left_out++;
         return WS_OK;
@@ -334,7 +349,15 @@ static ws_err read_settings(pcapml_export *x)
     const bool by_rules =
         strcmp(x->store->dataset, "pcapml") == 0 && cJSON_HasObjectItem(ws_json_root(document), "labels");
     x->by_comments = strcmp(x->store->dataset, "pcapml") == 0 && !cJSON_HasObjectItem(ws_json_root(document), "labels");
+    const char *filter = cJSON_GetStringValue(ws_json_find(ws_json_root(document), "filter"));
+    x->drawn = cJSON_HasObjectItem(ws_json_root(document), "reservoir");
+    if (filter != NULL)
+        error = ws_packet_filter_create(&x->filter, filter);
     ws_json_destroy(&document);
+    WS_TRY(error);
+    WS_CHECK(by_rules || x->options->label_file == NULL, ARGUMENT,
+             "--labels %s: %s has its labels not by a label file of pcapML's; --label chooses one of its levels",
+             x->options->label_file, x->store->path);
     if (by_rules && x->options->label_file == NULL) {
         error = WS_ERROR(ARGUMENT, "%s: its packets have their samples by a label file, which a store does not hold",
                          x->store->path);
@@ -365,7 +388,13 @@ static ws_err write_all(pcapml_export *x)
     for (size_t i = 0; i < x->options->captures.count; i++)
         WS_TRY(export_capture(x, x->options->captures.items[i]));
     WS_CHECK(fflush(x->file) == 0, IO, "cannot write %s: %s", x->target, strerror(errno));
-    return WS_OK;
+    if (x->sought == 0 || x->of_rows > 0)
+        return WS_OK;
+    ws_err error =
+        WS_ERROR(ARGUMENT, "none of %llu packets is of a row of %s", (unsigned long long)x->sought, x->store->path);
+    WS_HINT("a store of `extract --key FILE` needs that key here: --key FILE; else these are other captures of the "
+            "same names");
+    return error;
 }
 
 static ws_err write_file(pcapml_export *x, const char *output)
@@ -404,6 +433,7 @@ ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *opt
         ws_texts_destroy(&x.inputs, x.input_count);
     ws_sha256_destroy(&x.hash);
     ws_pcapml_rules_destroy(&x.rules);
+    ws_packet_filter_destroy(&x.filter);
     free(x.key);
     free(x.rows);
     free(x.begin);

@@ -147,10 +147,11 @@ void ws_pcapml_rules_destroy(ws_pcapml_rules **rules)
     *rules = NULL;
 }
 
+/* Compressed or not, as in all names of captures: labels must not depend on how a file is kept. */
 static bool is_file(const char *capture, const char *wanted)
 {
-    const size_t length = strlen(capture), bytes = strlen(wanted);
-    return bytes <= length && strcmp(capture + length - bytes, wanted) == 0 &&
+    const size_t length = ws_input_name_length(capture), bytes = ws_input_name_length(wanted);
+    return bytes <= length && memcmp(capture + length - bytes, wanted, bytes) == 0 &&
            (bytes == length || wanted[0] == '/' || capture[length - bytes - 1] == '/');
 }
 

@@ -55,6 +55,14 @@ awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
 "$WIRESWEEP" export -q flows.h5 -o flows.csv
 [ "$(grep -c . flows.csv)" -gt 50 ] || fail "flows are not rows where it is asked for"
 "$WIRESWEEP" export -q d.h5 --format pcapml --labels rules.txt -o e.pcapng a.pcap
+# FILE names a capture whether it is compressed or not
+mkdir compressed
+gzip -c a.pcap >compressed/a.pcap.gz
+"$WIRESWEEP" extract -q --dataset pcapml --labels rules.txt --endpoints plain -o compressed/d.h5 compressed/a.pcap.gz
+[ "$("$WIRESWEEP" inspect --hash compressed/d.h5)" = "$("$WIRESWEEP" inspect --hash d.h5)" ] ||
+    fail "a compressed capture has other labels by its label file"
+"$WIRESWEEP" export -q d.h5 --format pcapml --labels rules.txt -o compressed/e.pcapng compressed/a.pcap.gz
+cmp e.pcapng compressed/e.pcapng || fail "a compressed capture is exported with other labels"
 for ranks in 1 3; do
     mpirun -q -n $ranks "$WIRESWEEP" extract -q --dataset pcapml -o e$ranks.h5 e.pcapng
 done
@@ -93,6 +101,29 @@ expect 2 'was not made of a capture of this name' export a.h5 --format pcapml -o
 expect 2 'choose what a table holds' export a.h5 --format pcapml --features flow20 -o wrong.pcapng a.pcap
 expect 2 'are for packets' export a.h5 --label family -o wrong.csv
 expect 2 'no label level "colour"' export a.h5 --format pcapml --label colour -o wrong.pcapng a.pcap
+
+expect 2 'not by a label file' export a.h5 --format pcapml --labels rules.txt -o wrong.pcapng a.pcap
+# A store with a secret: without it no packet finds its row, which is no empty file.
+head -c 32 a.pcap >key
+"$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --key key -o keyed.h5 a.pcap
+expect 2 'none of [0-9]* packets is of a row of keyed.h5' export keyed.h5 --format pcapml -o wrong.pcapng a.pcap
+"$WIRESWEEP" export keyed.h5 --format pcapml --label family --key key -o keyed.pcapng a.pcap 2>said
+"$WIRESWEEP" export a.h5 --format pcapml --label family -o open.pcapng a.pcap 2>said.open
+[ "$(cut -d: -f2- said)" = "$(cut -d: -f2- said.open)" ] || fail "with its key a store is exported otherwise: $(cat said)"
+
+# ---- a store that does not hold all rows, or not all packets: just those that its rows count ----
+counted() { # counted SETTING...: the packets of the rows are the packets written
+    local rows
+    rm -f some.pcapng
+    "$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --set idle_timeout=0.02 "$@" -o some.h5 a.pcap
+    "$WIRESWEEP" export -q some.h5 -o some.csv
+    rows=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        $at["label_family"] != "" { sum += $at["packets_forward"] + $at["packets_backward"] } END { print sum + 0 }' some.csv)
+    "$WIRESWEEP" export some.h5 --format pcapml --label family -o some.pcapng a.pcap 2>said
+    [ "$rows" -gt 0 ] && grep -q "some.pcapng: $rows packets" said || fail "$*: rows of $rows packets, written: $(cat said)"
+}
+counted --filter 'greater 200'
+counted --set reservoir=200
 
 # ---- captures of one name in several folders: each has its own rows ----
 mkdir day1 day2 day3
