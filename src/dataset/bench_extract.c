@@ -126,6 +126,8 @@ static ws_err extract_once_all(const bench *b, const ws_comm *comm, bool whole, 
                                         .packets = 128,
                                         .endpoints = "drop",
                                         .input_hash_from = whole ? WS_INPUT_HASH_WHOLE : 0};
+    if (comm->rank == 0)
+        unlink(b->store); /* of the run before: giving back its memory is no part of this one */
     WS_TRY(ws_barrier_all(comm));
     const double cpu = ws_cpu_seconds(), start = ws_clock_seconds();
     ws_extract_report report;

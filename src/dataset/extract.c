@@ -302,14 +302,17 @@ uint64_t extract_round_bytes(const extraction *x)
     return bytes > ROUND_BYTES_LEAST ? bytes : ROUND_BYTES_LEAST;
 }
 
-/* Where records are large, a round of the same bytes holds few, and ranks meet too often for what they have to exchange. */
+/* Where records are large, a round of the same bytes holds few, and ranks meet too often for what they have to exchange. A round
+ * holds as many whole blocks of the input's hash for each rank: one that two ranks or two rounds had parts of would be read again
+ * at the end. */
 static uint64_t next_round_bytes(const extraction *x)
 {
     const uint64_t least = extract_round_bytes(x), ranks = (uint64_t)x->comm->size;
     if (x->options->round_bytes != 0 || !x->one_machine || ranks == 1 || x->records_read == 0)
         return least;
     const uint64_t bytes = x->bytes_read / x->records_read * ROUND_RECORDS * ranks, most = least * ROUND_MOST;
-    return bytes < least ? least : bytes > most ? most : bytes;
+    const uint64_t blocks = ranks * WS_INPUT_HASH_BLOCK, whole = (bytes + blocks - 1) / blocks * blocks;
+    return whole < least ? least : whole > most ? most : whole;
 }
 
 static ws_err rounds_all(extraction *x, ws_progress *progress)
