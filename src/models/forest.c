@@ -67,27 +67,12 @@ static int tried_columns(const ws_forest_options *options, int columns)
     return tried > 1 ? tried : 1;
 }
 
-/* rows / (classes * rows of the class), or 1. */
-static ws_err weigh_classes(const ws_forest_options *options, const ws_samples *training, int classes, double *weight)
-{
-    double *rows, present = 0;
-    WS_TRY(WS_NEW_ARRAY(rows, (size_t)classes));
-    for (uint64_t i = 0; i < training->rows; i++)
-        rows[training->label[i]]++;
-    for (int k = 0; k < classes; k++)
-        present += rows[k] > 0;
-    for (int k = 0; k < classes; k++)
-        weight[k] = options->class_weight == WS_FOREST_BALANCED && rows[k] > 0
-                        ? (double)training->rows / (present * rows[k])
-                        : 1;
-    free(rows);
-    return WS_OK;
-}
-
-static ws_err grow_own(fitting *f, const ws_model_context *context, const ws_samples *training, double *weight)
+static ws_err grow_own(fitting *f, const ws_model_context *context, const ws_samples *training, ws_arena *arena)
 {
     const size_t threads = (size_t)context->threads;
-    WS_TRY(weigh_classes(f->options, training, context->classes, weight));
+    double *rows, *weight, sum;
+    WS_TRY(ws_class_weights(arena, training, context->classes, f->options->class_weight == WS_FOREST_BALANCED, &rows,
+                            &weight, &sum));
     f->settings.class_weight = weight;
     WS_TRY(ws_shard_threads_create(&f->threads, context->threads));
     WS_TRY(ws_tree_rows_create(&f->rows, training, context->classes, !f->settings.random_cuts, f->threads));
@@ -198,7 +183,6 @@ ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, c
 {
     const ws_forest_options *options = context->options;
     fitting f = {.comm = comm, .options = options};
-    double *weight = NULL;
     bool stop = false;
     ws_even_split((uint64_t)options->trees, comm->size, comm->rank, &f.first, &f.end);
     f.settings = (ws_tree_settings){.tried_columns = tried_columns(options, context->columns),
@@ -210,9 +194,7 @@ ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, c
                                     .seed = context->seed};
     ws_err error =
         ws_agree_all(comm, ws_progress_start(&f.progress, comm, "grow trees", "trees", (double)(f.end - f.first)));
-    ws_err growing = WS_NEW_ARRAY(weight, (size_t)context->classes);
-    if (error == WS_OK && growing == WS_OK)
-        growing = grow_own(&f, context, training, weight);
+    ws_err growing = error == WS_OK ? grow_own(&f, context, training, learned->arena) : WS_OK;
     ws_progress_finish(&f.progress);
     if (error == WS_OK)
         error = ws_agree_all(comm, growing);
@@ -229,7 +211,6 @@ ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, c
     free(f.trees);
     free(f.growers);
     free(f.errors);
-    free(weight);
     ws_tree_rows_destroy(&f.rows);
     ws_shard_threads_destroy(&f.threads);
     return error;

@@ -164,19 +164,14 @@ static ws_err boost_all(boosting *b, ws_progress *progress)
 }
 
 /* Weights of classes, and the logits of their shares. */
-static ws_err weigh_classes(boosting *b)
+static ws_err weigh_classes(boosting *b, const ws_samples *training, ws_arena *arena)
 {
-    double *rows, present = 0, most = 0, all = 0;
-    WS_TRY(WS_NEW_ARRAY(rows, (size_t)b->classes));
-    for (uint32_t i = 0; i < b->rows.rows; i++)
-        rows[b->rows.label[i]]++;
-    for (int k = 0; k < b->classes; k++)
-        present += rows[k] > 0;
+    double *rows, all, most = 0;
+    WS_TRY(
+        ws_class_weights(arena, training, b->classes, b->options->class_weight == BALANCED, &rows, &b->weight, &all));
     for (int k = 0; k < b->classes; k++) {
-        b->weight[k] = b->options->class_weight == BALANCED && rows[k] > 0 ? b->rows.rows / (present * rows[k]) : 1;
-        most = b->weight[k] > most ? b->weight[k] : most;
+        most = fmax(most, b->weight[k]);
         rows[k] *= b->weight[k];
-        all += rows[k];
     }
     for (int k = 0; k < b->trees && b->classes != 2; k++)
         b->baseline[k] = rows[k] > 0 ? log(rows[k] / all) : -1e30; /* a class without rows is never predicted */
@@ -184,17 +179,15 @@ static ws_err weigh_classes(boosting *b)
         b->baseline[0] = rows[1] <= 0 ? -1e30 : rows[0] <= 0 ? 1e30 : log(rows[1] / rows[0]);
     const int excess = 2 * ws_boost_row_bits(b->rows.rows) - 36; /* second derivatives are 2^28 at most */
     b->settings.scale = exp2(30 - ceil(log2(most)) - (excess > 0 ? excess : 0));
-    free(rows);
     return WS_OK;
 }
 
-static ws_err prepare_fit(boosting *b, const ws_model_context *context, const ws_samples *training)
+static ws_err prepare_fit(boosting *b, const ws_model_context *context, const ws_samples *training, ws_arena *arena)
 {
     const size_t trees = (size_t)b->trees, own = (size_t)(b->end - b->first), threads = (size_t)context->threads;
     WS_TRY(ws_shard_threads_create(&b->threads, context->threads));
     WS_TRY(ws_tree_rows_create(&b->rows, training, context->classes, true, b->threads));
     WS_TRY(ws_boost_bins_create(&b->bins, &b->rows, (int)b->options->max_bins, b->threads));
-    WS_TRY(WS_NEW_ARRAY(b->weight, (size_t)b->classes));
     WS_TRY(WS_NEW_ARRAY(b->baseline, trees));
     WS_TRY(WS_NEW_ARRAY(b->logits, trees * b->rows.rows));
     WS_TRY(WS_NEW_ARRAY(b->probability, threads));
@@ -203,7 +196,7 @@ static ws_err prepare_fit(boosting *b, const ws_model_context *context, const ws
     WS_TRY(WS_NEW_ARRAY(b->targets, own * b->rows.rows));
     WS_TRY(WS_NEW_ARRAY(b->own, own * WS_BOOST_NODES));
     WS_TRY(WS_NEW_ARRAY(b->starts, (size_t)b->options->rounds * trees + 1));
-    WS_TRY(weigh_classes(b));
+    WS_TRY(weigh_classes(b, training, arena));
     return ws_boost_grower_create(&b->grower, &b->bins, &b->settings, b->threads);
 }
 
@@ -229,7 +222,7 @@ static void release(boosting *b, int threads)
 {
     for (int t = 0; b->probability && t < threads; t++)
         free(b->probability[t]);
-    void *const held[] = {b->probability, b->weight, b->baseline, b->logits, b->targets, b->own, b->nodes, b->starts};
+    void *const held[] = {b->probability, b->baseline, b->logits, b->targets, b->own, b->nodes, b->starts};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         free(held[i]);
     ws_boost_grower_destroy(&b->grower);
@@ -254,7 +247,7 @@ static ws_err fit_all(const ws_comm *comm, const ws_model_context *context, cons
     ws_even_split((uint64_t)b.trees, comm->size, comm->rank, &first, &end);
     b.first = (int)first;
     b.end = (int)end;
-    ws_err error = ws_agree_all(comm, prepare_fit(&b, context, training));
+    ws_err error = ws_agree_all(comm, prepare_fit(&b, context, training, learned->arena));
     if (error == WS_OK)
         error = ws_agree_all(comm, ws_progress_start(&progress, comm, "boost", "rounds", (double)options->rounds));
     if (error == WS_OK)

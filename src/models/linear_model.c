@@ -67,25 +67,6 @@ static ws_err objective(void *context, const double *x, double *value, double *g
     return WS_OK;
 }
 
-ws_err ws_class_weights(ws_arena *arena, const ws_samples *samples, int classes, bool balanced, double **rows,
-                        double **weight, double *sum)
-{
-    double present = 0;
-    WS_TRY(ws_arena_alloc(arena, rows, (size_t)classes, sizeof **rows));
-    WS_TRY(ws_arena_alloc(arena, weight, (size_t)classes, sizeof **weight));
-    for (uint64_t i = 0; i < samples->rows; i++)
-        (*rows)[samples->label[i]] += 1;
-    for (int k = 0; k < classes; k++)
-        present += (*rows)[k] > 0;
-    *sum = 0;
-    for (int k = 0; k < classes; k++) {
-        if ((*rows)[k] > 0)
-            (*weight)[k] = balanced ? (double)samples->rows / (present * (*rows)[k]) : 1;
-        *sum += (*weight)[k] * (*rows)[k];
-    }
-    return WS_OK;
-}
-
 /* Weights of the classes, and the start: zero, but a class without rows is put out of reach. */
 static ws_err prepare_classes(const ws_model_context *context, const ws_samples *samples, ws_arena *arena,
                               linear_problem *p, double *x)

@@ -40,8 +40,5 @@ WS_MUST ws_err ws_linear_fit_all(const ws_comm *comm, const ws_model_context *co
 extern const ws_learned_array ws_linear_arrays[];
 WS_MUST ws_err ws_linear_score(const ws_model_context *context, const ws_arrays *learned, uint64_t rows,
                                const float *values, float *out);
-/* Rows of each class and their weights (arena), and the sum of weights over all rows. */
-WS_MUST ws_err ws_class_weights(ws_arena *arena, const ws_samples *samples, int classes, bool balanced, double **rows,
-                                double **weight, double *sum);
 
 #endif

@@ -145,6 +145,11 @@ WS_MUST ws_err ws_arrays_add(ws_arrays *arrays, const char *name, int dimensions
 void ws_arrays_destroy(ws_arrays *arrays); /* the list itself; the values go with the arena */
 const ws_array *ws_arrays_find(const ws_arrays *arrays, const char *name); /* NULL where absent */
 
+/* Of each class its rows and its weight (arena), all rows / (classes with rows * its rows) or 1, and 0 without rows; and the sum of
+ * weights over all rows. */
+WS_MUST ws_err ws_class_weights(ws_arena *arena, const ws_samples *samples, int classes, bool balanced, double **rows,
+                                double **weight, double *sum);
+
 /* An array without which a model cannot score. Sizes: so many, or one of these. */
 enum {
     WS_SIZE_COLUMNS = -1,

@@ -1,4 +1,4 @@
-/* The list of models, and named arrays. */
+/* The list of models, named arrays, and what classes weigh. */
 #include <math.h>
 #include <stdlib.h>
 #include "models/models.h"
@@ -75,6 +75,25 @@ const ws_array *ws_arrays_find(const ws_arrays *arrays, const char *name)
         if (strcmp(arrays->items[i].name, name) == 0)
             return &arrays->items[i];
     return NULL;
+}
+
+ws_err ws_class_weights(ws_arena *arena, const ws_samples *samples, int classes, bool balanced, double **rows,
+                        double **weight, double *sum)
+{
+    double present = 0;
+    WS_TRY(ws_arena_alloc(arena, rows, (size_t)classes, sizeof **rows));
+    WS_TRY(ws_arena_alloc(arena, weight, (size_t)classes, sizeof **weight));
+    for (uint64_t i = 0; i < samples->rows; i++)
+        (*rows)[samples->label[i]] += 1;
+    for (int k = 0; k < classes; k++)
+        present += (*rows)[k] > 0;
+    *sum = 0;
+    for (int k = 0; k < classes; k++) {
+        if ((*rows)[k] > 0)
+            (*weight)[k] = balanced ? (double)samples->rows / (present * (*rows)[k]) : 1;
+        *sum += (*weight)[k] * (*rows)[k];
+    }
+    return WS_OK;
 }
 
 /* What a size of a ws_learned_array stands for where `found` is there; *a: WS_SIZE_A, below 0 until it is known. */
