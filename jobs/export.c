@@ -2,6 +2,8 @@
 #include "dataset/dataset.h"
 #include "jobs/job.h"
 
+#include <inttypes.h>
+
 enum { FORMAT_CSV, FORMAT_PCAPML };
 
 typedef struct export_options {
@@ -47,9 +49,13 @@ static ws_err export_pcapml(const ws_store *store, const export_options *options
     wanted.stamps = options->stamps == 0 ? WS_STAMPS_DETECT : (ws_stamps)(options->stamps - 1);
     WS_TRY(ws_inputs_expand(captures, arena, &wanted.captures));
     WS_TRY(ws_store_export_pcapml(store, &wanted, file, &report));
+    if (report.short_samples > 0)
+        ws_warn("%" PRIu64 " samples lack packets that their rows in %s count, the first one: %s; are these the captures "
+                "that it was made of?",
+                report.short_samples, store->path, report.first_short);
     if (file != NULL)
-        ws_info("%s: %llu packets; left out: %llu of no row, or of one without label", file,
-                (unsigned long long)report.packets, (unsigned long long)report.left_out);
+        ws_info("%s: %" PRIu64 " packets; left out: %" PRIu64 " of no row, %" PRIu64 " of %" PRIu64 " rows without label",
+                file, report.packets, report.left_out, report.unlabelled, report.unlabelled_rows);
     return WS_OK;
 }
 

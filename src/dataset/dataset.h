@@ -307,7 +307,10 @@ typedef struct ws_pcapml_export {
     ws_stamps stamps;        /* how those of the captures are read */
 } ws_pcapml_export;
 typedef struct ws_pcapml_exported {
-    uint64_t packets, left_out; /* left_out: of no row, or of one without label */
+    uint64_t packets, left_out;           /* left_out: of no row or sample */
+    uint64_t unlabelled, unlabelled_rows; /* packets left out for their rows have no label; rows of the captures without */
+    uint64_t short_samples;               /* rows with a label whose packets were not all in their capture */
+    char first_short[256];                /* the first of them: its number, and its capture's name */
 } ws_pcapml_exported;
 WS_MUST ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *options, const char *output,
                                       ws_pcapml_exported *report);

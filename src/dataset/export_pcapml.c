@@ -2,9 +2,11 @@
  * no whole packets, so the captures are read again, one after the other, each in its own order.
  *
  * A packet that has a comment of pcapML's keeps it as it is; of a store that was made by such comments the others are left out,
- * since they are of no sample. With a label file the rules of it give sample and label. Else a packet belongs to the row of its
- * input with its 5-tuple that began last before it; the sample is that row's row_hash, which names the row for ever, the label that
- * of the chosen level, with ; for commas. Packets of rows without label, and of no row, are left out and counted.
+ * since they are of no sample. With a label file the rules of it give sample and label. Else a packet belongs to the row that
+ * counts it: rows of one 5-tuple (and window, where windows alone make rows) follow each other in the order of the records,
+ * whatever their times, so each has as many of its packets as it counts, from its first_ordinal on. The sample is the row's
+ * row_hash, which names the row for ever, the label that of the chosen level, with ; for commas. Packets of no row, and of rows
+ * without label, are left out and counted. Rows that do not find all of their packets are counted: these are other captures then.
  *
  * Written are little-endian blocks as pcapML's first writer made them: a section, an interface a link type with if_tsresol 9
  * (nanoseconds) before its first packet, and packets whose only option is the comment. So a file of that writer comes out
@@ -16,6 +18,8 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,8 +27,10 @@
 enum { LINKS_MOST = 64 };
 
 typedef struct row_place {
-    uint64_t key_hash, row_hash;
-    int64_t first_ns, last_ns;
+    uint64_t key; /* key_hash; with the number of the window in it, where rows are windows */
+    uint64_t first_ordinal, row_hash;
+    uint64_t left; /* of its packets, to be found */
+    int64_t first_ns;
     int32_t label;
 } row_place;
 
@@ -37,13 +43,20 @@ typedef struct pcapml_export {
     ws_sha256 *hash;
     char **inputs;
     size_t input_count;
-    row_place *rows; /* of all inputs; [begin[i], begin[i + 1]) are the i-th's, by key, then time */
+    row_place *rows; /* of all inputs; [begin[i], begin[i + 1]) are the i-th's */
     uint64_t *begin;
+    bool *was_read;           /* [input_count] */
     size_t input;             /* the one that is being read */
+    uint64_t records;         /* of it, so far */
+    int64_t window_ns;        /* 0: 5-tuples alone tell rows */
+    int64_t origin_ns;        /* of its windows */
+    bool sorted;              /* its rows are, by key, then first_ordinal */
+    bool windows_from_epoch;
     ws_pcapml_rules *rules;   /* that the store was labelled by; NULL: none */
     const char *path;         /* that is being read */
     bool by_comments;         /* the store has its labels from them: packets without are of no sample */
-    bool inner, drawn;        /* drawn: the store has not all rows */
+    bool inner;
+    ws_ip_protocols protocols; /* kept besides TCP and UDP */
     ws_packet_filter *filter; /* that the store was extracted with; NULL: none */
     uint64_t sought, of_rows; /* packets whose row was looked for, and found */
     int links[LINKS_MOST], link_count;
@@ -56,9 +69,9 @@ typedef struct pcapml_export {
 static int compare_places(const void *left, const void *right)
 {
     const row_place *a = left, *b = right;
-    if (a->key_hash != b->key_hash)
-        return a->key_hash < b->key_hash ? -1 : 1;
-    return (a->first_ns > b->first_ns) - (a->first_ns < b->first_ns);
+    if (a->key != b->key)
+        return a->key < b->key ? -1 : 1;
+    return (a->first_ordinal > b->first_ordinal) - (a->first_ordinal < b->first_ordinal);
 }
 
 static ws_err read_column(const ws_store *store, const char *path, hid_t type, size_t bytes, void **out)
@@ -71,36 +84,46 @@ static ws_err read_column(const ws_store *store, const char *path, hid_t type, s
 /* Rows of an input lie one behind the other, in the order of inputs. */
 static ws_err list_rows(pcapml_export *x)
 {
-    void *columns[6] = {0};
+    enum { KEY, HASH, ORDINAL, FORWARD, BACKWARD, FIRST, INPUT, LABEL, COLUMNS };
+    void *columns[COLUMNS] = {0};
     char *label_path = ws_format("/labels/%s", x->level->name);
     ws_err error = label_path == NULL ? WS_ERROR(MEMORY, "no memory to export %s", x->store->path) : WS_OK;
     const struct {
         const char *path;
         hid_t type;
         size_t bytes;
-    } wanted[6] = {{"/flows/key_hash", H5T_NATIVE_UINT64, 8}, {"/flows/row_hash", H5T_NATIVE_UINT64, 8},
-                   {"/flows/first_ns", H5T_NATIVE_INT64, 8},  {"/flows/input_id", H5T_NATIVE_UINT32, 4},
-                   {label_path, H5T_NATIVE_INT32, 4},         {"/flows/last_ns", H5T_NATIVE_INT64, 8}};
-    for (int c = 0; error == WS_OK && c < 6; c++)
+    } wanted[COLUMNS] = {[KEY] = {"/flows/key_hash", H5T_NATIVE_UINT64, 8},
+                         [HASH] = {"/flows/row_hash", H5T_NATIVE_UINT64, 8},
+                         [ORDINAL] = {"/flows/first_ordinal", H5T_NATIVE_UINT64, 8},
+                         [FORWARD] = {"/flows/packets_forward", H5T_NATIVE_UINT64, 8},
+                         [BACKWARD] = {"/flows/packets_backward", H5T_NATIVE_UINT64, 8},
+                         [FIRST] = {"/flows/first_ns", H5T_NATIVE_INT64, 8},
+                         [INPUT] = {"/flows/input_id", H5T_NATIVE_UINT32, 4},
+                         [LABEL] = {label_path, H5T_NATIVE_INT32, 4}};
+    for (int c = 0; error == WS_OK && c < COLUMNS; c++)
         error = read_column(x->store, wanted[c].path, wanted[c].type, wanted[c].bytes, &columns[c]);
     if (error == WS_OK)
         error = WS_NEW_ARRAY(x->rows, x->store->rows + 1);
     if (error == WS_OK)
         error = WS_NEW_ARRAY(x->begin, x->input_count + 1);
-    const uint32_t *input = columns[3];
+    if (error == WS_OK)
+        error = WS_NEW_ARRAY(x->was_read, x->input_count + 1);
+    const uint32_t *input = columns[INPUT];
     for (uint64_t i = 0; error == WS_OK && i < x->store->rows; i++) {
-        x->rows[i] = (row_place){((const uint64_t *)columns[0])[i], ((const uint64_t *)columns[1])[i],
-                                 ((const int64_t *)columns[2])[i], ((const int64_t *)columns[5])[i],
-                                 ((const int32_t *)columns[4])[i]};
+        x->rows[i] =
+            (row_place){.key = ((const uint64_t *)columns[KEY])[i],
+                        .first_ordinal = ((const uint64_t *)columns[ORDINAL])[i],
+                        .row_hash = ((const uint64_t *)columns[HASH])[i],
+                        .left = ((const uint64_t *)columns[FORWARD])[i] + ((const uint64_t *)columns[BACKWARD])[i],
+                        .first_ns = ((const int64_t *)columns[FIRST])[i],
+                        .label = ((const int32_t *)columns[LABEL])[i]};
         if (input[i] < x->input_count)
             x->begin[input[i] + 1] = i + 1;
     }
-    for (size_t i = 0; error == WS_OK && i < x->input_count; i++) {
+    for (size_t i = 0; error == WS_OK && i < x->input_count; i++)
         if (x->begin[i + 1] < x->begin[i]) /* it has no row */
             x->begin[i + 1] = x->begin[i];
-        qsort(x->rows + x->begin[i], x->begin[i + 1] - x->begin[i], sizeof *x->rows, compare_places);
-    }
-    for (int c = 0; c < 6; c++)
+    for (int c = 0; c < COLUMNS; c++)
         free(columns[c]);
     free(label_path);
     return error;
@@ -124,13 +147,34 @@ static uint64_t key_hash(const pcapml_export *x, const ws_packet *packet)
     return ws_digest_u64(&digest);
 }
 
-/* The row of the input's that the packet belongs to; NULL: none. Where a reservoir left out rows, those of the 5-tuple that are
- * there do not stand for them. */
-static const row_place *find_row(const pcapml_export *x, const ws_packet *packet)
+/* What is looked for: as the flow table has its keys. */
+static uint64_t place_key(const pcapml_export *x, uint64_t key, int64_t time_ns)
+{
+    return x->window_ns == 0 ? key
+                             : key + (uint64_t)ws_flow_window_of(x->origin_ns, x->window_ns, time_ns) *
+                                         UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Once the input's first packet is known, from which windows are counted. */
+static void sort_rows(pcapml_export *x, const ws_packet *first)
+{
+    x->sorted = true;
+    x->origin_ns = x->windows_from_epoch ? 0 : first->time_ns;
+    for (uint64_t i = x->begin[x->input]; i < x->begin[x->input + 1]; i++)
+        x->rows[i].key = place_key(x, x->rows[i].key, x->rows[i].first_ns);
+    qsort(x->rows + x->begin[x->input], x->begin[x->input + 1] - x->begin[x->input], sizeof *x->rows, compare_places);
+}
+
+/* The row that counts the packet, and has it from now on; NULL: none. */
+static const row_place *find_row(pcapml_export *x, const ws_packet *packet)
 {
     const size_t input = x->input;
-    const row_place wanted = {.key_hash = key_hash(x, packet), .first_ns = packet->time_ns};
+    if (!x->sorted)
+        sort_rows(x, packet);
+    const row_place wanted = {.key = place_key(x, key_hash(x, packet), packet->time_ns),
+                              .first_ordinal = packet->ordinal};
     uint64_t low = x->begin[input], high = x->begin[input + 1];
+    x->sought += high > low;
     while (low < high) { /* to the first row behind what is wanted */
         const uint64_t middle = low + (high - low) / 2;
         if (compare_places(&x->rows[middle], &wanted) <= 0)
@@ -138,12 +182,24 @@ static const row_place *find_row(const pcapml_export *x, const ws_packet *packet
         else
             high = middle;
     }
-    if (low > x->begin[input] && x->rows[low - 1].key_hash == wanted.key_hash &&
-        (!x->drawn || packet->time_ns <= x->rows[low - 1].last_ns))
-        return &x->rows[low - 1];
-    if (!x->drawn && low < x->begin[input + 1] && x->rows[low].key_hash == wanted.key_hash) /* time went back */
-        return &x->rows[low];
-    return NULL;
+    if (low == x->begin[input] || x->rows[low - 1].key != wanted.key || x->rows[low - 1].left == 0)
+        return NULL;
+    x->rows[low - 1].left--;
+    x->of_rows++;
+    return &x->rows[low - 1];
+}
+
+/* Once the input is read: rows without label, and of the others those that have not found all of their packets. */
+static void count_rows(pcapml_export *x)
+{
+    ws_pcapml_exported *report = x->report;
+    for (uint64_t i = x->begin[x->input]; i < x->begin[x->input + 1]; i++) {
+        const row_place *row = &x->rows[i];
+        report->unlabelled_rows += row->label < 0;
+        if (row->label >= 0 && row->left > 0 && report->short_samples++ == 0)
+            snprintf(report->first_short, sizeof report->first_short, "%" PRIu64 " of %s", row->row_hash,
+                     x->inputs[x->input]);
+    }
 }
 
 /* ---------------------------------------------------------------- blocks */
@@ -238,9 +294,21 @@ static ws_err export_by_rules(pcapml_export *x, const ws_record *record)
     return WS_OK;
 }
 
+/* As extraction does; false: it is of no row. */
+static bool decode(const pcapml_export *x, const ws_record *record, ws_packet *packet)
+{
+    ws_skip skip = (x->inner ? ws_packet_decode_inner : ws_packet_decode)(
+        record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, packet);
+    if (skip == WS_SKIP_protocol_other && x->protocols.kept[packet->protocol])
+        skip = ws_packet_decode_other(record->frame, packet);
+    packet->ordinal = x->records - 1;
+    return skip == WS_SKIP_NONE;
+}
+
 static ws_err export_record(void *context, const ws_record *record)
 {
     pcapml_export *x = context;
+    x->records++;
     char label[WS_PCAPML_LABEL_BYTES];
     const char *comment;
     uint64_t sample;
@@ -254,20 +322,15 @@ static ws_err export_record(void *context, const ws_record *record)
         x->report->left_out++;
         return WS_OK;
     }
+    const row_place *row = NULL;
+    if (x->rules == NULL && !x->by_comments && decode(x, record, &packet))
+        row = find_row(x, &packet);
     if (ws_pcapml_find_comment(record, &sample, label, &comment, &length))
         return put_packet(x, record, comment, length);
     if (x->rules != NULL)
         return export_by_rules(x, record);
-    ws_skip skip = (x->inner ? ws_packet_decode_inner : ws_packet_decode)(
-        record->frame, record->captured_length, record->wire_length, record->link_type, record->time_ns, &packet);
-    if (skip == WS_SKIP_protocol_other)
-        skip = ws_packet_decode_other(record->frame, &packet);
-    const bool seeks = skip == WS_SKIP_NONE && !x->by_comments;
-    const row_place *row = seeks ? find_row(x, &packet) : NULL;
-    x->sought += seeks && x->begin[x->input + 1] > x->begin[x->input];
-    x->of_rows += row != NULL;
     if (row == NULL || row->label < 0) {
-        x->report->left_out++;
+        (*(row == NULL ? &x->report->left_out : &x->report->unlabelled))++;
         return WS_OK;
     }
     return put_labelled(x, record, row->row_hash, x->level->names[row->label]);
@@ -315,8 +378,16 @@ static ws_err find_input(const pcapml_export *x, const char *path, size_t *out)
 static ws_err export_capture(pcapml_export *x, const char *path)
 {
     WS_TRY(find_input(x, path, &x->input));
+    WS_CHECK(!x->was_read[x->input], ARGUMENT, "%s: %s, of which the store was made, was named before", path,
+             x->inputs[x->input]);
+    x->was_read[x->input] = true;
     x->path = path;
-    return ws_pcapml_walk(path, x->options->stamps, export_record, x);
+    x->records = 0;
+    x->sorted = false;
+    WS_TRY(ws_pcapml_walk(path, x->options->stamps, export_record, x));
+    if (x->rules == NULL && !x->by_comments)
+        count_rows(x);
+    return WS_OK;
 }
 
 static ws_err choose_level(pcapml_export *x)
@@ -331,6 +402,19 @@ static ws_err choose_level(pcapml_export *x)
                        : WS_ERROR(ARGUMENT, "%s has no labels, and pcapML is packets with labels", store->path);
     WS_HINT("`wiresweep inspect %s` shows its levels", store->path);
     return error;
+}
+
+static ws_err read_protocols(pcapml_export *x, const cJSON *names)
+{
+    const ws_dataset_adapter *adapter = ws_dataset_find(x->store->dataset);
+    const cJSON *name;
+    x->protocols.kept[WS_PROTOCOL_UNTOLD] = adapter != NULL && adapter->protocol_untold;
+    cJSON_ArrayForEach(name, names)
+    {
+        const char *const one = cJSON_GetStringValue(name);
+        WS_TRY(ws_ip_protocols_read(&(ws_string_list){&one, one != NULL}, &x->protocols));
+    }
+    return WS_OK;
 }
 
 /* Rows of other tunnels or whole captures have other keys than their packets. */
@@ -350,8 +434,12 @@ static ws_err read_settings(pcapml_export *x)
         strcmp(x->store->dataset, "pcapml") == 0 && cJSON_HasObjectItem(ws_json_root(document), "labels");
     x->by_comments = strcmp(x->store->dataset, "pcapml") == 0 && !cJSON_HasObjectItem(ws_json_root(document), "labels");
     const char *filter = cJSON_GetStringValue(ws_json_find(ws_json_root(document), "filter"));
-    x->drawn = cJSON_HasObjectItem(ws_json_root(document), "reservoir");
-    if (filter != NULL)
+    const char *origin = cJSON_GetStringValue(ws_json_find(ws_json_root(document), "window_origin"));
+    x->windows_from_epoch = origin != NULL && strcmp(origin, "epoch") == 0;
+    if (rule != NULL && strcmp(rule, "alone") == 0)
+        x->window_ns = llround(cJSON_GetNumberValue(ws_json_find(ws_json_root(document), "window")) * 1e9);
+    error = read_protocols(x, ws_json_find(ws_json_root(document), "protocols"));
+    if (error == WS_OK && filter != NULL)
         error = ws_packet_filter_create(&x->filter, filter);
     ws_json_destroy(&document);
     WS_TRY(error);
@@ -437,6 +525,7 @@ ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *opt
     free(x.key);
     free(x.rows);
     free(x.begin);
+    free(x.was_read);
     WS_TRY(error);
     return WS_OK;
 }

@@ -127,6 +127,9 @@ void ws_flow_table_destroy(ws_flow_table **table);
 /* Where windows of the input that comes next are counted from; at first 1970. */
 void ws_flow_table_set_window_origin(ws_flow_table *table, int64_t origin_ns);
 
+/* Number of the window of this length that holds the time. */
+int64_t ws_flow_window_of(int64_t origin_ns, int64_t window_ns, int64_t time_ns);
+
 /* Called for every finished flow, in the order of first_ordinal within one closing point. The flow is borrowed. */
 typedef ws_err (*ws_flow_sink)(void *context, const ws_flow *flow);
 

@@ -216,13 +216,17 @@ void ws_flow_table_set_window_origin(ws_flow_table *table, int64_t origin_ns)
     table->window_origin_ns = origin_ns;
 }
 
-/* Number of the window that holds the time; all time is one where there are none. */
+int64_t ws_flow_window_of(int64_t origin_ns, int64_t window_ns, int64_t time_ns)
+{
+    const int64_t since = time_between(origin_ns, time_ns);
+    return since / window_ns - (since % window_ns < 0);
+}
+
+/* All time is one where there are no windows. */
 static int64_t window_of(const ws_flow_table *table, int64_t time_ns)
 {
-    if (table->rules.keys_whole)
-        return 0;
-    const int64_t since = time_between(table->window_origin_ns, time_ns), length = table->rules.window_ns;
-    return since / length - (since % length < 0);
+    return table->rules.keys_whole ? 0
+                                   : ws_flow_window_of(table->window_origin_ns, table->rules.window_ns, time_ns);
 }
 
 /* Whether the packet still belongs to the flow; where not, the flow is over. */

@@ -111,19 +111,50 @@ expect 2 'none of [0-9]* packets is of a row of keyed.h5' export keyed.h5 --form
 "$WIRESWEEP" export a.h5 --format pcapml --label family -o open.pcapng a.pcap 2>said.open
 [ "$(cut -d: -f2- said)" = "$(cut -d: -f2- said.open)" ] || fail "with its key a store is exported otherwise: $(cat said)"
 
-# ---- a store that does not hold all rows, or not all packets: just those that its rows count ----
-counted() { # counted SETTING...: the packets of the rows are the packets written
-    local rows
+# ---- each row has just the packets that it counts: also where a store does not hold all rows or packets, and where time goes back
+(cat a.pcap && tail -c +25 a.pcap) >back.pcap
+sed 's/^a.pcap,/back.pcap,/' a.csv >back.csv
+counted() { # counted CAPTURE SETTING...: the packets written are those of the rows
+    local capture=$1
+    shift
     rm -f some.pcapng
-    "$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --set idle_timeout=0.02 "$@" -o some.h5 a.pcap
+    "$WIRESWEEP" extract -q --dataset synthetic --labels ${capture%.pcap}.csv --set idle_timeout=0.02 "$@" -o some.h5 $capture
     "$WIRESWEEP" export -q some.h5 -o some.csv
-    rows=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-        $at["label_family"] != "" { sum += $at["packets_forward"] + $at["packets_backward"] } END { print sum + 0 }' some.csv)
-    "$WIRESWEEP" export some.h5 --format pcapml --label family -o some.pcapng a.pcap 2>said
-    [ "$rows" -gt 0 ] && grep -q "some.pcapng: $rows packets" said || fail "$*: rows of $rows packets, written: $(cat said)"
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        $at["label_family"] != "" { print $at["row_hash"], $at["packets_forward"] + $at["packets_backward"] }' some.csv |
+        while read -r hash packets; do printf '%d %u\n' "$packets" "0x$hash"; done | sort >wanted
+    [ "$(wc -l <wanted)" -ge 5 ] || fail "$*: only $(wc -l <wanted) rows"
+    "$WIRESWEEP" export some.h5 --format pcapml --label family -o some.pcapng $capture 2>said
+    LC_ALL=C grep -a -o -E '[0-9]{5,},(attack|benign)' some.pcapng | cut -d, -f1 | sort | uniq -c | awk '{ print $1, $2 }' | sort >found
+    cmp found wanted || fail "$capture $*: samples have other packets than their rows, $(cat said)"
+    grep -q lack said && fail "$capture $*: $(cat said)"
+    return 0
 }
-counted --filter 'greater 200'
-counted --set reservoir=200
+counted a.pcap
+counted a.pcap --filter 'greater 200'
+counted a.pcap --set reservoir=200
+counted back.pcap
+counted back.pcap --filter 'greater 200'
+counted back.pcap --set reservoir=100
+counted back.pcap --set window=0.05
+counted back.pcap --set window=0.05 --set window_origin=epoch
+counted back.pcap --set window=0.05 --set window_rule=flows
+# What does not find its packets is told of.
+cp a.pcap whole.pcap
+head -c 100024 a.pcap >cut.pcap
+cp cut.pcap a.pcap
+"$WIRESWEEP" export a.h5 --format pcapml --label family -o short.pcapng a.pcap 2>said
+grep -q 'warning: [1-9][0-9]* samples lack packets .*, the first one: [0-9]* of a.pcap;' said || fail "$(cat said)"
+cp whole.pcap a.pcap
+mkdir again
+cp a.pcap again
+expect 2 'was named before' export a.h5 --format pcapml -o wrong.pcapng a.pcap again/a.pcap
+# So are rows that have a label, but none of this level.
+sed '5,$s/,[a-z]*$/,/' a.csv >few.csv
+"$WIRESWEEP" extract --dataset synthetic --labels few.csv -o few.h5 a.pcap 2>said
+grep -q '60 of 60 flows labelled' said || fail "$(cat said)"
+"$WIRESWEEP" export few.h5 --format pcapml --label family -o few.pcapng a.pcap 2>said
+grep -q 'left out: 1 of no row, [1-9][0-9]* of 57 rows without label' said || fail "$(cat said)"
 
 # ---- captures of one name in several folders: each has its own rows ----
 mkdir day1 day2 day3
