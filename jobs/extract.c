@@ -43,7 +43,7 @@ static const ws_option fields[] = {
     WS_OPTION_BOOL(
         extract_job, append, false,
         "add the inputs to the store that is there; where there is none, make one that knows its hosts again"),
-    WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that cannot be read"),
+    WS_OPTION_ENUM(extract_job, on_error, "stop", "stop|skip", "at an input that is not there or cannot be read"),
     WS_OPTION_BOOL(extract_job, resume, false,
                    "go on with an extraction that was stopped or killed, on any number of ranks"),
     WS_OPTION_REQUIRED_PATH(extract_job, output, "-o STORE.h5: the store"),

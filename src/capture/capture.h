@@ -89,13 +89,13 @@ enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_AC
 
 /* Decodes one captured frame. Fills everything but ordinal and input (0). Pure, bounds-checked.
  * Link types: Ethernet 1 (802.1Q/802.1ad/0x9100 tags and MPLS labels to any depth, PPPoE, LLC/SNAP, and by EtherType
- * FabricPath, 802.1ah, VN-Tag, E-Tag, HSR, R-TAG, TRILL, NSH, MACsec in clear), raw IP 12 14 101 228 229, Linux cooked 113 276, null and
- * loop 0 108 (family in either byte order), PPP 9 50 51 166 204, Cisco HDLC 104 205, frame relay 107 206, SLIP 8, token ring 6,
- * ARCNET 7 129, FDDI 10, ATM 100 106 123, IP over Fibre Channel 122, IEEE 1394 138, InfiniBand 242, Solaris 226, ENC 109,
- * PFLOG 117, NFLOG 239, PKTAP 258, taps 240 241, switch tags 281 282 284 285, 802.11 data frames that are not encrypted 105,
- * behind Prism 119, radiotap 127, AVS 163, PPI 192. The captured bytes must reach over the link header, the
- * IP header with its extensions, and the first 16 bytes of TCP (up to the window) or 4 of UDP (the ports); less is a
- * *_truncated skip. A skipped frame has its time, wire and captured length filled, and what was decoded before the
+ * FabricPath, 802.1ah, VN-Tag, E-Tag, HSR, R-TAG, TRILL, NSH, MACsec in clear), raw IP 12 14 101 228 229, Linux
+ * cooked 113 276, null and loop 0 108 (family in either byte order), PPP 9 50 51 166 204, Cisco HDLC 104 205, frame
+ * relay 107 206, SLIP 8, token ring 6, ARCNET 7 129, FDDI 10, ATM 100 106 123, IP over Fibre Channel 122, IEEE 1394
+ * 138, InfiniBand 242, Solaris 226, ENC 109, PFLOG 117, NFLOG 239, PKTAP 258, taps 240 241, switch tags 281 282 284
+ * 285, 802.11 data frames that are not encrypted 105, behind Prism 119, radiotap 127, AVS 163, PPI 192. The captured
+ * bytes must reach over the link header, the IP header with its extensions, and the first 16 bytes of TCP (up to the
+ * window) or 4 of UDP (the ports); less is a *_truncated skip. A skipped frame has its time, wire and captured length filled, and what was decoded before the
  * reason was met. */
 ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
                          int64_t time_ns, ws_packet *out);
@@ -205,10 +205,10 @@ bool ws_record_comment(const ws_record *record, size_t *at, const char **text, s
  * goes on at the first record of the longest chain, stamps within a day of each other, that leads to what
  * ws_capture_resync finds from there, or of the one that covers most of a window where that has more records (it may end
  * at the next damage), so only the neighbourhood is lost. pcapng: at the next three sound blocks in a
- * row, or sound blocks up to the file's end; snoop and ERF: likewise with records. A record that the file's end cuts off is damage up to the end. A compressed
- * stream that breaks off is damage from the first byte that belongs to no whole record to the last that could be
- * decompressed (perhaps none), and the walk ends there. Runs of damage are reported once, by the walk in whose range
- * they start. The capture is borrowed. */
+ * row, or sound blocks up to the file's end; snoop and ERF: likewise with records. A record that the file's end cuts
+ * off is damage up to the end. A compressed stream that breaks off is damage from the first byte that belongs to no
+ * whole record to the last that could be decompressed (perhaps none), and the walk ends there. Runs of damage are
+ * reported once, by the walk in whose range they start. The capture is borrowed. */
 typedef struct ws_walk ws_walk;
 WS_MUST ws_err ws_walk_create(ws_walk **out, const ws_capture *capture, uint32_t input);
 void ws_walk_destroy(ws_walk **walk);
@@ -237,19 +237,22 @@ uint64_t ws_walk_position(const ws_walk *walk);
 const ws_damage *ws_walk_damage(const ws_walk *walk, size_t *count);
 
 /* A record start at or after `offset` by the rule of chains (RAPCAP: Anderson, Gropp, Ngo, Apon, 2017): every offset of
- * one window of the largest record (one that holds an IP packet, or else record_limit and its header) is a candidate; the chain that is furthest behind
- * advances; a chain that meets an impossible header dies, chains that meet merge, until one is left. *found is the
- * surviving chain's current record, at least one window after `offset` (never its first: a false header may jump onto a
- * true boundary), or the file's end when there is none. A pure function of file content and offset. A candidate, to be
- * proved by comparing with the neighbour's walk. pcapng: the next three sound blocks of known types in a row, in the byte
- * order of the first section. */
+ * one window of the largest record (one that holds an IP packet, or else record_limit and its header) is a candidate;
+ * the chain that is furthest behind advances; a chain that meets an impossible header dies, chains that meet merge,
+ * until one is left. *found is the surviving chain's current record, at least one window after `offset` (never its
+ * first: a false header may jump onto a true boundary), or the file's end when there is none. A pure function of file
+ * content and offset. A candidate, to be proved by comparing with the neighbour's walk. pcapng: the next three sound
+ * blocks of known types in a row, in the byte order of the first section. */
 WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uint64_t *found);
 
 /* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path
  * without compression suffix, duplicates removed. Strings in the arena. */
 size_t ws_input_name_length(const char *path); /* without the compression suffix */
 WS_MUST ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
-/* The same; directories are searched for .csv, .tsv and .arff too. */
-WS_MUST ws_err ws_inputs_expand_tables(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
+/* The same; with `tables` directories are searched for .csv, .tsv and .arff too. Where reasons is not NULL, what is named
+ * but cannot be read (no such file, no match, a directory that may not be listed or has no captures) is in *out by its
+ * name, and in *reasons why; "" for all others. A list file has to be there. */
+WS_MUST ws_err ws_inputs_expand_named(const ws_string_list *arguments, bool tables, ws_arena *arena,
+                                      ws_string_list *out, ws_string_list *reasons);
 
 #endif

@@ -12,8 +12,9 @@
 enum { LIST_DEPTH = 8 }; /* list files that name list files */
 
 typedef struct input {
-    const char *path; /* in the arena */
-    size_t key;       /* length of the path without compression suffix */
+    const char *path;   /* in the arena */
+    const char *reason; /* likewise: why it cannot be read; "": it may be */
+    size_t key;         /* length of the path without compression suffix */
     dev_t device;
     ino_t node;
 } input;
@@ -22,7 +23,8 @@ typedef struct input_list {
     ws_arena *arena;
     input *items;
     size_t count, capacity;
-    bool tables; /* of directories, also files named as tables are */
+    bool tables;  /* of directories, also files named as tables are */
+    bool lenient; /* what is named and cannot be read is an input with a reason */
 } input_list;
 
 static const char *const compression_suffixes[] = {".gz", ".zst", ".xz", ".bz2"};
@@ -61,15 +63,33 @@ static void tidy(char *path)
     *to = 0;
 }
 
-static ws_err add_file(input_list *list, const char *path, const struct stat *status)
+static ws_err add_input(input_list *list, const char *path, const struct stat *status, const char *reason)
 {
     WS_TRY(WS_GROW(list->items, list->capacity, list->count + 1));
     char *copy;
     WS_TRY(ws_arena_alloc(list->arena, &copy, strlen(path) + 1, 1));
     strcpy(copy, path);
     tidy(copy);
-    list->items[list->count++] = (input){copy, ws_input_name_length(copy), status->st_dev, status->st_ino};
+    const char *why = ws_arena_strdup(list->arena, reason);
+    WS_CHECK(why != NULL, MEMORY, "%s: out of memory", path);
+    list->items[list->count++] = (input){copy, why, ws_input_name_length(copy), status->st_dev, status->st_ino};
     return WS_OK;
+}
+
+static ws_err add_file(input_list *list, const char *path, const struct stat *status)
+{
+    return add_input(list, path, status, "");
+}
+
+/* What `error` says of the path is its reason, where that is asked for. */
+static ws_err add_unreadable(input_list *list, const char *path, ws_err error)
+{
+    if (!list->lenient)
+        return error;
+    error = add_input(list, path, &(struct stat){0}, ws_error_message());
+    if (error == WS_OK)
+        ws_error_clear();
+    return error;
 }
 
 /* Files of a directory that are meant as captures: by name, or by their magic. */
@@ -99,7 +119,8 @@ static ws_err add_entry(input_list *list, const char *path)
 {
     struct stat link, target;
     if (lstat(path, &link) != 0)
-        return WS_OK;
+        return errno == ENOENT ? WS_OK /* it was removed just now */
+                               : add_unreadable(list, path, WS_ERROR(IO, "%s: %s", path, strerror(errno)));
     const bool leads_nowhere = stat(path, &target) != 0;
     if (leads_nowhere)
         target = link;
@@ -114,7 +135,8 @@ static ws_err add_entry(input_list *list, const char *path)
 static ws_err add_directory(input_list *list, const char *path)
 {
     DIR *directory = opendir(path);
-    WS_CHECK(directory, IO, "%s: cannot read this directory: %s", path, strerror(errno));
+    if (directory == NULL)
+        return add_unreadable(list, path, WS_ERROR(IO, "%s: cannot read this directory: %s", path, strerror(errno)));
     ws_err error = WS_OK;
     for (struct dirent *entry; error == WS_OK && (entry = readdir(directory));) {
         if (entry->d_name[0] == '.')
@@ -132,14 +154,16 @@ static ws_err add_directory(input_list *list, const char *path)
 static ws_err add_path(input_list *list, const char *path)
 {
     struct stat status;
-    WS_CHECK(stat(path, &status) == 0, ARGUMENT, "%s: %s", path, strerror(errno));
+    if (stat(path, &status) != 0)
+        return add_unreadable(list, path, WS_ERROR(ARGUMENT, "%s: %s", path, strerror(errno)));
     if (!S_ISDIR(status.st_mode))
         return add_file(list, path, &status);
     const size_t before = list->count;
     WS_TRY(add_directory(list, path));
-    WS_CHECK(list->count > before, ARGUMENT, "%s: no %s in this directory", path,
-             list->tables ? "captures or tables" : "captures");
-    return WS_OK;
+    return list->count > before ? WS_OK
+                                : add_unreadable(list, path,
+                                                 WS_ERROR(ARGUMENT, "%s: no %s in this directory", path,
+                                                          list->tables ? "captures or tables" : "captures"));
 }
 
 /* A glob's matches; each may be a file or a directory. */
@@ -149,7 +173,7 @@ static ws_err add_glob(input_list *list, const char *pattern)
     int status = glob(pattern, GLOB_NOSORT, NULL, &matches);
     ws_err error = WS_OK;
     if (status == GLOB_NOMATCH)
-        error = WS_ERROR(ARGUMENT, "%s: no file matches this pattern", pattern);
+        error = add_unreadable(list, pattern, WS_ERROR(ARGUMENT, "%s: no file matches this pattern", pattern));
     else if (status != 0)
         error = WS_ERROR(IO, "%s: the pattern cannot be expanded", pattern);
     for (size_t i = 0; error == WS_OK && i < matches.gl_pathc; i++)
@@ -226,39 +250,50 @@ static int by_node(const void *left, const void *right)
     return by_path(left, right);
 }
 
+/* What cannot be read has no node. */
+static bool is_same_file(const input *a, const input *b)
+{
+    return a->device == b->device && a->node == b->node && (a->reason[0] == '\0' || strcmp(a->path, b->path) == 0);
+}
+
 /* Of several names of one file the first in order stays. */
 static void remove_duplicates(input_list *list)
 {
     qsort(list->items, list->count, sizeof *list->items, by_node);
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        const input *last = kept ? &list->items[kept - 1] : NULL;
-        if (!last || last->device != list->items[i].device || last->node != list->items[i].node)
+        if (kept == 0 || !is_same_file(&list->items[kept - 1], &list->items[i]))
             list->items[kept++] = list->items[i];
     }
     list->count = kept;
 }
 
-static ws_err expand(const ws_string_list *arguments, input_list *list, ws_string_list *out)
+static ws_err expand(const ws_string_list *arguments, input_list *list, ws_string_list *out, ws_string_list *reasons)
 {
     for (size_t i = 0; i < arguments->count; i++)
         WS_TRY(add_argument(list, arguments->items[i], 0));
     WS_CHECK(list->count > 0, ARGUMENT, "no input captures were given");
     remove_duplicates(list);
     qsort(list->items, list->count, sizeof *list->items, by_path);
-    const char **items;
+    const char **items, **why;
     WS_TRY(ws_arena_alloc(list->arena, &items, list->count, sizeof *items));
-    for (size_t i = 0; i < list->count; i++)
+    WS_TRY(ws_arena_alloc(list->arena, &why, list->count, sizeof *why));
+    for (size_t i = 0; i < list->count; i++) {
         items[i] = list->items[i].path;
+        why[i] = list->items[i].reason;
+    }
     *out = (ws_string_list){items, list->count};
+    if (reasons != NULL)
+        *reasons = (ws_string_list){why, list->count};
     return WS_OK;
 }
 
-static ws_err expand_for(const ws_string_list *arguments, bool tables, ws_arena *arena, ws_string_list *out)
+ws_err ws_inputs_expand_named(const ws_string_list *arguments, bool tables, ws_arena *arena, ws_string_list *out,
+                              ws_string_list *reasons)
 {
-    input_list list = {.arena = arena, .tables = tables};
+    input_list list = {.arena = arena, .tables = tables, .lenient = reasons != NULL};
     *out = (ws_string_list){0};
-    ws_err error = expand(arguments, &list, out);
+    ws_err error = expand(arguments, &list, out, reasons);
     free(list.items);
     WS_TRY(error);
     return WS_OK;
@@ -266,10 +301,5 @@ static ws_err expand_for(const ws_string_list *arguments, bool tables, ws_arena 
 
 ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out)
 {
-    return expand_for(arguments, false, arena, out);
-}
-
-ws_err ws_inputs_expand_tables(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out)
-{
-    return expand_for(arguments, true, arena, out);
+    return ws_inputs_expand_named(arguments, false, arena, out, NULL);
 }

@@ -180,6 +180,7 @@ typedef struct extraction {
         *tables; /* how flow tables are read; NULL: the data set has none, or the inputs are captures */
     ws_arena *arena;
     ws_string_list paths, names; /* of the files: as found, in their order; as stored, without compression suffix */
+    const char **reasons;        /* [paths.count] known before any is opened: why it cannot be read; "": none */
     ws_string_list group_names;  /* of the inputs of the store: those of their first files */
     /* Of these; empty texts for inputs of a store that is added to, whose flows have their labels: */
     ws_string_list first_paths; /* as opened: where labels are that captures carry */

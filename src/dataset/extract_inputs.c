@@ -9,16 +9,21 @@
 #include <sys/stat.h>
 #include <stdlib.h>
 
-/* The first rank looks, the others hear: a directory that changes meanwhile must not look different to two ranks. */
+/* The first rank looks, the others hear: a directory that changes meanwhile must not look different to two ranks. Behind each path
+ * is the reason why it cannot be read, if any. */
 static ws_err list_paths_all(extraction *x)
 {
     ws_text joined = {0};
-    ws_string_list found = {0};
+    ws_string_list found = {0}, reasons = {0};
     ws_err local = WS_OK;
     if (x->comm->rank == 0) {
-        local = (x->tables != NULL ? ws_inputs_expand_tables : ws_inputs_expand)(&x->options->inputs, x->arena, &found);
-        for (size_t i = 0; local == WS_OK && i < found.count; i++)
+        local = ws_inputs_expand_named(&x->options->inputs, x->tables != NULL, x->arena, &found,
+                                       x->options->skip_unreadable ? &reasons : NULL);
+        for (size_t i = 0; local == WS_OK && i < found.count; i++) {
+            const char *reason = reasons.count > 0 ? reasons.items[i] : "";
             ws_text_append_bytes(&joined, found.items[i], strlen(found.items[i]) + 1);
+            ws_text_append_bytes(&joined, reason, strlen(reason) + 1);
+        }
         if (local == WS_OK)
             local = ws_text_check(&joined);
     }
@@ -30,19 +35,21 @@ static ws_err list_paths_all(extraction *x)
     ws_text_destroy(&joined);
     WS_TRY(error);
 
-    size_t count = 0;
+    size_t texts = 0;
     for (size_t i = 0; i < bytes; i++)
-        count += all[i] == '\0';
+        texts += all[i] == '\0';
+    const size_t count = texts / 2;
     const char **items = NULL;
-    local = ws_arena_alloc(x->arena, &items, count, sizeof *items);
+    local = ws_arena_alloc(x->arena, &items, texts, sizeof *items);
     const char *at = all;
-    for (size_t i = 0; local == WS_OK && i < count; i++, at += strlen(at) + 1)
-        if ((items[i] = ws_arena_strdup(x->arena, at)) == NULL)
+    for (size_t i = 0; local == WS_OK && i < texts; i++, at += strlen(at) + 1)
+        if ((items[i / 2 + i % 2 * count] = ws_arena_strdup(x->arena, at)) == NULL)
             local = WS_ERROR(MEMORY, "out of memory for %zu input names", count);
     free(all);
     WS_AGREE(x->comm, local);
     WS_CHECK(count > 0, ARGUMENT, "no inputs were found");
     x->paths = (ws_string_list){items, count};
+    x->reasons = items + count;
     return WS_OK;
 }
 
@@ -131,10 +138,12 @@ static ws_err look_at_capture(const extraction *x, const char *path, header_news
 static void look_at_header(const extraction *x, const char *path, uint32_t index, ws_text *news)
 {
     header_news one = {.index = index};
-    bool table = x->tables != NULL && ws_table_is_text(path);
+    bool table = x->tables != NULL && x->reasons[index][0] == '\0' && ws_table_is_text(path);
     if (table && !x->adapter->tables_only && ws_capture_is_lines(path))
         table = false;
-    ws_err error = table ? look_at_table(x, path, &one) : look_at_capture(x, path, &one);
+    ws_err error = x->reasons[index][0] != '\0' ? WS_ERROR(IO, "%s", x->reasons[index])
+                   : table                      ? look_at_table(x, path, &one)
+                                                : look_at_capture(x, path, &one);
     const char *message = error == WS_OK ? "" : ws_error_message(), *hint = error == WS_OK ? "" : ws_error_hint();
     one.message_bytes = (uint32_t)strlen(message) + 1;
     one.hint_bytes = (uint32_t)strlen(hint) + 1;

@@ -152,12 +152,71 @@ static void mistakes_are_named(void **state)
     assert_int_equal(ws_inputs_expand(&(ws_string_list){NULL, 0}, arena, &list), WS_E_ARGUMENT);
 }
 
+/* For those who leave out what cannot be read: it is an input by its name, once each, with the reason. */
+static void what_is_not_there_can_be_an_input(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"data/sub",   "data/absent.pcap", "data/*.csv",
+                                            "data/empty", "@some.list",       "./data//absent.pcap"},
+                             *const paths[][2] = {{"data/*.csv", "data/*.csv: no file matches"},
+                                                  {"data/absent.pcap", "data/absent.pcap: No such file"},
+                                                  {"data/b.pcap", ""},
+                                                  {"data/empty", "data/empty: no captures"},
+                                                  {"data/other.pcap", "data/other.pcap: No such file"},
+                                                  {"data/sub/C.CAP", ""},
+                                                  {"data/sub/rotated.0001", ""}};
+    make_file("some.list", "data/other.pcap\ndata/b.pcap\n", 28);
+    ws_string_list list, reasons;
+    assert_int_equal(
+        ws_inputs_expand_named(&(ws_string_list){arguments, COUNT(arguments)}, false, arena, &list, &reasons), WS_OK);
+    assert_int_equal(list.count, COUNT(paths));
+    assert_int_equal(reasons.count, COUNT(paths));
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        assert_string_equal(list.items[i], paths[i][0]);
+        assert_int_equal(strncmp(reasons.items[i], paths[i][1], strlen(paths[i][1])), 0);
+        assert_int_equal(reasons.items[i][0] == '\0', paths[i][1][0] == '\0');
+    }
+    static const char *const list_name = "@absent.list"; /* what it would name cannot be known */
+    assert_int_equal(ws_inputs_expand_named(&(ws_string_list){&list_name, 1}, false, arena, &list, &reasons),
+                     WS_E_ARGUMENT);
+}
+
+/* A directory that may not be listed, and one that may be but not entered. */
+static void directories_without_permission_are_told_of(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"data"};
+    if (geteuid() == 0) {
+        print_message("nothing is forbidden to root\n");
+        skip();
+    }
+    for (mode_t mode = 0; mode <= 0400; mode += 0400) {
+        ws_string_list list, reasons;
+        assert_int_equal(chmod("data/sub", mode), 0);
+        assert_int_equal(ws_inputs_expand(&(ws_string_list){names, 1}, arena, &list), WS_E_IO);
+        assert_non_null(strstr(ws_error_message(), "data/sub"));
+        assert_non_null(strstr(ws_error_message(), "Permission denied"));
+        assert_int_equal(ws_inputs_expand_named(&(ws_string_list){names, 1}, false, arena, &list, &reasons), WS_OK);
+        bool told = false;
+        for (size_t i = 0; i < list.count; i++)
+            told = told || (strncmp(list.items[i], "data/sub", 8) == 0 &&
+                            strstr(reasons.items[i], "Permission denied") != NULL);
+        assert_int_equal(chmod("data/sub", 0700), 0);
+        assert_true(told);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(directory_is_searched), cmocka_unit_test(order_of_arguments_does_not_matter),
-        cmocka_unit_test(globs_and_lists),       cmocka_unit_test(named_files_need_not_look_like_captures),
-        cmocka_unit_test(mistakes_are_named),    cmocka_unit_test(links_to_nowhere_are_inputs),
+        cmocka_unit_test(directory_is_searched),
+        cmocka_unit_test(order_of_arguments_does_not_matter),
+        cmocka_unit_test(globs_and_lists),
+        cmocka_unit_test(named_files_need_not_look_like_captures),
+        cmocka_unit_test(what_is_not_there_can_be_an_input),
+        cmocka_unit_test(directories_without_permission_are_told_of),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(links_to_nowhere_are_inputs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
