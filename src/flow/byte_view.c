@@ -46,11 +46,21 @@ static bool read_part(const char *text, const char *name, uint32_t *out, const c
 ws_err ws_byte_view_read(const char *text, ws_byte_view *out)
 {
     ws_byte_view view = {.packets = 5, .header = 80, .payload = 240, .stripped = out->stripped};
+    const struct {
+        const char *name;
+        uint32_t *value;
+    } parts[] = {{"header", &view.header}, {"payload", &view.payload}, {"packets", &view.packets}};
+    enum { PARTS = sizeof parts / sizeof *parts };
     const char *at = text, *end = text;
-    bool sound;
+    bool given[PARTS] = {false}, sound;
     do {
-        sound = read_part(at, "header", &view.header, &end) || read_part(at, "payload", &view.payload, &end) ||
-                read_part(at, "packets", &view.packets, &end);
+        size_t p = 0;
+        while (p < PARTS && !read_part(at, parts[p].name, parts[p].value, &end))
+            p++;
+        sound = p < PARTS;
+        WS_CHECK(!sound || !given[p], ARGUMENT, "--bytes %s: %s is given twice", text, parts[p].name);
+        if (sound)
+            given[p] = true;
         at = end + 1;
     } while (sound && *end == ',');
     const uint32_t bytes = view.header + view.payload;

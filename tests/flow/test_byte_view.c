@@ -303,9 +303,13 @@ static void what_is_kept_is_read_from_a_text(void **state)
                                         "header:40000,payload:40000",
                                         "header:0,payload:0",
                                         "headers:80",
+                                        "header:80,header:80",
+                                        "packets:2,header:80,packets:3",
                                         "header:99999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(ws_byte_view_read(wrong[i], &view), WS_E_ARGUMENT);
+    assert_int_equal(ws_byte_view_read("payload:1,header:80,payload:2", &view), WS_E_ARGUMENT);
+    assert_non_null(strstr(ws_error_message(), "payload is given twice"));
     assert_int_equal(view.payload, 80); /* as it was */
 }
 
