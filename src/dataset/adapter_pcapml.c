@@ -19,6 +19,7 @@
  * the packets of a file are taken in the order of their times.
  */
 #include "dataset/labels.h"
+#include "dataset/packet_filter.h"
 #include "dataset/pcapml.h"
 
 #include <stdlib.h>
@@ -135,8 +136,14 @@ static ws_err take_packet(void *context, const ws_record *record)
     ws_packet packet;
     uint64_t sample;
     char label[LABEL_BYTES];
-    bool found, alike = true;
+    bool found, alike = true, accepts = true;
+    ws_packet_filter *filter = ws_label_source_reading(c->source)->filter;
     c->number++;
+    if (filter != NULL)
+        WS_TRY(ws_packet_filter_accepts(filter, record->frame, record->captured_length, record->wire_length,
+                                        record->link_type, &accepts));
+    if (!accepts)
+        return WS_OK;
     WS_TRY(find_sample(c->rules, c->path, record, &sample, label, &found));
     if (found && decode(ws_label_source_reading(c->source), record, &packet))
         WS_TRY(c->samples != NULL ? ws_pcapml_samples_add(c->samples, c->input, &packet, sample, label, &alike)
@@ -228,19 +235,19 @@ static ws_err add_samples(ws_label_source *source, uint32_t scope, ws_pcapml_sam
 
 static ws_err no_sample(const ws_label_source *source, const char *labels)
 {
-    const char *first;
+    const char *first, *taken = ws_label_source_reading(source)->filter == NULL ? "" : " that --filter accepts";
     const uint64_t malformed = ws_label_source_first_malformed(source, &first);
     if (labels != NULL) {
-        ws_err error = WS_ERROR(FORMAT, "%s: no line speaks of a packet of the inputs", labels);
+        ws_err error = WS_ERROR(FORMAT, "%s: no line speaks of a packet of the inputs%s", labels, taken);
         WS_HINT("conditions of a line hold all together; times are whole seconds since 1970, UTC");
         return error;
     }
     ws_err error =
         malformed == 0
-            ? WS_ERROR(FORMAT, "no packet of the inputs has a comment such as \"12345,label\"")
+            ? WS_ERROR(FORMAT, "no packet of the inputs%s has a comment such as \"12345,label\"", taken)
             : WS_ERROR(FORMAT,
-                       "none of the %llu comments of the inputs' packets is as \"12345,label\", the first one: %s",
-                       (unsigned long long)malformed, first);
+                       "none of the %llu comments of the inputs' packets%s is as \"12345,label\", the first one: %s",
+                       (unsigned long long)malformed, taken, first);
     WS_HINT("pcapml takes pcapng captures with labels as comments, or --labels FILE with rules for plain captures; "
             "--dataset generic takes any capture");
     return error;

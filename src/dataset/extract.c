@@ -163,7 +163,8 @@ static ws_err open_labels(extraction *x)
 {
     if (x->label_rules != NULL && x->options->labels == NULL)
         return ws_labels_open_rules(&x->labels, &x->label_rules, &x->plain_paths);
-    const ws_label_reading reading = {x->stamps, x->options->inner_packets, &x->protocols, x->rules.keys_whole};
+    const ws_label_reading reading = {x->stamps, x->options->inner_packets, &x->protocols, x->rules.keys_whole,
+                                      x->filter};
     WS_TRY(ws_labels_open_reading(&x->labels, x->adapter, x->options->labels,
                                   x->adapter->labels_inside ? &x->first_paths : &x->plain_paths, &reading));
     x->samples = ws_labels_samples(x->labels);

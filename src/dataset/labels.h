@@ -13,7 +13,8 @@
 
 #include "dataset/dataset.h"
 
-typedef struct ws_label_rules ws_label_rules; /* label_rules.h */
+typedef struct ws_label_rules ws_label_rules;     /* label_rules.h */
+typedef struct ws_packet_filter ws_packet_filter; /* packet_filter.h */
 
 /* Reads the labels of `inputs` (expanded paths, as extraction numbers them; "" for one that has no flows) with the adapter's reader. A data set
  * without labels gives a source without levels. Classes are those of the rows that speak of the inputs, sorted
@@ -26,6 +27,7 @@ typedef struct ws_label_reading {
     bool inner_packets;               /* those in tunnels */
     const ws_ip_protocols *protocols; /* besides TCP and UDP; borrowed while the labels are read; NULL: none */
     bool samples;                     /* rows are samples (ws_label_samples), where the adapter knows such */
+    ws_packet_filter *filter;         /* packets that it refuses are not there; borrowed likewise; NULL: none */
 } ws_label_reading;
 /* The same where captures are read otherwise than the data set says. */
 WS_MUST ws_err ws_labels_open_reading(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,

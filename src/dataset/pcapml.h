@@ -35,11 +35,11 @@ void ws_pcapml_samples_name(const ws_pcapml_samples *samples, size_t input, uint
                             bool *source_is_low, const char **label);
 void ws_pcapml_samples_drop_labels(ws_pcapml_samples *samples, size_t input);
 
-/* A label file as pcapML's tools take it, lines FILTER,LABEL[,KEY]; lines that begin with # are passed over. FILTER is a list of
- * conditions with | between them, each at most once: BPF:EXPRESSION (pcap-filter(7)), TS_START:SECONDS and TS_END:SECONDS
- * (since 1970, both inclusive), FILE:PATH (a capture that is named so, or whose path ends in it, compressed or not). The first line whose
- * conditions a packet meets gives its label. Samples are numbered by lines, from 0; lines with the same KEY are one
- * sample, the first one's. */
+/* A label file as pcapML's tools take it, lines FILTER,LABEL[,KEY]; lines that begin with # are passed over. FILTER is
+ * a list of conditions with | between them, each at most once: BPF:EXPRESSION (pcap-filter(7)), TS_START:SECONDS and
+ * TS_END:SECONDS (since 1970, both inclusive), FILE:PATH (a capture that is named so, or whose path, as named or
+ * absolute, ends in it, compressed or not). The first line whose conditions a packet meets gives its label. Samples are
+ * numbered by lines, from 0; lines with the same KEY are one sample, the first one's. */
 typedef struct ws_pcapml_rules ws_pcapml_rules;
 WS_MUST ws_err ws_pcapml_rules_read(ws_pcapml_rules **out, const char *path);
 void ws_pcapml_rules_destroy(ws_pcapml_rules **rules);

@@ -9,13 +9,15 @@
 typedef struct rule {
     ws_packet_filter *filter; /* NULL: any packet */
     char *file, *label, *key; /* file NULL: any capture; key NULL: none */
-    int64_t from_s, to_s;
+    int64_t from_s, to_s;     /* INT64_MIN, INT64_MAX: any time */
     uint64_t sample;
+    bool of_capture; /* file, if any, is the capture that was asked for last */
 } rule;
 
 struct ws_pcapml_rules {
     rule *items;
     size_t count, capacity;
+    char *capture; /* that was asked for last; NULL: none yet */
 };
 
 /* The part up to the separator, cut off there; *rest behind it, NULL at the end. */
@@ -54,9 +56,9 @@ static ws_err read_condition(const char *path, uint64_t line, char *text, rule *
             WS_HINT("%s:%llu holds this expression", path, (unsigned long long)line);
         return error;
     }
-    if (strcmp(name, "TS_START") == 0)
+    if (strcmp(name, "TS_START") == 0 && out->from_s == INT64_MIN)
         return read_seconds(path, line, name, value, &out->from_s);
-    if (strcmp(name, "TS_END") == 0)
+    if (strcmp(name, "TS_END") == 0 && out->to_s == INT64_MAX)
         return read_seconds(path, line, name, value, &out->to_s);
     if (strcmp(name, "FILE") == 0 && out->file == NULL)
         return copy(&out->file, value);
@@ -86,7 +88,7 @@ static ws_err read_line(ws_pcapml_rules *rules, const char *path, uint64_t line,
              WS_PCAPML_LABEL_BYTES - 1);
     WS_TRY(WS_GROW(rules->items, rules->capacity, rules->count + 1));
     rule *own = &rules->items[rules->count];
-    *own = (rule){.to_s = SECONDS_MOST, .sample = sample_of_key(rules, key, line)};
+    *own = (rule){.from_s = INT64_MIN, .to_s = INT64_MAX, .sample = sample_of_key(rules, key, line)};
     rules->count++;
     WS_TRY(copy(&own->label, label));
     if (key != NULL)
@@ -143,6 +145,7 @@ void ws_pcapml_rules_destroy(ws_pcapml_rules **rules)
         free(own->key);
     }
     free((*rules)->items);
+    free((*rules)->capture);
     free(*rules);
     *rules = NULL;
 }
@@ -155,15 +158,32 @@ static bool is_file(const char *capture, const char *wanted)
            (bytes == length || wanted[0] == '/' || capture[length - bytes - 1] == '/');
 }
 
+/* By its path as it was named and by the absolute one: labels must not depend on the folder that a user stands in either. */
+static ws_err choose_capture(ws_pcapml_rules *rules, const char *capture)
+{
+    if (rules->capture != NULL && strcmp(rules->capture, capture) == 0)
+        return WS_OK;
+    free(rules->capture);
+    WS_TRY(copy(&rules->capture, capture));
+    char *whole = realpath(capture, NULL);
+    for (size_t i = 0; i < rules->count; i++) {
+        rule *own = &rules->items[i];
+        own->of_capture =
+            own->file == NULL || is_file(capture, own->file) || (whole != NULL && is_file(whole, own->file));
+    }
+    free(whole);
+    return WS_OK;
+}
+
 ws_err ws_pcapml_rules_find(ws_pcapml_rules *rules, const char *capture, const ws_record *record, uint64_t *sample,
                             const char **label)
 {
     const int64_t seconds = record->time_ns / 1000000000 - (record->time_ns % 1000000000 < 0);
     *label = NULL;
+    WS_TRY(choose_capture(rules, capture));
     for (size_t i = 0; i < rules->count; i++) {
         const rule *own = &rules->items[i];
-        bool accepts =
-            seconds >= own->from_s && seconds <= own->to_s && (own->file == NULL || is_file(capture, own->file));
+        bool accepts = own->of_capture && seconds >= own->from_s && seconds <= own->to_s;
         if (accepts && own->filter != NULL)
             WS_TRY(ws_packet_filter_accepts(own->filter, record->frame, record->captured_length, record->wire_length,
                                             record->link_type, &accepts));

@@ -63,6 +63,19 @@ gzip -c a.pcap >compressed/a.pcap.gz
     fail "a compressed capture has other labels by its label file"
 "$WIRESWEEP" export -q d.h5 --format pcapml --labels rules.txt -o compressed/e.pcapng compressed/a.pcap.gz
 cmp e.pcapng compressed/e.pcapng || fail "a compressed capture is exported with other labels"
+# and wherever the user stands
+mkdir here
+cp a.pcap here
+echo 'FILE:here/a.pcap|BPF:udp,datagrams' >here/rules.txt
+labelled_from() { # labelled_from FOLDER CAPTURE: what the rules make of it there
+    rm -f from.pcapng
+    (cd "$1" && "$WIRESWEEP" extract -q --dataset pcapml --labels "$folder/here/rules.txt" -o "$folder/from.h5" "$2" &&
+        "$WIRESWEEP" export -q "$folder/from.h5" --format pcapml --labels "$folder/here/rules.txt" -o "$folder/from.pcapng" "$2") || return 1
+    "$WIRESWEEP" inspect --hash from.h5 && sha256sum from.pcapng
+}
+above=$(labelled_from . here/a.pcap)
+beside=$(labelled_from here a.pcap)
+[ "$above" = "$beside" ] || fail "labels depend on the folder that the user stands in"
 for ranks in 1 3; do
     mpirun -q -n $ranks "$WIRESWEEP" extract -q --dataset pcapml -o e$ranks.h5 e.pcapng
 done
@@ -90,6 +103,8 @@ status_of_filter=1
 wrong 'PORT:80,label' 'PORT is unknown'
 wrong 'TS_START:now,label' 'TS_START:now is no number'
 wrong 'BPF:tcp,label,key,more' 'more than three fields'
+wrong 'TS_START:1|TS_START:2,label' 'TS_START is unknown, or given twice'
+wrong 'TS_END:3000000000|TS_END:4000000000,label' 'TS_END is unknown, or given twice'
 wrong '# nothing' 'no line FILTER,LABEL'
 wrong 'TS_START:4000000000,label' 'no line speaks of a packet'
 expect 2 'name its captures' export a.h5 --format pcapml -o wrong.pcapng

@@ -86,7 +86,7 @@ static void write_capture(const char *name)
     ok(ws_barrier_all(&world));
 }
 
-static ws_err extract(ws_extract_row rows, int64_t memory, ws_extract_report *report)
+static ws_err extract(ws_extract_row rows, int64_t memory, const char *filter, ws_extract_report *report)
 {
     static const char *const table = "extended_5";
     const char *const inputs[] = {in_folder("a.pcapng")};
@@ -98,6 +98,7 @@ static ws_err extract(ws_extract_row rows, int64_t memory, ws_extract_report *re
                                         .features = {&table, 1},
                                         .rows = rows,
                                         .memory = memory,
+                                        .filter = filter,
                                         .round_bytes = 3000};
     return ws_extract_all(&world, &options, report);
 }
@@ -156,7 +157,7 @@ static void rows_are_samples(void **state)
     (void)state;
     ws_extract_report report, spilled;
     write_capture("a.pcapng");
-    ok(extract(WS_ROW_AUTO, 0, &report));
+    ok(extract(WS_ROW_AUTO, 0, NULL, &report));
     assert_int_equal(report.skipped[WS_SKIP_no_sample], WITHOUT);
     assert_int_equal(report.packets, PACKETS);
     ok(ws_barrier_all(&world));
@@ -175,7 +176,7 @@ static void rows_are_samples(void **state)
         ws_store_close(&store);
     }
     ok(ws_barrier_all(&world));
-    ok(extract(WS_ROW_SAMPLE, 1 << 20, &spilled));
+    ok(extract(WS_ROW_SAMPLE, 1 << 20, NULL, &spilled));
     assert_string_equal(spilled.content_hash, report.content_hash);
 }
 
@@ -185,14 +186,43 @@ static void flows_on_request(void **state)
     (void)state;
     ws_extract_report report;
     write_capture("a.pcapng");
-    ok(extract(WS_ROW_FLOW, 0, &report));
+    ok(extract(WS_ROW_FLOW, 0, NULL, &report));
     assert_int_equal(report.skipped[WS_SKIP_no_sample], 0);
     assert_int_equal(report.rows, SAMPLES / 2 + 1);
 }
 
+/* Of packets that a filter refuses none is a sample's first: forward is the sender of the first one that is left. */
+static void refused_packets_are_of_no_sample(void **state)
+{
+    (void)state;
+    ws_extract_report report;
+    write_capture("a.pcapng");
+    ok(extract(WS_ROW_AUTO, 0, "not (udp and src host 10.0.0.1)", &report));
+    assert_int_equal(report.packets, PACKETS - SAMPLES);
+    ok(ws_barrier_all(&world));
+    if (world.rank == 0) {
+        ws_store store;
+        uint64_t forward[SAMPLES], backward[SAMPLES];
+        ok(ws_store_open(&store, in_folder("store.h5")));
+        assert_int_equal(store.rows, SAMPLES);
+        ok(ws_store_read(&store, "/flows/packets_forward", H5T_NATIVE_UINT64, 0, SAMPLES, forward));
+        ok(ws_store_read(&store, "/flows/packets_backward", H5T_NATIVE_UINT64, 0, SAMPLES, backward));
+        for (size_t i = 0; i < SAMPLES; i++) {
+            assert_int_equal(forward[i], 1); /* the answer; the others are of two other hosts */
+            assert_int_equal(backward[i], 2);
+        }
+        ws_store_close(&store);
+    }
+    ok(ws_barrier_all(&world));
+    assert_int_equal(extract(WS_ROW_AUTO, 0, "arp", &report), WS_E_FORMAT); /* as where no packet names a sample */
+    assert_non_null(strstr(ws_error_message(), "that --filter accepts"));
+    ws_error_clear();
+}
+
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_samples), cmocka_unit_test(flows_on_request)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_samples), cmocka_unit_test(flows_on_request),
+                                       cmocka_unit_test(refused_packets_are_of_no_sample)};
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;
     ws_h5_setup();
