@@ -50,11 +50,13 @@ static ws_err export_pcapml(const ws_store *store, const export_options *options
     WS_TRY(ws_inputs_expand(captures, arena, &wanted.captures));
     WS_TRY(ws_store_export_pcapml(store, &wanted, file, &report));
     if (report.short_samples > 0)
-        ws_warn("%" PRIu64 " samples lack packets that their rows in %s count, the first one: %s; are these the captures "
+        ws_warn("%" PRIu64
+                " samples lack packets that their rows in %s count, the first one: %s; are these the captures "
                 "that it was made of?",
                 report.short_samples, store->path, report.first_short);
     if (file != NULL)
-        ws_info("%s: %" PRIu64 " packets; left out: %" PRIu64 " of no row, %" PRIu64 " of %" PRIu64 " rows without label",
+        ws_info("%s: %" PRIu64 " packets; left out: %" PRIu64 " of no row, %" PRIu64 " of %" PRIu64
+                " rows without label",
                 file, report.packets, report.left_out, report.unlabelled, report.unlabelled_rows);
     return WS_OK;
 }

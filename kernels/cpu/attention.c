@@ -166,7 +166,8 @@ static void load_keys(const head *x)
     ws_transpose(l->T_padded, l->d_padded, x->k, l->d_padded, x->k_columns, l->T_padded);
 }
 
-/* Scores in units of ln 2, whose exponentials are powers of two, of a block of queries against the keys from first on, those of [first, last) that are not seen hidden. q holds the block, scaled. */
+/* Scores in units of ln 2, whose exponentials are powers of two, of a block of queries against the keys from first on,
+ * those of [first, last) that are not seen hidden. q holds the block, scaled. */
 static void score(const head *x, int64_t from, int64_t count, int64_t first, int64_t keys, int64_t last)
 {
     const ws_attention_layout *l = &x->l;

@@ -71,7 +71,10 @@ static inline void ws_cuda_gemm(ws_cuda_queue *queue, bool transpose_left, bool 
 }
 /* The factor of a product: as it is, or with bf16 its copy of 16-bit numbers at *next, which then points behind it. */
 const void *ws_cuda_factor(ws_cuda_queue *queue, bool bf16, const float *factor, int64_t count, float **next);
-extern "C" WS_DECLARE_PLAIN_KERNEL(round, cuda) ws_err ws_cuda_products_open(ws_cuda_queue *queue);
+extern "C" {
+WS_DECLARE_PLAIN_KERNEL(round, cuda)
+}
+ws_err ws_cuda_products_open(ws_cuda_queue *queue);
 void ws_cuda_products_close(ws_cuda_queue *queue);
 
 /* Without nvcc, the tests compile these sources for the host against an emulation of the launch model. */

@@ -1,5 +1,6 @@
-/* SHA-256 of many short texts, and of two long ones side by side. Where the CPU has the SHA extensions, two texts at a time: a round waits for the one before
- * it, so one stream leaves half of the unit idle, and libcrypto hashes one stream. Elsewhere libcrypto, one by one.
+/* SHA-256 of many short texts, and of two long ones side by side. Where the CPU has the SHA extensions, two texts at a
+ * time: a round waits for the one before it, so one stream leaves half of the unit idle, and libcrypto hashes one stream.
+ * Elsewhere libcrypto, one by one.
  * Rounds after FIPS 180-4 6.2.2; the instructions keep the state as ABEF and CDGH.
  */
 #include "hash.h"

@@ -186,7 +186,8 @@ typedef struct ws_extract_report {
     uint64_t peak_live_flows;   /* of this rank */
     char content_hash[65];
 } ws_extract_report;
-/* Collective. WS_E_INTERRUPTED when told to stop: what was done is kept, see extract_checkpoint.h. WS_E_PARTIAL when --on-error skip left inputs out (the store is written). */
+/* Collective. WS_E_INTERRUPTED when told to stop: what was done is kept, see extract_checkpoint.h. WS_E_PARTIAL when
+ * --on-error skip left inputs out (the store is written). */
 WS_MUST ws_err ws_extract_all(const ws_comm *comm, const ws_extract_options *options, ws_extract_report *report);
 
 /* `wiresweep bench extract`: appends a table, or a JSON array (core/bench.h). capture NULL: makes two of its own, headers
@@ -307,10 +308,11 @@ typedef struct ws_pcapml_export {
     ws_stamps stamps;        /* how those of the captures are read */
 } ws_pcapml_export;
 typedef struct ws_pcapml_exported {
-    uint64_t packets, left_out;           /* left_out: of no row or sample */
-    uint64_t unlabelled, unlabelled_rows; /* packets left out for their rows have no label; rows of the captures without */
-    uint64_t short_samples;               /* rows with a label whose packets were not all in their capture */
-    char first_short[256];                /* the first of them: its number, and its capture's name */
+    uint64_t packets, left_out; /* left_out: of no row or sample */
+    uint64_t unlabelled;        /* packets left out since their rows have no label */
+    uint64_t unlabelled_rows;   /* of the captures */
+    uint64_t short_samples;     /* rows with a label whose packets were not all in their capture */
+    char first_short[256];      /* the first of them: its number, and its capture's name */
 } ws_pcapml_exported;
 WS_MUST ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *options, const char *output,
                                       ws_pcapml_exported *report);

@@ -45,20 +45,20 @@ typedef struct pcapml_export {
     size_t input_count;
     row_place *rows; /* of all inputs; [begin[i], begin[i + 1]) are the i-th's */
     uint64_t *begin;
-    bool *was_read;           /* [input_count] */
-    size_t input;             /* the one that is being read */
-    uint64_t records;         /* of it, so far */
-    int64_t window_ns;        /* 0: 5-tuples alone tell rows */
-    int64_t origin_ns;        /* of its windows */
-    bool sorted;              /* its rows are, by key, then first_ordinal */
+    bool *was_read;    /* [input_count] */
+    size_t input;      /* the one that is being read */
+    uint64_t records;  /* of it, so far */
+    int64_t window_ns; /* 0: 5-tuples alone tell rows */
+    int64_t origin_ns; /* of its windows */
+    bool sorted;       /* its rows are, by key, then first_ordinal */
     bool windows_from_epoch;
-    ws_pcapml_rules *rules;   /* that the store was labelled by; NULL: none */
-    const char *path;         /* that is being read */
-    bool by_comments;         /* the store has its labels from them: packets without are of no sample */
+    ws_pcapml_rules *rules; /* that the store was labelled by; NULL: none */
+    const char *path;       /* that is being read */
+    bool by_comments;       /* the store has its labels from them: packets without are of no sample */
     bool inner;
     ws_ip_protocols protocols; /* kept besides TCP and UDP */
-    ws_packet_filter *filter; /* that the store was extracted with; NULL: none */
-    uint64_t sought, of_rows; /* packets whose row was looked for, and found */
+    ws_packet_filter *filter;  /* that the store was extracted with; NULL: none */
+    uint64_t sought, of_rows;  /* packets whose row was looked for, and found */
     int links[LINKS_MOST], link_count;
     FILE *file;
     const char *target;
@@ -150,9 +150,9 @@ static uint64_t key_hash(const pcapml_export *x, const ws_packet *packet)
 /* What is looked for: as the flow table has its keys. */
 static uint64_t place_key(const pcapml_export *x, uint64_t key, int64_t time_ns)
 {
-    return x->window_ns == 0 ? key
-                             : key + (uint64_t)ws_flow_window_of(x->origin_ns, x->window_ns, time_ns) *
-                                         UINT64_C(0x9e3779b97f4a7c15);
+    return x->window_ns == 0
+               ? key
+               : key + (uint64_t)ws_flow_window_of(x->origin_ns, x->window_ns, time_ns) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* Once the input's first packet is known, from which windows are counted. */

@@ -2,10 +2,12 @@
  * and endpoints as far as the user keeps them. Pure; knows nothing of ranks or HDF5.
  *
  * Hashed texts, so that other programs can make them too (integers big endian, addresses 16 bytes, IPv4 as
- * ::ffff:a.b.c.d): key:   "wiresweep key\n", the key file's content, low address, low port, high address, high port,
- * protocol host:  "wiresweep host\n", the key file's content, address of the forward sender input: "wiresweep input\n",
- * the row's features (flow20, or the store's own table) as IEEE float bits, then of each stored packet the columns of /packets row:   "wiresweep row\n", the
- * input's name and a NUL, first_ordinal, key_hash
+ * ::ffff:a.b.c.d):
+ *   key:   "wiresweep key\n", the key file's content, low address, low port, high address, high port, protocol
+ *   host:  "wiresweep host\n", the key file's content, address of the forward sender
+ *   input: "wiresweep input\n", the row's features (flow20, or the store's own table) as IEEE float bits, then of each
+ *          stored packet the columns of /packets
+ *   row:   "wiresweep row\n", the input's name and a NUL, first_ordinal, key_hash
  */
 #include "dataset/store_layout.h"
 
@@ -207,7 +209,8 @@ static bool is_ipv4(const uint8_t address[16])
     return memcmp(address, mapped, 12) == 0;
 }
 
-/* "192.0.2.1:80", "[2001:db8::1]:80"; keyed: 32 hex digits and the port; prefix: pseudonyms. Ports name services, not people, and stay. */
+/* "192.0.2.1:80", "[2001:db8::1]:80"; keyed: 32 hex digits and the port; prefix: pseudonyms. Ports name services, not
+ * people, and stay. */
 static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16], uint16_t port,
                            char out[WS_ENDPOINT_TEXT])
 {

@@ -225,8 +225,7 @@ int64_t ws_flow_window_of(int64_t origin_ns, int64_t window_ns, int64_t time_ns)
 /* All time is one where there are no windows. */
 static int64_t window_of(const ws_flow_table *table, int64_t time_ns)
 {
-    return table->rules.keys_whole ? 0
-                                   : ws_flow_window_of(table->window_origin_ns, table->rules.window_ns, time_ns);
+    return table->rules.keys_whole ? 0 : ws_flow_window_of(table->window_origin_ns, table->rules.window_ns, time_ns);
 }
 
 /* Whether the packet still belongs to the flow; where not, the flow is over. */

@@ -3,9 +3,9 @@
  *
  * Everything is chosen on training and validation rows and reported on test rows. Anomaly detection: the column and
  * sign with the best AUROC on the validation rows, normal and anomalous ones (so, unlike the detectors, it sees
- * anomalies); where these hold only one of the two kinds, it is not defined. Classification: each column is cut into bins at quantiles of the training rows, a bin predicts the class
- * with the largest share of its own training rows in it, and the column with the best balanced accuracy on validation
- * is taken.
+ * anomalies); where these hold only one of the two kinds, it is not defined. Classification: each column is cut into
+ * bins at quantiles of the training rows, a bin predicts the class with the largest share of its own training rows in it,
+ * and the column with the best balanced accuracy on validation is taken.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -73,7 +73,8 @@ static ws_err score(const ws_model_context *context, ws_scoring *scoring)
     return WS_OK;
 }
 
-/* 5. The entry. `needs` is for what a model reads besides the features: packets, say; `plan_batch` and its companions are for what needs a whole batch; see flow_cfm.c. */
+/* 5. The entry. `needs` is for what a model reads besides the features: packets, say; `plan_batch` and its companions are
+ * for what needs a whole batch; see flow_cfm.c. */
 static const ws_network network = {
     .build_training = build_training, .build_scoring = build_scoring, .fill = fill, .score = score};
 
