@@ -1,5 +1,6 @@
 /* The program: finds the subcommand, reads its options, starts the ranks, runs it, and turns its error into one line
  * and an exit status. No algorithm lives here. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,7 @@ int main(int argc, char **argv)
     if (!job)
         return 2;
     ws_stop_install();
+    signal(SIGXFSZ, SIG_IGN); /* what grows over the limit of file sizes (ulimit -f) is an error like a full disk's */
     bool trace = false;
     ws_arena *arena = NULL;
     ws_err error = ws_arena_create(&arena, 1 << 16);

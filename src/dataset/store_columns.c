@@ -132,6 +132,8 @@ ws_err ws_store_columns_close(ws_store_writer *writer)
 void ws_store_columns_destroy(ws_store_writer *writer)
 {
     for (size_t c = 0; c < writer->column_count; c++) {
+        if (writer->columns[c].dataset >= 0)
+            H5Dclose(writer->columns[c].dataset);
         ws_block_hash_destroy(&writer->blocks[c]);
         free(writer->columns[c].path);
     }

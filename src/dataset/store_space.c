@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -21,7 +22,10 @@ static ws_err no_room(const char *partial, uint64_t bytes, int reason)
     ws_format_bytes((double)bytes, amount);
     char *folder = ws_path_directory(partial);
     ws_err error = WS_ERROR(IO, "no room for %s, which needs %s so far: %s", partial, amount, strerror(reason));
-    WS_HINT("free some space (df %s), or write the store elsewhere with -o", folder == NULL ? "." : folder);
+    if (reason == EFBIG)
+        WS_HINT("the limit of file sizes (ulimit -f) or the file system allows no more");
+    else
+        WS_HINT("free some space (df %s), or write the store elsewhere with -o", folder == NULL ? "." : folder);
     free(folder);
     return error;
 }
@@ -50,6 +54,9 @@ ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
     const off_t ahead = bytes / 16 < RESERVE_AHEAD ? (off_t)(bytes / 16) : RESERVE_AHEAD;
     if (bytes <= *reserved)
         return WS_OK;
+    struct rlimit limit; /* which no reservation tells of */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
+        WS_TRY(no_room(partial, bytes, EFBIG));
     int descriptor = open(partial, O_RDWR | O_CLOEXEC);
     WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
     ws_err error = WS_OK;

@@ -438,8 +438,7 @@ void ws_store_writer_destroy(ws_store_writer **out)
      * full disk HDF5 could not close it otherwise. */
     if (!writer->sealed && writer->comm.rank == 0 && writer->partial != NULL)
         ws_store_release(writer->partial, true);
-    if (ws_store_columns_close(writer) != WS_OK)
-        ws_error_clear();
+    ws_store_columns_destroy(writer);
     if (writer->file >= 0)
         H5Fclose(writer->file);
     if (!writer->sealed && writer->comm.rank == 0 && writer->partial != NULL)
@@ -451,7 +450,6 @@ void ws_store_writer_destroy(ws_store_writer **out)
     ws_row_maker_destroy(&writer->maker);
     ws_dense_ids_destroy(&writer->sessions);
     ws_dense_ids_destroy(&writer->hosts);
-    ws_store_columns_destroy(writer);
     for (int k = 0; k < WS_HELD_KINDS; k++) {
         free(writer->held[k].records);
         free(writer->held[k].runs);
