@@ -176,7 +176,9 @@ enum { FIXED_BYTES = 96 << 20 }; /* the program, its libraries, buffers of a rou
 /* Shares out what a process may take. */
 static void share_memory(extraction *x, ws_store_writer_options *options)
 {
+    enum { PACKETS_LEAST = 1 << 15 }; /* rounds that end early are read again in part */
     const uint64_t memory = (uint64_t)x->options->memory;
+    x->packet_limit = UINT64_MAX;
     if (memory == 0)
         return;
     const uint64_t rest = memory > 2 * (uint64_t)FIXED_BYTES ? memory - FIXED_BYTES : memory / 2;
@@ -184,6 +186,8 @@ static void share_memory(extraction *x, ws_store_writer_options *options)
     x->rows_bytes = rest / 8;
     options->window_bytes = rest / 16;
     options->id_bytes = rest / 16;
+    x->packet_limit = rest / 4 / (2 * (sizeof(ws_packet) + x->slot_size)); /* of two rounds, see extract_hand_over */
+    x->packet_limit = x->packet_limit > PACKETS_LEAST ? x->packet_limit : PACKETS_LEAST;
 }
 
 /* Those this rank is bound to, or its part of the machine; none for the threads that decompress where memory is short, since they

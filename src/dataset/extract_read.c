@@ -231,8 +231,9 @@ static ws_err keep_damage(extraction *x, extract_piece *piece, const ws_walk *wa
 static bool part_is_done(const extraction *x, const extract_piece *piece)
 {
     const extract_input *input = &x->inputs[piece->input];
-    return input->compressed && (ws_walk_position(input->walk) >= piece->end ||
-                                 ws_walk_offset(input->walk) - piece->begin >= x->content_limit);
+    return input->compressed &&
+           (ws_walk_position(input->walk) >= piece->end ||
+            ws_walk_offset(input->walk) - piece->begin >= x->content_limit || piece->counts.packets >= x->packet_limit);
 }
 
 /* About 50 microseconds; packets are dealt out while they are in the first cache, but not right behind the decoder, on whose narrow

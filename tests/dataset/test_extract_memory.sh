@@ -30,6 +30,17 @@ spilled=$("$WIRESWEEP" extract -q --json --memory 1M -o small.h5 inputs | sed -n
 spilled=$("$WIRESWEEP" extract -q --json --memory 4G -o large.h5 inputs | sed -n 's/.*"spilled_bytes":[^0-9]*\([0-9]*\).*/\1/p')
 [ "$spilled" -eq 0 ] || { echo "$spilled bytes went through files with memory for all"; exit 1; }
 
+# Little that is compressed holds much; what one rank reads of it for the others is within the bound too.
+if [ -z "${WIRESWEEP_FEW:-}" ]; then
+    "$WIRESWEEP_TOOLS/many_flows" 300 4000 packed.pcap
+    gzip -1 packed.pcap
+    for ranks in 1 2 4; do
+        peak=$(mpirun -n $ranks "$WIRESWEEP" extract -q --json --memory 128M -o packed.h5 packed.pcap.gz |
+            sed -n 's/.*"peak_memory_bytes":[^0-9]*\([0-9]*\).*/\1/p')
+        [ "$peak" -le 134217728 ] || { echo "compressed, $ranks ranks: $peak bytes of 134217728"; exit 1; }
+    done
+fi
+
 for wrong in 12 4X 4GB -1 ''; do
     status=0
     "$WIRESWEEP" extract -q --memory "$wrong" -o wrong.h5 inputs 2>message || status=$?
