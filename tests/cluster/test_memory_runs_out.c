@@ -108,6 +108,25 @@ static void exchange_fails_everywhere(void **state)
     }
 }
 
+/* What travels needs room where it arrives; what lies in memory that ranks share needs none. */
+static void parcels_fail_everywhere(void **state)
+{
+    (void)state;
+    for (poor = 0; poor < world.size; poor++) {
+        ws_parcels *parcels = NULL;
+        char *put = calloc(LARGE, 1);
+        assert_non_null(put);
+        assert_int_equal(ws_parcels_create_all(&parcels, &world, 1 << 16), WS_OK);
+        assert_int_equal(ws_parcel_put(&parcels->out[poor], put, LARGE), WS_OK);
+        take_memory();
+        ws_err error = ws_parcels_send_all(parcels);
+        give_back();
+        assert_poor_rank_is_named(error);
+        ws_parcels_destroy(&parcels);
+        free(put);
+    }
+}
+
 /* The tree's own memory is small by design; with doubles over many shards it is larger than what is left here. */
 static void tree_sum_fails_everywhere(void **state)
 {
@@ -147,9 +166,8 @@ int main(int argc, char **argv)
     if (ws_cluster_start(&argc, &argv, true, &world) != WS_OK)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gather_fails_everywhere),
-        cmocka_unit_test(broadcast_of_text_fails_everywhere),
-        cmocka_unit_test(exchange_fails_everywhere),
+        cmocka_unit_test(gather_fails_everywhere),   cmocka_unit_test(broadcast_of_text_fails_everywhere),
+        cmocka_unit_test(exchange_fails_everywhere), cmocka_unit_test(parcels_fail_everywhere),
         cmocka_unit_test(tree_sum_fails_everywhere),
     };
     if (cmocka_run_group_tests(tests, NULL, NULL) > 0)
