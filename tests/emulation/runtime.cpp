@@ -3,6 +3,7 @@
  * WIRESWEEP_EMULATED_DEVICES: how many a machine has (4); CUDA_VISIBLE_DEVICES chooses among them, as it does with real ones.
  * WIRESWEEP_EMULATED_MEMORY: bytes of each (1 GiB).
  */
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -204,7 +205,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
         return later ? cudaSuccess : cudaStreamSynchronize(stream);
     }
     std::vector<char> copy((const char *)from, (const char *)from + bytes);
-    ws_emulate_do(stream, [to, copy] { memcpy(to, copy.data(), copy.size()); });
+    ws_emulate_do(stream, [to, copy] { std::copy(copy.begin(), copy.end(), (char *)to); }); /* of nothing: to nowhere */
     return cudaSuccess;
 }
 
