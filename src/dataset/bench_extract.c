@@ -10,9 +10,9 @@
  * 35, write 48, finish 10, which is 4.0 to 4.3 million records/s; with a second core for what threads do 43, 71, 36, 40, 11, 4.6 to
  * 4.9 million. With payload the floor is the SHA-256 of the input: 1.3 GB/s in one chain, 2.4 in the two that a tree allows.
  *
- * Two ranks, each with a core, did 1.52 to 1.60 times as many records of 0.4 GB of headers as one core, 1.58 to 1.65 times of 0.8 GB,
- * where what is done once counts for less, and 1.60 to 1.74 times with payload; two that share nothing 1.83 to 2.01, a memory copy 1.5
- * to 1.9. What they pay for sharing: lines of packets and rows that go
+ * Two ranks, each with a core, did 1.58 to 1.74 times as many records of 0.4 GB of headers as one core and 1.74 to 1.82 times with
+ * 1.45 GB of payload (six and three runs, TMPDIR in memory, AVX-512); two that share nothing 1.72 to 2.06, a memory copy 1.0 to 2.3. What
+ * they pay for sharing: lines of packets and rows that go
  * from one core's cache to the other's, one waiting for the other to write to the file, which the kernel lets one do at a time,
  * numbering sessions and hosts, and waiting where they meet.
  */

@@ -12,7 +12,7 @@ output=/dev/stdout
 parts="payload headers kept" flows=60000
 while getopts o:p:l: option; do
     case $option in
-    o) output=$OPTARG ;;
+    o) output=$(realpath -m "$OPTARG") ;;
     p) parts=$OPTARG ;;
     l) flows=$OPTARG ;;
     *) exit 2 ;;
