@@ -95,8 +95,8 @@ enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_AC
  * 138, InfiniBand 242, Solaris 226, ENC 109, PFLOG 117, NFLOG 239, PKTAP 258, taps 240 241, switch tags 281 282 284
  * 285, 802.11 data frames that are not encrypted 105, behind Prism 119, radiotap 127, AVS 163, PPI 192. The captured
  * bytes must reach over the link header, the IP header with its extensions, and the first 16 bytes of TCP (up to the
- * window) or 4 of UDP (the ports); less is a *_truncated skip. A skipped frame has its time, wire and captured length filled, and what was decoded before the
- * reason was met. */
+ * window) or 4 of UDP (the ports); less is a *_truncated skip. A skipped frame has its time, wire and captured length
+ * filled, and what was decoded before the reason was met. */
 ws_skip ws_packet_decode(const uint8_t *frame, uint32_t captured_length, uint32_t wire_length, int link_type,
                          int64_t time_ns, ws_packet *out);
 

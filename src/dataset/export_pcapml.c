@@ -174,7 +174,6 @@ static const row_place *find_row(pcapml_export *x, const ws_packet *packet)
     const row_place wanted = {.key = place_key(x, key_hash(x, packet), packet->time_ns),
                               .first_ordinal = packet->ordinal};
     uint64_t low = x->begin[input], high = x->begin[input + 1];
-    x->sought += high > low;
     while (low < high) { /* to the first row behind what is wanted */
         const uint64_t middle = low + (high - low) / 2;
         if (compare_places(&x->rows[middle], &wanted) <= 0)
@@ -185,7 +184,6 @@ static const row_place *find_row(pcapml_export *x, const ws_packet *packet)
     if (low == x->begin[input] || x->rows[low - 1].key != wanted.key || x->rows[low - 1].left == 0)
         return NULL;
     x->rows[low - 1].left--;
-    x->of_rows++;
     return &x->rows[low - 1];
 }
 
@@ -322,11 +320,12 @@ static ws_err export_record(void *context, const ws_record *record)
         x->report->left_out++;
         return WS_OK;
     }
-    const row_place *row = NULL;
-    if (x->rules == NULL && !x->by_comments && decode(x, record, &packet))
-        row = find_row(x, &packet);
+    const bool seeks = x->rules == NULL && !x->by_comments && decode(x, record, &packet);
+    const row_place *row = seeks ? find_row(x, &packet) : NULL;
     if (ws_pcapml_find_comment(record, &sample, label, &comment, &length))
         return put_packet(x, record, comment, length);
+    x->sought += seeks && x->begin[x->input + 1] > x->begin[x->input];
+    x->of_rows += row != NULL;
     if (x->rules != NULL)
         return export_by_rules(x, record);
     if (row == NULL || row->label < 0) {
@@ -384,8 +383,9 @@ static ws_err export_capture(pcapml_export *x, const char *path)
     x->path = path;
     x->records = 0;
     x->sorted = false;
+    const uint64_t sought = x->sought;
     WS_TRY(ws_pcapml_walk(path, x->options->stamps, export_record, x));
-    if (x->rules == NULL && !x->by_comments)
+    if (x->sought > sought) /* else the packets have comments of their own, and rows need not be found */
         count_rows(x);
     return WS_OK;
 }

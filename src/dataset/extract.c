@@ -308,8 +308,8 @@ uint64_t extract_round_bytes(const extraction *x)
 }
 
 /* Where records are large, a round of the same bytes holds few, and ranks meet too often for what they have to exchange. A round
- * holds as many whole blocks of the input's hash for each rank: one that two ranks or two rounds had parts of would be read again
- * at the end. */
+ * holds as many whole blocks of the input's hash for each rank: one that two rounds had parts of would be read again at the end. (Of an
+ * input behind others some are: it does not begin where a block does.) */
 static uint64_t next_round_bytes(const extraction *x)
 {
     const uint64_t least = extract_round_bytes(x), ranks = (uint64_t)x->comm->size;

@@ -202,7 +202,7 @@ typedef struct extraction {
     /* the round */
     uint64_t round_begin, round_end;   /* in the concatenation of all inputs as they are stored */
     uint64_t content_limit;            /* of a compressed input in one round */
-    uint64_t packet_limit;             /* likewise */
+    uint64_t packet_limit, packed_packets; /* of all compressed inputs that a rank reads in a round, at most and so far */
     uint64_t bytes_read, records_read; /* by this run, in all rounds so far; the same on all ranks */
     extract_piece *pieces;
     size_t piece_count, piece_capacity;

@@ -233,7 +233,8 @@ static bool part_is_done(const extraction *x, const extract_piece *piece)
     const extract_input *input = &x->inputs[piece->input];
     return input->compressed &&
            (ws_walk_position(input->walk) >= piece->end ||
-            ws_walk_offset(input->walk) - piece->begin >= x->content_limit || piece->counts.packets >= x->packet_limit);
+            ws_walk_offset(input->walk) - piece->begin >= x->content_limit ||
+            x->packed_packets + piece->counts.packets >= x->packet_limit);
 }
 
 /* About 50 microseconds; packets are dealt out while they are in the first cache, but not right behind the decoder, on whose narrow
@@ -273,6 +274,7 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
     WS_TRY(keep_damage(x, piece, input->walk));
     WS_TRY(extract_state_keep(x, (size_t)(piece - x->pieces)));
     piece->packet_count = piece->counts.packets;
+    x->packed_packets += input->compressed ? piece->packet_count : 0;
     piece->reached = ws_walk_offset(input->walk);
     piece->position = ws_walk_position(input->walk);
     piece->records = piece->counts.records;
@@ -525,7 +527,7 @@ ws_err extract_round_read_all(extraction *x)
 {
     const extract_input *first = &x->inputs[x->first_input];
     const records_before before = {first->records, x->groups[first->group].records};
-    x->packet_count = 0;
+    x->packet_count = x->packed_packets = 0;
     x->out_of_order = false;
     x->round_damage_count = x->round_block_count = x->met_count = 0;
 

@@ -16,9 +16,9 @@
 typedef struct ws_label_rules ws_label_rules;     /* label_rules.h */
 typedef struct ws_packet_filter ws_packet_filter; /* packet_filter.h */
 
-/* Reads the labels of `inputs` (expanded paths, as extraction numbers them; "" for one that has no flows) with the adapter's reader. A data set
- * without labels gives a source without levels. Classes are those of the rows that speak of the inputs, sorted
- * bytewise. */
+/* Reads the labels of `inputs` (expanded paths, as extraction numbers them; "" for one that has no flows) with the
+ * adapter's reader. A data set without labels gives a source without levels. Classes are those of the rows that speak
+ * of the inputs, sorted bytewise. */
 WS_MUST ws_err ws_labels_open(ws_label_source **out, const ws_dataset_adapter *adapter, const char *labels,
                               const ws_string_list *inputs);
 /* How packets become flows where labels lie in the captures: labels are looked up by the keys that flows have. */

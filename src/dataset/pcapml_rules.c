@@ -3,6 +3,7 @@
 #include "dataset/pcapml.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SECONDS_MOST INT64_C(9223372036) /* more do not fit nanoseconds */
 
@@ -158,19 +159,21 @@ static bool is_file(const char *capture, const char *wanted)
            (bytes == length || wanted[0] == '/' || capture[length - bytes - 1] == '/');
 }
 
-/* By its path as it was named and by the absolute one: labels must not depend on the folder that a user stands in either. */
+/* By its path as it was named, and that behind the working folder: labels must not depend on where a user stands either. A link is not
+ * followed: what it leads to has another name. */
 static ws_err choose_capture(ws_pcapml_rules *rules, const char *capture)
 {
     if (rules->capture != NULL && strcmp(rules->capture, capture) == 0)
         return WS_OK;
     free(rules->capture);
     WS_TRY(copy(&rules->capture, capture));
-    char *whole = realpath(capture, NULL);
+    char *folder = capture[0] == '/' ? NULL : getcwd(NULL, 0), *whole = folder == NULL ? NULL : ws_path_join(folder, capture);
     for (size_t i = 0; i < rules->count; i++) {
         rule *own = &rules->items[i];
         own->of_capture =
             own->file == NULL || is_file(capture, own->file) || (whole != NULL && is_file(whole, own->file));
     }
+    free(folder);
     free(whole);
     return WS_OK;
 }

@@ -213,7 +213,9 @@ static ws_err create_whole(const assembly *a)
     WS_TRY(close_error);
     for (size_t d = 0; d < a->count; d++)
         bytes += a->datasets[d].total * a->datasets[d].row_bytes;
-    WS_TRY(ws_store_reserve(a->whole, bytes + bytes / 64 + (1 << 20), &reserved));
+    bytes += bytes / 64 + (1 << 20);
+    WS_TRY(ws_store_check_limit(a->whole, bytes));
+    WS_TRY(ws_store_reserve(a->whole, bytes, &reserved));
     return WS_OK;
 }
 

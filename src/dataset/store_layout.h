@@ -230,6 +230,8 @@ WS_MUST ws_err ws_store_bring_to_disk(const char *partial);
 WS_MUST ws_err ws_store_seal(const char *partial, const char *path, const char *content_hash);
 
 /* ---------------------------------------------------------------- store_space.c: room on the disk */
+/* An error likewise where this process may not write a file of so many bytes (ulimit -f). */
+WS_MUST ws_err ws_store_check_limit(const char *partial, uint64_t bytes);
 /* Reserves the first `bytes` of the file, of which *reserved are so already, and some more where there is room; an error that
  * names file, need and remedy where the disk has none. */
 WS_MUST ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved);

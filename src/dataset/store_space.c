@@ -48,15 +48,18 @@ static bool lies_in_memory(int descriptor)
     return fstatfs(descriptor, &system) == 0 && system.f_type == TMPFS_MAGIC;
 }
 
+ws_err ws_store_check_limit(const char *partial, uint64_t bytes)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) != 0 || bytes <= limit.rlim_cur ? WS_OK : no_room(partial, bytes, EFBIG);
+}
+
 ws_err ws_store_reserve(const char *partial, uint64_t bytes, uint64_t *reserved)
 {
     /* In growing steps: each costs time. */
     const off_t ahead = bytes / 16 < RESERVE_AHEAD ? (off_t)(bytes / 16) : RESERVE_AHEAD;
     if (bytes <= *reserved)
         return WS_OK;
-    struct rlimit limit; /* which no reservation tells of */
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
-        WS_TRY(no_room(partial, bytes, EFBIG));
     int descriptor = open(partial, O_RDWR | O_CLOEXEC);
     WS_CHECK(descriptor >= 0, IO, "cannot open %s: %s", partial, strerror(errno));
     ws_err error = WS_OK;

@@ -127,9 +127,10 @@ static uint64_t expected_bytes(const ws_store_writer *writer)
 
 static ws_err reserve_all(ws_store_writer *writer)
 {
-    ws_err local = WS_OK;
-    if (writer->comm.rank == 0)
-        local = ws_store_reserve(writer->partial, expected_bytes(writer), &writer->reserved);
+    const uint64_t bytes = expected_bytes(writer);
+    ws_err local = ws_store_check_limit(writer->partial, bytes);
+    if (local == WS_OK && writer->comm.rank == 0)
+        local = ws_store_reserve(writer->partial, bytes, &writer->reserved);
     WS_AGREE(&writer->comm, local);
     return WS_OK;
 }

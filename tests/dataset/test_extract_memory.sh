@@ -39,6 +39,19 @@ if [ -z "${WIRESWEEP_FEW:-}" ]; then
             sed -n 's/.*"peak_memory_bytes":[^0-9]*\([0-9]*\).*/\1/p')
         [ "$peak" -le 134217728 ] || { echo "compressed, $ranks ranks: $peak bytes of 134217728"; exit 1; }
     done
+    # and of many
+    "$WIRESWEEP_TOOLS/many_flows" 300 534 some.pcap
+    gzip -1 some.pcap
+    mkdir many
+    for i in {1..14}; do cp some.pcap.gz many/$i.pcap.gz; done
+    "$WIRESWEEP" extract -q -o packed.h5 many
+    want=$("$WIRESWEEP" inspect --hash packed.h5)
+    for ranks in 1 2 4; do
+        peak=$(mpirun -n $ranks "$WIRESWEEP" extract -q --json --memory 128M -o packed.h5 many |
+            sed -n 's/.*"peak_memory_bytes":[^0-9]*\([0-9]*\).*/\1/p')
+        [ "$peak" -le 134217728 ] || { echo "14 compressed, $ranks ranks: $peak bytes of 134217728"; exit 1; }
+        [ "$("$WIRESWEEP" inspect --hash packed.h5)" = "$want" ] || { echo "14 compressed, $ranks ranks: another store"; exit 1; }
+    done
 fi
 
 for wrong in 12 4X 4GB -1 ''; do

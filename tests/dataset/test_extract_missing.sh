@@ -38,6 +38,9 @@ for ranks in 1 3; do
         fail "$(jq -c .counters.inputs_skipped about)"
 done
 expect 3 '1 of 2 inputs' "$WIRESWEEP" extract -q --append --on-error skip -o b.h5 b.pcap gone.pcap
+expect 3 '1 of 2 inputs' "$WIRESWEEP" extract -q --append --on-error skip -o b.h5 a.pcap absent.pcap
+"$WIRESWEEP" inspect --json b.h5 >about
+[ "$(jq -c '[.counters.inputs_skipped[].name] | sort' about)" = '["absent.pcap","gone.pcap"]' ] || fail "added to: $(jq -c .counters about)"
 # nothing at all, and a list that is not there, whose inputs nobody knows
 expect 1 'none of the 2 inputs can be read; the first: empty: no captures' \
     "$WIRESWEEP" extract -q --on-error skip -o wrong.h5 gone.pcap empty

@@ -23,8 +23,10 @@ for case in "[0-3] 2" "[0-3] 4" "1 2" "0 3"; do
     [ $status = 0 ] && [ "$("$WIRESWEEP" inspect --hash store.h5)" = "$want" ] || { echo "ranks $case: $status $(cat err)"; exit 1; }
 done
 rm store.h5
-for ranks in 1 2 3; do
-    extract 10000 '[0-2]' $ranks
+for case in "[0-2] 1" "[0-2] 2" "[0-2] 3" "1 2" "2 3"; do
+    ranks=${case#* }
+    # shellcheck disable=SC2086
+    extract 10000 $case
     [ $status = 1 ] && [ "$(grep -c '^error: ' err)" = 1 ] && grep -q '^error: .*store.h5.partial.*File too large' err &&
         grep -q '^hint: .*ulimit -f' err || { echo "$ranks ranks end with $status: $(cat err)"; exit 1; }
     [ -z "$(ls | grep '^store')" ] || { echo "$ranks ranks left behind: $(ls)"; exit 1; }

@@ -76,6 +76,11 @@ labelled_from() { # labelled_from FOLDER CAPTURE: what the rules make of it ther
 above=$(labelled_from . here/a.pcap)
 beside=$(labelled_from here a.pcap)
 [ "$above" = "$beside" ] || fail "labels depend on the folder that the user stands in"
+# a link has the name that it has
+printf 'FILE:a.pcap,target\nFILE:link.pcap,link\n' >here/rules.txt
+(cd here && ln -s a.pcap link.pcap && "$WIRESWEEP" extract -q --dataset pcapml --labels rules.txt -o link.h5 link.pcap)
+[ "$("$WIRESWEEP" inspect --json here/link.h5 | jq -c '.labels.label.classes | keys')" = '["link"]' ] ||
+    fail "a link has labels of what it leads to: $("$WIRESWEEP" inspect --json here/link.h5 | jq -c .labels)"
 for ranks in 1 3; do
     mpirun -q -n $ranks "$WIRESWEEP" extract -q --dataset pcapml -o e$ranks.h5 e.pcapng
 done
@@ -123,6 +128,10 @@ head -c 32 a.pcap >key
 "$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --key key -o keyed.h5 a.pcap
 expect 2 'none of [0-9]* packets is of a row of keyed.h5' export keyed.h5 --format pcapml -o wrong.pcapng a.pcap
 "$WIRESWEEP" export keyed.h5 --format pcapml --label family --key key -o keyed.pcapng a.pcap 2>said
+# packets that are pcapML's already need no row, so no key
+"$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --key key -o commented.h5 b.pcapng
+"$WIRESWEEP" export -q commented.h5 --format pcapml --label family -o commented.pcapng b.pcapng 2>warned || fail "asks for a key: $(cat warned)"
+cmp b.pcapng commented.pcapng && [ ! -s warned ] || fail "other packets than those with comments: $(cat warned)"
 "$WIRESWEEP" export a.h5 --format pcapml --label family -o open.pcapng a.pcap 2>said.open
 [ "$(cut -d: -f2- said)" = "$(cut -d: -f2- said.open)" ] || fail "with its key a store is exported otherwise: $(cat said)"
 
