@@ -54,6 +54,10 @@ static ws_err export_pcapml(const ws_store *store, const export_options *options
                 " samples lack packets that their rows in %s count, the first one: %s; are these the captures "
                 "that it was made of?",
                 report.short_samples, store->path, report.first_short);
+    if (report.shared_samples > 0)
+        ws_warn("%" PRIu64 " samples are of several captures by their numbers: pcapML knows no captures, so each is one sample in what "
+                "is written; export one capture at a time to keep them apart",
+                report.shared_samples);
     if (file != NULL)
         ws_info("%s: %" PRIu64 " packets; left out: %" PRIu64 " of no row, %" PRIu64 " of %" PRIu64
                 " rows without label",

@@ -248,6 +248,7 @@ WS_MUST ws_err ws_capture_resync(const ws_capture *capture, uint64_t offset, uin
 /* Input lists: files, directories (searched recursively), globs, @LIST files; result sorted bytewise by the path
  * without compression suffix, duplicates removed. Strings in the arena. */
 size_t ws_input_name_length(const char *path); /* without the compression suffix */
+void ws_input_tidy(char *path);                /* "a//b", "a/./b" and "./a" become "a/b" and "a": one file has one name */
 WS_MUST ws_err ws_inputs_expand(const ws_string_list *arguments, ws_arena *arena, ws_string_list *out);
 /* The same; with `tables` directories are searched for .csv, .tsv and .arff too. Where reasons is not NULL, what is named
  * but cannot be read (no such file, no match, a directory that may not be listed or has no captures) is in *out by its

@@ -47,8 +47,7 @@ size_t ws_input_name_length(const char *path)
     return length;
 }
 
-/* In place: "a//b", "a/./b" and "./a" become "a/b" and "a", so that one file has one name. */
-static void tidy(char *path)
+void ws_input_tidy(char *path)
 {
     char *to = path;
     for (const char *from = path; *from;) {
@@ -69,7 +68,7 @@ static ws_err add_input(input_list *list, const char *path, const struct stat *s
     char *copy;
     WS_TRY(ws_arena_alloc(list->arena, &copy, strlen(path) + 1, 1));
     strcpy(copy, path);
-    tidy(copy);
+    ws_input_tidy(copy);
     const char *why = ws_arena_strdup(list->arena, reason);
     WS_CHECK(why != NULL, MEMORY, "%s: out of memory", path);
     list->items[list->count++] = (input){copy, why, ws_input_name_length(copy), status->st_dev, status->st_ino};

@@ -313,6 +313,7 @@ typedef struct ws_pcapml_exported {
     uint64_t unlabelled_rows;   /* of the captures */
     uint64_t short_samples;     /* rows with a label whose packets were not all in their capture */
     char first_short[256];      /* the first of them: its number, and its capture's name */
+    uint64_t shared_samples;    /* that several captures have by their comments or label file: one sample each in the file */
 } ws_pcapml_exported;
 WS_MUST ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *options, const char *output,
                                       ws_pcapml_exported *report);

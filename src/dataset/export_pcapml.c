@@ -34,6 +34,13 @@ typedef struct row_place {
     int32_t label;
 } row_place;
 
+/* A sample, and the input that had it last. */
+typedef struct seen_sample {
+    uint64_t sample;
+    size_t input; /* + 1; 0: an empty slot */
+    bool shared;
+} seen_sample;
+
 typedef struct pcapml_export {
     const ws_store *store;
     const ws_pcapml_export *options;
@@ -59,6 +66,8 @@ typedef struct pcapml_export {
     ws_ip_protocols protocols; /* kept besides TCP and UDP */
     ws_packet_filter *filter;  /* that the store was extracted with; NULL: none */
     uint64_t sought, of_rows;  /* packets whose row was looked for, and found */
+    seen_sample *seen;         /* a hash table of samples by number: of comments and label files, which inputs may share */
+    size_t seen_count, seen_slots;
     int links[LINKS_MOST], link_count;
     FILE *file;
     const char *target;
@@ -281,13 +290,52 @@ static ws_err put_labelled(pcapml_export *x, const ws_record *record, uint64_t s
     return put_packet(x, record, own, (size_t)written);
 }
 
+static seen_sample *find_seen(seen_sample *seen, size_t slots, uint64_t sample)
+{
+    size_t at = (size_t)((sample * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (slots - 1);
+    while (seen[at].input != 0 && seen[at].sample != sample)
+        at = (at + 1) & (slots - 1);
+    return &seen[at];
+}
+
+static ws_err grow_seen(pcapml_export *x)
+{
+    const size_t slots = x->seen_slots == 0 ? 1024 : 2 * x->seen_slots;
+    seen_sample *grown;
+    WS_TRY(WS_NEW_ARRAY(grown, slots));
+    for (size_t i = 0; i < x->seen_slots; i++)
+        if (x->seen[i].input != 0)
+            *find_seen(grown, slots, x->seen[i].sample) = x->seen[i];
+    free(x->seen);
+    x->seen = grown;
+    x->seen_slots = slots;
+    return WS_OK;
+}
+
+/* The file has no captures: a sample that two of them have is one there. */
+static ws_err see_sample(pcapml_export *x, uint64_t sample)
+{
+    if (2 * x->seen_count >= x->seen_slots)
+        WS_TRY(grow_seen(x));
+    seen_sample *seen = find_seen(x->seen, x->seen_slots, sample);
+    x->seen_count += seen->input == 0;
+    if (seen->input != 0 && seen->input != x->input + 1 && !seen->shared) {
+        seen->shared = true;
+        x->report->shared_samples++;
+    }
+    *seen = (seen_sample){sample, x->input + 1, seen->shared};
+    return WS_OK;
+}
+
 static ws_err export_by_rules(pcapml_export *x, const ws_record *record)
 {
     uint64_t sample;
     const char *label;
     WS_TRY(ws_pcapml_rules_find(x->rules, x->path, record, &sample, &label));
-    if (label != NULL)
+    if (label != NULL) {
+        WS_TRY(see_sample(x, sample));
         return put_labelled(x, record, sample, label);
+    }
     x->report->left_out++;
     return WS_OK;
 }
@@ -322,8 +370,10 @@ static ws_err export_record(void *context, const ws_record *record)
     }
     const bool seeks = x->rules == NULL && !x->by_comments && decode(x, record, &packet);
     const row_place *row = seeks ? find_row(x, &packet) : NULL;
-    if (ws_pcapml_find_comment(record, &sample, label, &comment, &length))
+    if (ws_pcapml_find_comment(record, &sample, label, &comment, &length)) {
+        WS_TRY(see_sample(x, sample));
         return put_packet(x, record, comment, length);
+    }
     x->sought += seeks && x->begin[x->input + 1] > x->begin[x->input];
     x->of_rows += row != NULL;
     if (x->rules != NULL)
@@ -343,14 +393,26 @@ static bool ends_in(const char *path, size_t length, const char *name)
            (bytes == length || path[length - bytes - 1] == '/');
 }
 
-/* The inputs that the path may be: with the folders that their names in the store have, or by their base names alone. */
-static size_t count_alike(const pcapml_export *x, const char *path, size_t length, bool folders, size_t *first)
+/* The inputs that the path may be by their base names alone. */
+static size_t count_alike(const pcapml_export *x, const char *path, size_t length, size_t *first)
 {
     size_t alike = 0;
     for (size_t i = 0; i < x->input_count; i++)
-        if (ends_in(path, length, folders ? x->inputs[i] : ws_path_base(x->inputs[i])) && alike++ == 0)
+        if (ends_in(path, length, ws_path_base(x->inputs[i])) && alike++ == 0)
             *first = i;
     return alike;
+}
+
+/* The input that the path is with the folders that its name in the store has; of t.pcap and sub/t.pcap the second, if both fit. */
+static size_t find_whole(const pcapml_export *x, const char *path, size_t length, size_t *out)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < x->input_count; i++)
+        if (ends_in(path, length, x->inputs[i]) && strlen(x->inputs[i]) > longest) {
+            longest = strlen(x->inputs[i]);
+            *out = i;
+        }
+    return longest > 0;
 }
 
 /* Names in a store have folders where inputs were alike without, and are without compression suffix where they can be. */
@@ -358,11 +420,11 @@ static ws_err find_input(const pcapml_export *x, const char *path, size_t *out)
 {
     char *whole = realpath(path, NULL);
     WS_CHECK(whole != NULL, IO, "%s: %s", path, strerror(errno));
-    size_t alike = count_alike(x, whole, strlen(whole), true, out);
+    size_t alike = find_whole(x, whole, strlen(whole), out);
     if (alike == 0)
-        alike = count_alike(x, whole, ws_input_name_length(whole), true, out);
+        alike = find_whole(x, whole, ws_input_name_length(whole), out);
     if (alike == 0) /* a link has a name of its own */
-        alike = count_alike(x, path, ws_input_name_length(path), false, out);
+        alike = count_alike(x, path, ws_input_name_length(path), out);
     free(whole);
     if (alike == 1)
         return WS_OK;
@@ -526,6 +588,7 @@ ws_err ws_store_export_pcapml(const ws_store *store, const ws_pcapml_export *opt
     free(x.rows);
     free(x.begin);
     free(x.was_read);
+    free(x.seen);
     WS_TRY(error);
     return WS_OK;
 }

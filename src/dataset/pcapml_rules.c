@@ -61,8 +61,10 @@ static ws_err read_condition(const char *path, uint64_t line, char *text, rule *
         return read_seconds(path, line, name, value, &out->from_s);
     if (strcmp(name, "TS_END") == 0 && out->to_s == INT64_MAX)
         return read_seconds(path, line, name, value, &out->to_s);
-    if (strcmp(name, "FILE") == 0 && out->file == NULL)
+    if (strcmp(name, "FILE") == 0 && out->file == NULL) {
+        ws_input_tidy(value);
         return copy(&out->file, value);
+    }
     ws_err error =
         WS_ERROR(FORMAT, "%s:%llu: condition %s is unknown, or given twice", path, (unsigned long long)line, name);
     WS_HINT("conditions are BPF:EXPRESSION, TS_START:SECONDS, TS_END:SECONDS and FILE:PATH, with | between them");

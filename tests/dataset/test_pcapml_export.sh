@@ -76,6 +76,12 @@ labelled_from() { # labelled_from FOLDER CAPTURE: what the rules make of it ther
 above=$(labelled_from . here/a.pcap)
 beside=$(labelled_from here a.pcap)
 [ "$above" = "$beside" ] || fail "labels depend on the folder that the user stands in"
+echo 'FILE:./here//a.pcap|BPF:udp,datagrams' >here/rules.txt
+[ "$(labelled_from . ./here/a.pcap)" = "$above" ] || fail "a path is another where it is written otherwise"
+# of two captures of which one's name ends as the other's the right one is taken
+(cd here && mkdir sub && cp a.pcap sub && echo 'FILE:sub/a.pcap,below' >two.txt && echo 'FILE:a.pcap,above' >>two.txt &&
+    "$WIRESWEEP" extract -q --dataset pcapml --labels two.txt -o two.h5 a.pcap sub &&
+    "$WIRESWEEP" export -q two.h5 --format pcapml --labels two.txt -o two.pcapng a.pcap sub) || fail "the captures are not told apart"
 # a link has the name that it has
 printf 'FILE:a.pcap,target\nFILE:link.pcap,link\n' >here/rules.txt
 (cd here && ln -s a.pcap link.pcap && "$WIRESWEEP" extract -q --dataset pcapml --labels rules.txt -o link.h5 link.pcap)
@@ -128,6 +134,12 @@ head -c 32 a.pcap >key
 "$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --key key -o keyed.h5 a.pcap
 expect 2 'none of [0-9]* packets is of a row of keyed.h5' export keyed.h5 --format pcapml -o wrong.pcapng a.pcap
 "$WIRESWEEP" export keyed.h5 --format pcapml --label family --key key -o keyed.pcapng a.pcap 2>said
+# samples of several captures that have one number are told of
+cp b.pcapng again.pcapng
+"$WIRESWEEP" extract -q --dataset pcapml -o twice.h5 b.pcapng again.pcapng
+"$WIRESWEEP" export -q twice.h5 --format pcapml -o twice.pcapng b.pcapng again.pcapng 2>warned
+rows=$("$WIRESWEEP" inspect --json b.h5 | jq .rows)
+grep -q "warning: $rows samples are of several captures" warned || fail "$rows samples twice; said: $(cat warned)"
 # packets that are pcapML's already need no row, so no key
 "$WIRESWEEP" extract -q --dataset synthetic --labels a.csv --key key -o commented.h5 b.pcapng
 "$WIRESWEEP" export -q commented.h5 --format pcapml --label family -o commented.pcapng b.pcapng 2>warned || fail "asks for a key: $(cat warned)"
