@@ -8,6 +8,7 @@
 
 enum {
     WALK_BUFFER = 256 << 10,    /* stays in the L2 cache while it is decoded */
+    WALK_WATCHED = 1 << 20,     /* a watcher takes so many stretches side by side */
     WALK_READ_AHEAD = 64 << 10, /* least read, also past the range's end */
 };
 
@@ -86,7 +87,7 @@ static uint64_t stretch_of(uint64_t offset)
 
 static ws_err widen_buffer(ws_walk *walk, size_t bytes)
 {
-    const size_t usual = WALK_BUFFER + (walk->watcher != NULL ? WS_WALK_STRETCH : 0);
+    const size_t usual = walk->watcher != NULL ? WALK_WATCHED + WS_WALK_STRETCH : WALK_BUFFER;
     size_t wanted = walk->capture->bytes < usual ? (size_t)walk->capture->bytes : usual; /* many are small */
     wanted = bytes > wanted ? bytes : wanted;
     if (wanted <= walk->capacity)

@@ -49,21 +49,31 @@ static void count_bytes(SHA256_CTX *state, uint64_t bytes)
     state->Nh = (SHA_LONG)(bits >> 32);
 }
 
+/* More bytes of some hashes, at most MOST_PARTS, side by side as far as they are whole blocks. */
+enum { MOST_PARTS = 64 };
+static void update_parts(SHA256_CTX **states, const ws_hash_part *parts, size_t count)
+{
+    ws_sha256_chain chains[MOST_PARTS];
+    size_t begun[MOST_PARTS], whole[MOST_PARTS];
+    for (size_t i = 0; i < count; i++) {
+        begun[i] = fill_block(states[i], parts[i].bytes, parts[i].count);
+        whole[i] = (parts[i].count - begun[i]) / SHA256_CBLOCK;
+        chains[i] = (ws_sha256_chain){states[i]->h, parts[i].bytes + begun[i], whole[i], NULL, 0};
+    }
+    const bool done = ws_sha256_chains(chains, count);
+    for (size_t i = 0; i < count; i++) {
+        const size_t bytes = done ? whole[i] * SHA256_CBLOCK : 0;
+        count_bytes(states[i], bytes);
+        SHA256_Update(states[i], parts[i].bytes + begun[i] + bytes, parts[i].count - begun[i] - bytes);
+    }
+}
+
 void ws_sha256_update_two(ws_sha256 *one, const void *first, size_t first_bytes, ws_sha256 *two, const void *second,
                           size_t second_bytes)
 {
-    const uint8_t *a = first, *b = second;
-    const size_t a_begun = fill_block(&one->state, a, first_bytes), b_begun = fill_block(&two->state, b, second_bytes);
-    const size_t a_left = first_bytes - a_begun, b_left = second_bytes - b_begun;
-    const size_t blocks = (a_left < b_left ? a_left : b_left) / SHA256_CBLOCK;
-    size_t both = 0;
-    if (blocks > 0 && ws_sha256_blocks_two(one->state.h, a + a_begun, two->state.h, b + b_begun, blocks)) {
-        both = blocks * SHA256_CBLOCK;
-        count_bytes(&one->state, both);
-        count_bytes(&two->state, both);
-    }
-    SHA256_Update(&one->state, a + a_begun + both, a_left - both);
-    SHA256_Update(&two->state, b + b_begun + both, b_left - both);
+    const ws_hash_part parts[2] = {{NULL, first, first_bytes}, {NULL, second, second_bytes}};
+    SHA256_CTX *states[2] = {&one->state, &two->state};
+    update_parts(states, parts, 2);
 }
 
 ws_digest ws_sha256_finish(ws_sha256 *hash)
@@ -92,47 +102,19 @@ static int longest_first(const void *a, const void *b)
     return (x->count < y->count) - (x->count > y->count);
 }
 
-typedef struct part_lane {
-    ws_sha256 hash;
-    ws_hash_part *part;
-    size_t at;
-} part_lane;
-
-/* Gives the lane bytes to go on with; 0 where no part is left. */
-static size_t lane_left(part_lane *lane, ws_hash_part **next, const ws_hash_part *end)
-{
-    while (lane->part == NULL || lane->at == lane->part->count) {
-        if (lane->part != NULL)
-            ws_sha256_save(&lane->hash, lane->part->state);
-        lane->part = *next < end ? (*next)++ : NULL;
-        lane->at = 0;
-        if (lane->part == NULL)
-            return 0;
-        ws_sha256_restore(&lane->hash, lane->part->state);
-    }
-    return lane->part->count - lane->at;
-}
-
 void ws_sha256_parts(ws_hash_part *parts, size_t count)
 {
-    part_lane lanes[2] = {{.part = NULL}, {.part = NULL}};
-    ws_hash_part *next = parts;
-    qsort(parts, count, sizeof *parts, longest_first); /* the last one is hashed alone */
-    for (;;) {
-        const size_t first = lane_left(&lanes[0], &next, parts + count),
-                     second = lane_left(&lanes[1], &next, parts + count);
-        if (first == 0 && second == 0)
-            return;
-        part_lane *one = &lanes[first > 0 ? 0 : 1], *two = &lanes[1];
-        const size_t both = first == 0 || second == 0 ? first + second : first < second ? first : second;
-        if (first > 0 && second > 0) {
-            ws_sha256_update_two(&one->hash, one->part->bytes + one->at, both, &two->hash, two->part->bytes + two->at,
-                                 both);
-            two->at += both;
-        } else {
-            ws_sha256_update(&one->hash, one->part->bytes + one->at, both);
+    SHA256_CTX hashes[MOST_PARTS], *states[MOST_PARTS];
+    qsort(parts, count, sizeof *parts, longest_first); /* the last ones are hashed with idle lanes beside them */
+    for (size_t begin = 0; begin < count; begin += MOST_PARTS) {
+        const size_t here = count - begin < MOST_PARTS ? count - begin : MOST_PARTS;
+        for (size_t i = 0; i < here; i++) {
+            states[i] = &hashes[i];
+            memcpy(states[i], parts[begin + i].state, WS_SHA256_STATE_BYTES);
         }
-        one->at += both;
+        update_parts(states, parts + begin, here);
+        for (size_t i = 0; i < here; i++)
+            memcpy(parts[begin + i].state, states[i], WS_SHA256_STATE_BYTES);
     }
 }
 

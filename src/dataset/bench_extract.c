@@ -317,9 +317,15 @@ static void show(const bench *b, const char *title)
                       "M records/s", features, "the ceiling with features");
     ws_bench_line(b->report, "processor time, all threads", b->one.cpu_seconds / records * 1e9, "ns/record", 0, NULL);
     show_phases(b, &b->one, "1 rank");
-    if (b->core.seconds > 0)
-        ws_bench_line(b->report, "capture to store, 1 rank on one core", records / b->core.seconds / 1e6, "M records/s",
-                      ceiling, "the ceiling");
+    if (b->core.seconds > 0) {
+        const double core = records / b->core.seconds / 1e6;
+        ws_bench_line(b->report, "capture to store, 1 rank on one core", core, "M records/s", ceiling, "the ceiling");
+        ws_bench_line(b->report, "capture to store, 1 rank on one core, beside features", core, "M records/s", features,
+                      "the ceiling with features");
+        ws_bench_line(b->report, "capture to store, 1 rank on one core, bytes", gigabytes / b->core.seconds, "GB/s", hash,
+                      "SHA-256 alone");
+        show_phases(b, &b->core, "one core");
+    }
     if (b->all.size > 1) {
         snprintf(name, sizeof name, "memory copy, %d ranks", b->all.size);
         ws_bench_line(b->report, name, b->many.copy_rate * b->all.size / 1e9, "GB/s", b->one.copy_rate / 1e9, "1 rank");

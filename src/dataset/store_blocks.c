@@ -28,17 +28,36 @@ ws_err ws_block_hash_reserve(ws_block_hash *blocks, uint64_t rows)
     return WS_OK;
 }
 
-/* Parts of columns that wait to be hashed side by side: one chain of SHA-256 leaves half of a core idle. */
+static ws_err end_block(ws_block_hash *blocks, const uint8_t *state, uint64_t number)
+{
+    WS_TRY(ws_block_hash_reserve(blocks, 0));
+    ws_sha256_restore(blocks->hash, state);
+    blocks->done[blocks->count++] = (ws_hashed_block){number, ws_sha256_finish(blocks->hash)};
+    return WS_OK;
+}
+
+/* Parts of columns that wait to be hashed side by side (ws_sha256_parts), of all columns and blocks as far as there is room. */
 enum { PARTS = 64 };
+typedef struct ended_part {
+    ws_block_hash *blocks;
+    uint8_t *state, own[WS_SHA256_STATE_BYTES]; /* state: `own`, or one that lasts */
+    uint64_t number;                            /* of the block that ends with it */
+} ended_part;
 typedef struct part_list {
     ws_hash_part parts[PARTS];
     size_t count;
+    ended_part ended[PARTS];
+    size_t ended_count;
 } part_list;
 
-static void hash_parts(part_list *list)
+static ws_err hash_parts(part_list *list)
 {
     ws_sha256_parts(list->parts, list->count);
     list->count = 0;
+    for (size_t i = 0; i < list->ended_count; i++)
+        WS_TRY(end_block(list->ended[i].blocks, list->ended[i].state, list->ended[i].number));
+    list->ended_count = 0;
+    return WS_OK;
 }
 
 /* Texts up to their NUL, with one NUL behind, so that the width in the file does not enter. */
@@ -53,131 +72,159 @@ static void hash_texts(ws_block_hash *blocks, uint8_t *state, const unsigned cha
     (void)ws_sha256_finish(blocks->hash);
 }
 
-/* Hashed at once or with the next hash_parts. */
+/* Hashed at once or with the next hash_parts; the list has room. */
 static void add_part(part_list *list, ws_block_hash *blocks, uint8_t *state, const unsigned char *values, uint64_t rows)
 {
-    if (blocks->text) {
+    if (blocks->text)
         hash_texts(blocks, state, values, rows);
-        return;
-    }
-    if (list->count == PARTS)
-        hash_parts(list);
-    list->parts[list->count++] = (ws_hash_part){state, values, (size_t)rows * blocks->row_bytes};
+    else
+        list->parts[list->count++] = (ws_hash_part){state, values, (size_t)rows * blocks->row_bytes};
 }
 
-static ws_err end_block(ws_block_hash *blocks, const uint8_t *state, uint64_t number)
+static ws_err make_room(part_list *list)
 {
-    WS_TRY(ws_block_hash_reserve(blocks, 0));
-    ws_sha256_restore(blocks->hash, state);
-    blocks->done[blocks->count++] = (ws_hashed_block){number, ws_sha256_finish(blocks->hash)};
+    if (list->count == PARTS || list->ended_count == PARTS)
+        WS_TRY(hash_parts(list));
     return WS_OK;
 }
 
-/* Rows of the columns on their way through the hash. */
-typedef struct added_rows {
-    const ws_comm *comm;
-    ws_block_hash *blocks;
-    size_t columns;
-    ws_share_chain *chain;
-    uint64_t begin, end;
-    const void *const *values;
-} added_rows;
+/* The block ends with these rows. state: NULL: it begins with them too. */
+static ws_err add_ending(part_list *list, ws_block_hash *blocks, uint8_t *state, const unsigned char *values,
+                         uint64_t rows, uint64_t number)
+{
+    WS_TRY(make_room(list));
+    ended_part *ended = &list->ended[list->ended_count++];
+    ended->blocks = blocks;
+    ended->number = number;
+    ended->state = state != NULL ? state : ended->own;
+    if (state == NULL)
+        ws_sha256_save(blocks->hash, ended->own);
+    add_part(list, blocks, ended->state, values, rows);
+    return WS_OK;
+}
 
-static const unsigned char *value_of(const added_rows *rows, size_t column, uint64_t row)
+static const unsigned char *value_of(const ws_hashed_rows *rows, size_t column, uint64_t row)
 {
     return (const unsigned char *)rows->values[column] + (row - rows->begin) * rows->blocks[column].row_bytes;
 }
 
-/* Goes on where the row before the share left off. */
-static ws_err receive_begun(const added_rows *rows)
+enum { ROWS = WS_HASH_BLOCK_ROWS };
+static uint64_t end_of(const ws_hashed_rows *rows)
 {
-    uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
-    if (rows->chain->before < 0)
-        return WS_OK;
-    WS_TRY(ws_receive(rows->comm, rows->chain->before, states, rows->columns * sizeof *states));
-    for (size_t c = 0; c < rows->columns; c++)
-        memcpy(rows->blocks[c].begun, states[c], sizeof *states);
+    return rows->begin + rows->count;
+}
+
+/* Of blocks, among the rows. */
+static uint64_t first_boundary(const ws_hashed_rows *rows)
+{
+    return (rows->begin + ROWS - 1) / ROWS;
+}
+
+static uint64_t last_boundary(const ws_hashed_rows *rows)
+{
+    return end_of(rows) / ROWS;
+}
+
+/* There is no boundary: all rows belong to a block that began before. */
+static bool is_within(const ws_hashed_rows *rows)
+{
+    return first_boundary(rows) > last_boundary(rows);
+}
+
+/* Of the shares up to this one, in the order in which the rank before sends: goes on where the row before the share left off. */
+static ws_err receive_begun(const ws_comm *comm, const ws_hashed_rows *shares, size_t share, size_t *received)
+{
+    for (; *received <= share; ++*received) {
+        const ws_hashed_rows *rows = &shares[*received];
+        uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
+        if (rows->count == 0 || rows->chain->before < 0 || rows->begin % ROWS == 0)
+            continue;
+        WS_TRY(ws_receive(comm, rows->chain->before, states, rows->columns * sizeof *states));
+        for (size_t c = 0; c < rows->columns; c++)
+            memcpy(rows->blocks[c].begun, states[c], sizeof *states);
+    }
     return WS_OK;
 }
 
 /* The rank behind may be writing, and takes it later. */
-static ws_err hand_on(const added_rows *rows)
+static ws_err hand_on(const ws_comm *comm, const ws_hashed_rows *rows)
 {
     uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
-    if (rows->chain->behind < 0 || rows->end % WS_HASH_BLOCK_ROWS == 0)
+    if (rows->chain->behind < 0 || end_of(rows) % ROWS == 0)
         return WS_OK;
     for (size_t c = 0; c < rows->columns; c++)
         memcpy(states[c], rows->blocks[c].state, sizeof *states);
-    return ws_send_begin(&rows->chain->sending, rows->comm, rows->chain->behind, states,
-                         rows->columns * sizeof *states);
+    return ws_send_begin(&rows->chain->sending, comm, rows->chain->behind, states, rows->columns * sizeof *states);
 }
 
-/* No block boundary among the rows: all of them belong to a block that began before. */
-static ws_err add_within(const added_rows *rows)
+/* Behind the last boundary; all rows, where there is none: their blocks' states have been received. */
+static ws_err add_behind(part_list *list, const ws_hashed_rows *rows)
 {
-    part_list list = {.count = 0};
-    WS_TRY(receive_begun(rows));
+    const bool within = is_within(rows);
+    const uint64_t from = within ? rows->begin : last_boundary(rows) * ROWS;
     for (size_t c = 0; c < rows->columns; c++) {
-        memcpy(rows->blocks[c].state, rows->blocks[c].begun, WS_SHA256_STATE_BYTES);
-        add_part(&list, &rows->blocks[c], rows->blocks[c].state, value_of(rows, c, rows->begin),
-                 rows->end - rows->begin);
-    }
-    hash_parts(&list);
-    return hand_on(rows);
-}
-
-/* Blocks [first, last), each whole. */
-static ws_err add_whole(const added_rows *rows, uint64_t first, uint64_t last)
-{
-    enum { AT_ONCE = 32 };
-    uint8_t states[AT_ONCE][WS_SHA256_STATE_BYTES];
-    const uint64_t all = (last - first) * rows->columns;
-    part_list list = {.count = 0};
-    for (uint64_t done = 0; done < all; done += AT_ONCE) {
-        const uint64_t here = all - done < AT_ONCE ? all - done : AT_ONCE;
-        for (uint64_t i = 0; i < here; i++) {
-            const size_t c = (size_t)((done + i) / (last - first));
-            const uint64_t block = first + (done + i) % (last - first);
-            ws_sha256_save(rows->blocks[c].hash, states[i]);
-            add_part(&list, &rows->blocks[c], states[i], value_of(rows, c, block * WS_HASH_BLOCK_ROWS),
-                     WS_HASH_BLOCK_ROWS);
-        }
-        hash_parts(&list);
-        for (uint64_t i = 0; i < here; i++)
-            WS_TRY(
-                end_block(&rows->blocks[(done + i) / (last - first)], states[i], first + (done + i) % (last - first)));
+        ws_block_hash *blocks = &rows->blocks[c];
+        WS_TRY(make_room(list));
+        if (within)
+            memcpy(blocks->state, blocks->begun, WS_SHA256_STATE_BYTES);
+        else
+            ws_sha256_save(blocks->hash, blocks->state);
+        add_part(list, blocks, blocks->state, value_of(rows, c, from), end_of(rows) - from);
     }
     return WS_OK;
 }
 
-ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns, ws_share_chain *chain,
-                         uint64_t begin, uint64_t count, const void *const *values)
+static ws_err add_whole(part_list *list, const ws_hashed_rows *rows)
 {
-    enum { ROWS = WS_HASH_BLOCK_ROWS };
-    const added_rows rows = {comm, blocks, columns, chain, begin, begin + count, values};
-    const uint64_t first = (begin + ROWS - 1) / ROWS, last = rows.end / ROWS;
-    part_list list = {.count = 0};
-    if (count == 0)
+    for (size_t c = 0; c < rows->columns; c++)
+        for (uint64_t block = first_boundary(rows); block < last_boundary(rows); block++)
+            WS_TRY(add_ending(list, &rows->blocks[c], NULL, value_of(rows, c, block * ROWS), ROWS, block));
+    return WS_OK;
+}
+
+/* Before the first boundary. */
+static ws_err add_before(part_list *list, const ws_hashed_rows *rows)
+{
+    const uint64_t first = first_boundary(rows);
+    if (is_within(rows) || rows->begin % ROWS == 0)
         return WS_OK;
-    for (size_t c = 0; c < columns; c++)
-        memcpy(blocks[c].begun, blocks[c].state, WS_SHA256_STATE_BYTES);
-    if (first > last)
-        return add_within(&rows);
-    for (size_t c = 0; c < columns; c++) {
-        ws_sha256_save(blocks[c].hash, blocks[c].state);
-        add_part(&list, &blocks[c], blocks[c].state, value_of(&rows, c, last * ROWS), rows.end - last * ROWS);
+    for (size_t c = 0; c < rows->columns; c++)
+        WS_TRY(add_ending(list, &rows->blocks[c], rows->blocks[c].begun, value_of(rows, c, rows->begin),
+                          first * ROWS - rows->begin, first - 1));
+    return WS_OK;
+}
+
+/* The next rank waits for the states behind the last boundaries, so these come first. */
+static ws_err add_shares(const ws_comm *comm, const ws_hashed_rows *shares, size_t count, part_list *list)
+{
+    size_t received = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (shares[i].count == 0)
+            continue;
+        if (is_within(&shares[i]))
+            WS_TRY(receive_begun(comm, shares, i, &received));
+        WS_TRY(add_behind(list, &shares[i]));
+        if (shares[i].chain->behind < 0)
+            continue;
+        WS_TRY(hash_parts(list));
+        WS_TRY(hand_on(comm, &shares[i]));
     }
-    hash_parts(&list);
-    WS_TRY(hand_on(&rows));
-    WS_TRY(add_whole(&rows, first, last));
-    if (begin % ROWS == 0)
-        return WS_OK;
-    WS_TRY(receive_begun(&rows));
-    for (size_t c = 0; c < columns; c++)
-        add_part(&list, &blocks[c], blocks[c].begun, value_of(&rows, c, begin), first * ROWS - begin);
-    hash_parts(&list);
-    for (size_t c = 0; c < columns; c++)
-        WS_TRY(end_block(&blocks[c], blocks[c].begun, first - 1));
+    for (size_t i = 0; i < count; i++)
+        WS_TRY(add_whole(list, &shares[i]));
+    for (size_t i = 0; i < count; i++) {
+        WS_TRY(receive_begun(comm, shares, i, &received));
+        WS_TRY(add_before(list, &shares[i]));
+    }
+    return hash_parts(list);
+}
+
+ws_err ws_block_hash_add(const ws_comm *comm, const ws_hashed_rows *shares, size_t count)
+{
+    part_list list = {.count = 0, .ended_count = 0};
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < shares[i].columns; c++)
+            memcpy(shares[i].blocks[c].begun, shares[i].blocks[c].state, WS_SHA256_STATE_BYTES);
+    WS_TRY(add_shares(comm, shares, count, &list));
     return WS_OK;
 }
 

@@ -180,10 +180,18 @@ WS_MUST ws_err ws_block_hash_create(ws_block_hash *out, const char *path, size_t
 void ws_block_hash_destroy(ws_block_hash *blocks);
 WS_MUST ws_err ws_block_hash_reserve(ws_block_hash *blocks,
                                      uint64_t rows); /* so that adding as many cannot fail for memory */
-/* Rows [begin, begin + count) of so many columns, values[columns]: this rank's share of a window; shares follow one another in
- * rank order, and so do windows. The ranks of a chain call it together. */
-WS_MUST ws_err ws_block_hash_add(const ws_comm *comm, ws_block_hash *blocks, size_t columns, ws_share_chain *chain,
-                                 uint64_t begin, uint64_t count, const void *const *values);
+/* Rows [begin, begin + count) of some columns, values[columns]: a rank's share of a window. Shares follow one another in rank
+ * order, and so do windows. */
+typedef struct ws_hashed_rows {
+    ws_block_hash *blocks; /* [columns] */
+    size_t columns;
+    ws_share_chain *chain;
+    uint64_t begin, count;
+    const void *const *values;
+} ws_hashed_rows;
+/* This rank's shares of a window, of different columns; the ranks of their chains call it together, with shares of the same columns
+ * in the same order. */
+WS_MUST ws_err ws_block_hash_add(const ws_comm *comm, const ws_hashed_rows *shares, size_t count);
 /* After a window: every rank gets the states that `last`, the rank with its last rows, holds. */
 WS_MUST ws_err ws_block_hash_carry_all(const ws_comm *comm, ws_block_hash *blocks, size_t count, int last);
 /* The last block, where it is not full; on one rank. */

@@ -266,9 +266,10 @@ static ws_err hash_columns(ws_store_writer *writer, window *w)
     const void *values[WS_WRITTEN_COLUMNS_MAX];
     for (size_t c = 0; c < writer->column_count; c++)
         values[c] = writer->columns[c].packed;
-    WS_TRY(ws_block_hash_add(&writer->comm, writer->blocks, of_rows, &w->row_chain, rows->begin, rows->count, values));
-    WS_TRY(ws_block_hash_add(&writer->comm, writer->blocks + of_rows, writer->column_count - of_rows, &w->packet_chain,
-                             packets->begin, packets->count, values + of_rows));
+    const ws_hashed_rows shares[] = {{writer->blocks, of_rows, &w->row_chain, rows->begin, rows->count, values},
+                                     {writer->blocks + of_rows, writer->column_count - of_rows, &w->packet_chain,
+                                      packets->begin, packets->count, values + of_rows}};
+    WS_TRY(ws_block_hash_add(&writer->comm, shares, 2));
     return WS_OK;
 }
 
@@ -370,9 +371,9 @@ ws_err ws_store_write_last_start_all(ws_store_writer *writer)
     ws_err local = extend(column, writer->total_rows + 1);
     if (local == WS_OK)
         local = write_values(writer, column, writer->total_rows, mine, &writer->total_packets);
+    const ws_hashed_rows last = {&writer->blocks[column - writer->columns], 1, &alone, writer->total_rows, 1, &value};
     if (local == WS_OK && mine) /* every rank has the state */
-        local = ws_block_hash_add(&writer->comm, &writer->blocks[column - writer->columns], 1, &alone,
-                                  writer->total_rows, 1, &value);
+        local = ws_block_hash_add(&writer->comm, &last, 1);
     WS_AGREE(&writer->comm, local);
     return WS_OK;
 }
