@@ -54,13 +54,14 @@ enum { MOST_PARTS = 64 };
 static void update_parts(SHA256_CTX **states, const ws_hash_part *parts, size_t count)
 {
     ws_sha256_chain chains[MOST_PARTS];
-    size_t begun[MOST_PARTS], whole[MOST_PARTS];
+    size_t begun[MOST_PARTS], whole[MOST_PARTS], chained = 0;
     for (size_t i = 0; i < count; i++) {
         begun[i] = fill_block(states[i], parts[i].bytes, parts[i].count);
         whole[i] = (parts[i].count - begun[i]) / SHA256_CBLOCK;
         chains[i] = (ws_sha256_chain){states[i]->h, parts[i].bytes + begun[i], whole[i], NULL, 0};
+        chained += whole[i] > 0;
     }
-    const bool done = ws_sha256_chains(chains, count);
+    const bool done = chained > 1 && ws_sha256_chains(chains, count); /* libcrypto is faster with one */
     for (size_t i = 0; i < count; i++) {
         const size_t bytes = done ? whole[i] * SHA256_CBLOCK : 0;
         count_bytes(states[i], bytes);

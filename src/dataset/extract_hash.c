@@ -20,6 +20,7 @@
 
 enum {
     READ_BYTES = 1 << 20, /* as many leaves as are hashed side by side (sha256_many.c) */
+    LANE_BYTES = 1 << 17, /* of a chain: two stay in the L2 cache */
     LEAVES = WS_INPUT_HASH_BLOCK / WS_INPUT_HASH_LEAF,
     LEAVES_READ = READ_BYTES / WS_INPUT_HASH_LEAF,
 };
@@ -182,7 +183,7 @@ static ws_err lane_read(const extract_hasher *h, hash_lane *lane)
     lane->held = 0;
     if (!lane->busy)
         return WS_OK;
-    const size_t wanted = lane->end - lane->at < READ_BYTES ? (size_t)(lane->end - lane->at) : READ_BYTES;
+    const size_t wanted = lane->end - lane->at < LANE_BYTES ? (size_t)(lane->end - lane->at) : LANE_BYTES;
     WS_TRY(read_bytes(&h->x->inputs[lane->input], lane->file, lane->at, lane->bytes, wanted));
     lane->held = wanted;
     lane->at += wanted;
