@@ -3,18 +3,20 @@
  * the page cache; the store is written to $TMPDIR.
  *
  * What a record of the header-only sample costs at least: 94 bytes are copied from the page cache (10 ns at 10 GB/s) and the
- * packet is parsed and looked up (the ceiling: 67 ns with the copy); its 32 bytes in the table and 40 bytes of columns are
- * written to fresh memory, hashed (48 bytes for the row, 40 for the columns; SHA-256 does 1.4 GB/s in one chain, 2.4 in two:
- * 37 ns) and copied to the file (8 ns): about 120 ns; on one core the SHA-256 of the input, 41 ns, beside, out of what was just
- * read (extract_hash.c). Measured by phase on a core of an EPYC with AVX2, in ns: read 72 (with the input's hash), table 66, rows
- * 35, write 48, finish 10, which is 4.0 to 4.3 million records/s; with a second core for what threads do 43, 71, 36, 40, 11, 4.6 to
- * 4.9 million. With payload the floor is the SHA-256 of the input: 1.3 GB/s in one chain, 2.4 in the two that a tree allows.
+ * packet is parsed and looked up (the ceiling: 47 ns with the copy, 85 to 90 with features); its 32 bytes in the table and 40
+ * bytes of columns are written to fresh memory and copied to fresh pages of the file (22 ns measured, mostly the kernel's pages);
+ * hashed are 94 bytes of input, 48 for the row, 40 for the columns: 32 ns at the 5.7 GB/s of sixteen chains with AVX-512, 64 at
+ * the 2.8 of two with the SHA extensions. Measured by phase on one core of an EPYC of family 26, in ns: read with the input's hash
+ * 42, table 50, rows 25, write 42, finish 4: 6.0 to 6.6 million records/s, 0.50 to 0.63 of the ceiling with features; with two
+ * chains 5.5. Beside the ceiling without features it is 0.28 to 0.30: hashing and writing take longer than all of that one.
+ * With payload the input's SHA-256 weighs most: 1.6 GB/s on one core, 0.53 to 0.55 of the ceiling without features; 2.3 GB/s
+ * with a second core, 0.75 to 0.82.
  *
- * Two ranks, each with a core, did 1.58 to 1.74 times as many records of 0.4 GB of headers as one core and 1.74 to 1.82 times with
- * 1.45 GB of payload (six and three runs, TMPDIR in memory, AVX-512); two that share nothing 1.72 to 2.06, a memory copy 1.0 to 2.3. What
- * they pay for sharing: lines of packets and rows that go
- * from one core's cache to the other's, one waiting for the other to write to the file, which the kernel lets one do at a time,
- * numbering sessions and hosts, and waiting where they meet.
+ * Two ranks, each with a core, did 1.5 to 1.7 times as many records of 0.4 GB of headers as one core, and 1.5 to 1.8 times with
+ * 1.45 GB of payload (TMPDIR in memory, AVX-512), where two that share nothing did 1.5 to 2.0 times as many and a memory copy 0.9
+ * to 2.4; where the copy did 1.6 or more, 1.7 and 1.8. What they pay for sharing: lines of packets and rows that go from one
+ * core's cache to the other's, one waiting for the other to write to the file, which the kernel lets one do at a time, numbering
+ * sessions and hosts, and waiting where they meet.
  */
 #include "dataset/bench_extract.h"
 
@@ -322,8 +324,8 @@ static void show(const bench *b, const char *title)
         ws_bench_line(b->report, "capture to store, 1 rank on one core", core, "M records/s", ceiling, "the ceiling");
         ws_bench_line(b->report, "capture to store, 1 rank on one core, beside features", core, "M records/s", features,
                       "the ceiling with features");
-        ws_bench_line(b->report, "capture to store, 1 rank on one core, bytes", gigabytes / b->core.seconds, "GB/s", hash,
-                      "SHA-256 alone");
+        ws_bench_line(b->report, "capture to store, 1 rank on one core, bytes", gigabytes / b->core.seconds, "GB/s",
+                      hash, "SHA-256 alone");
         show_phases(b, &b->core, "one core");
     }
     if (b->all.size > 1) {
