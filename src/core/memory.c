@@ -63,7 +63,8 @@ ws_err ws_grow(void *array, size_t *capacity, size_t needed, size_t size)
 
 typedef struct block {
     struct block *next;
-    size_t size, used; /* of the bytes behind the header */
+    size_t size, used; /* of its bytes */
+    size_t touched;    /* of them, the most that were ever used; the others are still zeros */
     uint64_t offset;   /* shared arenas: in the file */
     char *bytes;
 } block;
@@ -74,6 +75,12 @@ struct ws_arena {
     int fd; /* shared arenas: the file; else -1 */
     uint64_t file_bytes;
 };
+
+/* Large blocks are mapped, where pages are zeros that cost nothing until they are used, by all threads and not by who makes them. */
+static bool is_mapped(const ws_arena *arena, size_t bytes)
+{
+    return arena->fd >= 0 || bytes >= LARGE;
+}
 
 ws_err ws_arena_create(ws_arena **out, size_t block_bytes)
 {
@@ -100,7 +107,7 @@ void ws_arena_destroy(ws_arena **arena)
         return;
     for (block *at = (*arena)->first, *next; at; at = next) {
         next = at->next;
-        if ((*arena)->fd >= 0)
+        if (is_mapped(*arena, at->size))
             munmap(at->bytes, at->size);
         else
             free(at->bytes);
@@ -119,18 +126,23 @@ void ws_arena_reset(ws_arena *arena)
     arena->current = arena->first;
 }
 
-/* The file grows by the block. */
+/* The file of a shared arena grows by the block. */
 static ws_err map_block(ws_arena *arena, block *added)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    WS_CHECK(added->size < SIZE_MAX - page, MEMORY, "%zu bytes could not be had", added->size);
     added->size = (added->size + page - 1) / page * page;
     added->offset = arena->file_bytes;
-    WS_CHECK(ftruncate(arena->fd, (off_t)(added->offset + added->size)) == 0, MEMORY,
+    WS_CHECK(arena->fd < 0 || ftruncate(arena->fd, (off_t)(added->offset + added->size)) == 0, MEMORY,
              "%zu bytes to share could not be had: %s", added->size, strerror(errno));
-    added->bytes = mmap(NULL, added->size, PROT_READ | PROT_WRITE, MAP_SHARED, arena->fd, (off_t)added->offset);
-    WS_CHECK(added->bytes != MAP_FAILED, MEMORY, "%zu bytes to share could not be had: %s", added->size,
-             strerror(errno));
-    arena->file_bytes += added->size;
+    added->bytes = mmap(NULL, added->size, PROT_READ | PROT_WRITE,
+                        arena->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, arena->fd, (off_t)added->offset);
+    WS_CHECK(added->bytes != MAP_FAILED, MEMORY, "%zu bytes%s could not be had: %s", added->size,
+             arena->fd < 0 ? "" : " to share", strerror(errno));
+    if (arena->fd < 0)
+        wish_huge_pages(added->bytes, added->size);
+    else
+        arena->file_bytes += added->size;
     return WS_OK;
 }
 
@@ -146,7 +158,8 @@ ws_err ws_arena_alloc(ws_arena *arena, void *out, size_t count, size_t size)
         block *added;
         WS_TRY(WS_NEW(added));
         added->size = bytes > arena->block_bytes ? bytes : arena->block_bytes;
-        ws_err error = arena->fd >= 0 ? map_block(arena, added) : ws_alloc(&added->bytes, added->size, 1);
+        ws_err error =
+            is_mapped(arena, added->size) ? map_block(arena, added) : ws_alloc(&added->bytes, added->size, 1);
         if (error != WS_OK) {
             free(added);
             return ws_error_pass(error, __FILE__, __LINE__, __func__);
@@ -159,9 +172,12 @@ ws_err ws_arena_alloc(ws_arena *arena, void *out, size_t count, size_t size)
         }
         arena->current = added;
     }
-    void *memory = arena->current->bytes + arena->current->used;
-    arena->current->used += bytes;
-    memset(memory, 0, bytes);
+    block *at = arena->current;
+    void *memory = at->bytes + at->used;
+    if (at->used < at->touched)
+        memset(memory, 0, bytes < at->touched - at->used ? bytes : at->touched - at->used);
+    at->used += bytes;
+    at->touched = at->used > at->touched ? at->used : at->touched;
     memcpy(out, &memory, sizeof memory);
     return WS_OK;
 }

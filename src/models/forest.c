@@ -12,6 +12,9 @@
 
 /* ---- fitting ---- */
 
+/* Trees are kept on huge pages, which what is laid out for scoring gets when they are gone: fresh ones may cost more than scoring. */
+enum { KEPT_BYTES = 8 << 20 };
+
 typedef struct fitting {
     const ws_comm *comm;
     const ws_forest_options *options;
@@ -19,6 +22,7 @@ typedef struct fitting {
     ws_tree_settings settings;
     uint64_t first, end;      /* trees of this rank */
     ws_tree *trees;           /* [end - first] */
+    ws_arena **kept;          /* [threads] where those are that it grew */
     ws_tree_grower **growers; /* [threads] */
     ws_err *errors;           /* [threads] */
     ws_shard_threads *threads;
@@ -26,12 +30,12 @@ typedef struct fitting {
     atomic_uint_fast64_t next;
 } fitting;
 
-static ws_err keep_tree(ws_tree *from, size_t classes, ws_tree *to)
+static ws_err keep_tree(ws_arena *arena, const ws_tree *from, size_t classes, ws_tree *to)
 {
     to->count = from->count;
     to->mixed_count = from->mixed_count;
-    WS_TRY(WS_NEW_ARRAY(to->nodes, from->count));
-    WS_TRY(WS_NEW_ARRAY(to->mixed, from->mixed_count * classes));
+    WS_TRY(ws_arena_alloc(arena, &to->nodes, from->count, sizeof *to->nodes));
+    WS_TRY(ws_arena_alloc(arena, &to->mixed, from->mixed_count * classes, sizeof *to->mixed));
     memcpy(to->nodes, from->nodes, from->count * sizeof *from->nodes);
     if (from->mixed_count > 0)
         memcpy(to->mixed, from->mixed, from->mixed_count * classes * sizeof *from->mixed);
@@ -51,7 +55,7 @@ static void grow_trees(void *context, int shard, int thread)
             break;
         error = ws_tree_grow(f->growers[thread], number, &tree);
         if (error == WS_OK)
-            error = keep_tree(&tree, (size_t)f->rows.classes, &f->trees[number - f->first]);
+            error = keep_tree(f->kept[thread], &tree, (size_t)f->rows.classes, &f->trees[number - f->first]);
         if (thread == 0)
             ws_progress_update(f->progress, (double)(number - f->first), NULL);
     }
@@ -78,9 +82,12 @@ static ws_err grow_own(fitting *f, const ws_model_context *context, const ws_sam
     WS_TRY(ws_tree_rows_create(&f->rows, training, context->classes, !f->settings.random_cuts, f->threads));
     WS_TRY(WS_NEW_ARRAY(f->trees, f->end - f->first));
     WS_TRY(WS_NEW_ARRAY(f->errors, threads));
+    WS_TRY(WS_NEW_ARRAY(f->kept, threads));
     WS_TRY(WS_NEW_ARRAY(f->growers, threads));
-    for (size_t t = 0; t < threads; t++)
+    for (size_t t = 0; t < threads; t++) {
+        WS_TRY(ws_arena_create(&f->kept[t], KEPT_BYTES));
         WS_TRY(ws_tree_grower_create(&f->growers[t], &f->rows, &f->settings));
+    }
     atomic_store(&f->next, f->first);
     ws_shard_threads_run(f->threads, 0, context->threads, grow_trees, f);
     for (size_t t = 0; t < threads; t++)
@@ -204,11 +211,12 @@ ws_err ws_forest_fit_all(const ws_comm *comm, const ws_model_context *context, c
         error = WS_ERROR(INTERRUPTED, "growing trees stopped; the same command with --resume begins again");
     if (error == WS_OK)
         error = keep_all(&f, learned);
-    for (uint64_t t = 0; f.trees && t < f.end - f.first; t++)
-        ws_tree_destroy(&f.trees[t]);
+    for (int t = 0; f.kept && t < context->threads; t++)
+        ws_arena_destroy(&f.kept[t]);
     for (int t = 0; f.growers && t < context->threads; t++)
         ws_tree_grower_destroy(&f.growers[t]);
     free(f.trees);
+    free(f.kept);
     free(f.growers);
     free(f.errors);
     ws_tree_rows_destroy(&f.rows);

@@ -12,10 +12,11 @@ typedef struct ws_tree_cut {
     int64_t further; /* how much further on the child at the right is; of a leaf its number */
 } ws_tree_cut;
 
-/* A whole number that is kept as a double; of one that no tree has, another one that none has. */
+/* A whole number that is kept as a double; of one that no tree has, another one that none has. Leaves have -1, which is within: the
+ * processor guesses both comparisons. */
 static inline int64_t ws_tree_whole(double value)
 {
-    const double least = -1, most = 1e15, low = value > least ? value : least;
+    const double least = -2, most = 1e15, low = value > least ? value : least;
     return (int64_t)(low < most ? low : most);
 }
 

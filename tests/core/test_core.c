@@ -88,6 +88,28 @@ static void arenas_give_separate_zeroed_memory(void **state)
     ws_arena_destroy(&arena);
 }
 
+static void large_arenas_give_zeroed_memory_again(void **state)
+{
+    (void)state;
+    const size_t sizes[][2] = {{9 << 20, 100}, {5 << 20, 6 << 20}, {100, 12 << 20}, {8 << 20, 4 << 20}};
+    ws_arena *arena;
+    assert_int_equal(ws_arena_create(&arena, 8 << 20), WS_OK);
+    for (int round = 0; round < 4; round++) {
+        unsigned char *parts[2];
+        for (int i = 0; i < 2; i++) {
+            const size_t size = sizes[round][i];
+            assert_int_equal(ws_arena_alloc(arena, &parts[i], size, 1), WS_OK);
+            assert_int_equal((uintptr_t)parts[i] % 64, 0);
+            assert_int_equal(parts[i][0], 0);
+            assert_memory_equal(parts[i], parts[i] + 1, size - 1);
+            memset(parts[i], i + 1, size);
+        }
+        assert_int_equal(parts[0][sizes[round][0] - 1], 1);
+        ws_arena_reset(arena);
+    }
+    ws_arena_destroy(&arena);
+}
+
 static void numbers_read_back_as_written(void **state)
 {
     (void)state;
@@ -373,6 +395,7 @@ int main(void)
         cmocka_unit_test(errors_carry_message_hint_and_trace),
         cmocka_unit_test(allocation_refuses_overflow),
         cmocka_unit_test(arenas_give_separate_zeroed_memory),
+        cmocka_unit_test(large_arenas_give_zeroed_memory_again),
         cmocka_unit_test(numbers_read_back_as_written),
         cmocka_unit_test(paths_and_names),
         cmocka_unit_test(sha256_matches_the_standard),
