@@ -19,10 +19,9 @@
 #include <sys/stat.h>
 
 enum {
-    READ_BYTES = 1 << 20, /* as many leaves as are hashed side by side (sha256_many.c) */
-    LANE_BYTES = 1 << 17, /* of a chain: two stay in the L2 cache */
+    LANE_BYTES = 1 << 17, /* of a chain at once: two stay in the L2 cache */
+    LEAD_BYTES = 1 << 17, /* of a block before what a walk reads; where they are more, the block is read at the end */
     LEAVES = WS_INPUT_HASH_BLOCK / WS_INPUT_HASH_LEAF,
-    LEAVES_READ = READ_BYTES / WS_INPUT_HASH_LEAF,
 };
 
 /* A file that is one chain, on its way. Two go side by side: one chain of SHA-256 leaves most of a core idle. */
@@ -32,7 +31,7 @@ typedef struct hash_lane {
     bool busy;
     uint64_t at, end;
     ws_sha256 *hash;
-    uint8_t *bytes; /* [READ_BYTES] */
+    uint8_t *bytes; /* [LANE_BYTES] */
     size_t held;
 } hash_lane;
 
@@ -55,7 +54,8 @@ struct extract_hasher {
     int64_t *taken;  /* of each unit, whether this rank has its digest */
     hash_lane lanes[2];
     hash_block block;
-    FILE *file; /* of the input of which blocks are read */
+    FILE *file;     /* of the input of which blocks are read */
+    uint8_t *bytes; /* [WS_INPUT_HASH_BLOCK] */
     size_t file_input;
     size_t next_input, next_unit;   /* to be read next */
     uint64_t own_bytes, done_bytes; /* of the units that this rank reads as it goes */
@@ -141,28 +141,23 @@ static void hash_leaves(const uint8_t *bytes, size_t size, ws_digest *leaves)
     ws_sha256_many(texts, count, leaves);
 }
 
-/* Into the first lane's room. */
+/* Of a block, to h->bytes. */
 static ws_err read_from(extract_hasher *h, size_t input, uint64_t at, size_t bytes)
 {
     const extract_input *from = &h->x->inputs[input];
     WS_TRY(open_file(h->x, &h->file, &h->file_input, input));
     WS_CHECK(fseeko(h->file, (off_t)at, SEEK_SET) == 0, IO, "%s: no way to byte %" PRIu64, from->path, at);
-    return read_bytes(from, h->file, at, h->lanes[0].bytes, bytes);
+    return read_bytes(from, h->file, at, h->bytes, bytes);
 }
 
-/* Reads a block, through the first lane's room. */
 static ws_err hash_unit(extract_hasher *h, size_t input, size_t unit)
 {
     ws_digest leaves[LEAVES];
     uint64_t begin, end;
-    size_t count = 0;
     unit_range(h, input, unit, &begin, &end);
-    for (uint64_t at = begin; at < end; at += READ_BYTES, count += LEAVES_READ) {
-        const size_t size = end - at < READ_BYTES ? (size_t)(end - at) : READ_BYTES;
-        WS_TRY(read_from(h, input, at, size));
-        hash_leaves(h->lanes[0].bytes, size, leaves + count);
-    }
-    count = (size_t)((end - begin + WS_INPUT_HASH_LEAF - 1) / WS_INPUT_HASH_LEAF);
+    const size_t size = (size_t)(end - begin), count = (size + WS_INPUT_HASH_LEAF - 1) / WS_INPUT_HASH_LEAF;
+    WS_TRY(read_from(h, input, begin, size));
+    hash_leaves(h->bytes, size, leaves);
     keep_digest(h, unit, ws_sha256_of(leaves, count * sizeof *leaves));
     h->done_bytes += end - begin;
     return WS_OK;
@@ -279,9 +274,10 @@ static ws_err prepare(extract_hasher *h)
         }
     WS_TRY(WS_NEW_ARRAY(h->words, h->units[x->input_count] * 4));
     WS_TRY(WS_NEW_ARRAY(h->taken, h->units[x->input_count]));
+    WS_TRY(WS_NEW_ARRAY(h->bytes, WS_INPUT_HASH_BLOCK));
     for (int i = 0; i < 2; i++) {
         WS_TRY(ws_sha256_create(&h->lanes[i].hash));
-        WS_TRY(WS_NEW_ARRAY(h->lanes[i].bytes, READ_BYTES));
+        WS_TRY(WS_NEW_ARRAY(h->lanes[i].bytes, LANE_BYTES));
     }
     return WS_OK;
 }
@@ -331,7 +327,7 @@ void extract_hasher_watch(void *context, uint32_t input, uint64_t offset, const 
     while ((at = leaf * WS_INPUT_HASH_LEAF) < end) {
         ws_digest leaves[LEAVES];
         uint64_t whole = end == total ? end : end / WS_INPUT_HASH_LEAF * WS_INPUT_HASH_LEAF;
-        whole = whole < at + READ_BYTES ? whole : at + READ_BYTES;
+        whole = whole < at + WS_INPUT_HASH_BLOCK ? whole : at + WS_INPUT_HASH_BLOCK;
         if (whole <= at)
             return;
         hash_leaves(bytes + (at - offset), (size_t)(whole - at), leaves);
@@ -344,10 +340,10 @@ ws_err extract_hasher_lead_in(extract_hasher *h, size_t input, uint64_t begin)
 {
     const uint64_t block = begin / WS_INPUT_HASH_BLOCK * WS_INPUT_HASH_BLOCK,
                    leaf = begin / WS_INPUT_HASH_LEAF * WS_INPUT_HASH_LEAF;
-    if (leaf == block || leaf - block > READ_BYTES)
+    if (leaf == block || leaf - block > LEAD_BYTES)
         return WS_OK;
     WS_TRY(read_from(h, input, block, (size_t)(leaf - block)));
-    extract_hasher_watch(h, (uint32_t)input, block, h->lanes[0].bytes, (size_t)(leaf - block));
+    extract_hasher_watch(h, (uint32_t)input, block, h->bytes, (size_t)(leaf - block));
     return WS_OK;
 }
 
@@ -445,6 +441,7 @@ void extract_hasher_destroy(extract_hasher **hasher)
     }
     if (h->file != NULL)
         fclose(h->file);
+    free(h->bytes);
     free(h->units);
     free(h->words);
     free(h->taken);
