@@ -7,16 +7,15 @@
  * bytes of columns are written to fresh memory and copied to fresh pages of the file (22 ns measured, mostly the kernel's pages);
  * hashed are 94 bytes of input, 48 for the row, 40 for the columns: 32 ns at the 5.7 GB/s of sixteen chains with AVX-512, 64 at
  * the 2.8 of two with the SHA extensions. Measured by phase on one core of an EPYC of family 26, in ns: read with the input's hash
- * 42, table 50, rows 25, write 42, finish 4: 6.0 to 6.6 million records/s, 0.50 to 0.63 of the ceiling with features; with two
+ * 42, table 50, rows 25, write 42, finish 4: 5.7 to 6.6 million records/s, 0.50 to 0.63 of the ceiling with features; with two
  * chains 5.5. Beside the ceiling without features it is 0.28 to 0.30: hashing and writing take longer than all of that one.
- * With payload the input's SHA-256 weighs most: 1.6 GB/s on one core, 0.53 to 0.55 of the ceiling without features; 2.3 GB/s
- * with a second core, 0.75 to 0.82.
+ * With payload the input's SHA-256 weighs most: 1.6 GB/s on one core, 0.53 to 0.55 of the ceiling without features; 2.1 to 2.3
+ * GB/s with a second core, 0.72 to 0.82.
  *
- * Two ranks, each with a core, did 1.5 to 1.7 times as many records of 0.4 GB of headers as one core, and 1.5 to 1.8 times with
- * 1.45 GB of payload (TMPDIR in memory, AVX-512), where two that share nothing did 1.5 to 2.0 times as many and a memory copy 0.9
- * to 2.4; where the copy did 1.6 or more, 1.7 and 1.8. What they pay for sharing: lines of packets and rows that go from one
- * core's cache to the other's, one waiting for the other to write to the file, which the kernel lets one do at a time, numbering
- * sessions and hosts, and waiting where they meet.
+ * Two ranks, each with a core, did 1.5 to 1.7 times as many records of headers as one core, mostly 1.55, and 1.5 to 1.8 times with
+ * payload (TMPDIR in memory, AVX-512), where two that share nothing did 1.5 to 2.0 times as many and a memory copy 0.9 to 2.4. What
+ * they pay for sharing: the file, to which the kernel lets one write at a time, 22 of the 110 ns a record; lines of packets and rows
+ * that go from one core's cache to the other's; numbering sessions and hosts; waiting where they meet.
  */
 #include "dataset/bench_extract.h"
 
