@@ -1,7 +1,6 @@
 /* store_blocks: the SHA-256 of a column's blocks, taken by all ranks while they write it, so that nothing is read back. A
- * block rarely ends where a rank's share does: the state of the hash then travels to the rank that holds the next row. A
- * rank hashes what is behind its last block boundary first, so that the next rank need not wait for all its share. What a
- * file really holds is hashed by store_hash.
+ * block rarely ends where a rank's share does: the state of the hash then travels to the rank that holds the next row, which need not
+ * wait for more than was hashed with it (add_shares). What a file really holds is hashed by store_hash.
  */
 #include "dataset/store_writer.h"
 
@@ -146,15 +145,19 @@ static ws_err receive_begun(const ws_comm *comm, const ws_hashed_rows *shares, s
     return WS_OK;
 }
 
-/* The rank behind may be writing, and takes it later. */
-static ws_err hand_on(const ws_comm *comm, const ws_hashed_rows *rows)
+/* Of the shares before `end`, in their order. The rank behind may be writing, and takes it later. */
+static ws_err hand_on(const ws_comm *comm, const ws_hashed_rows *shares, size_t end, size_t *handed)
 {
-    uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
-    if (rows->chain->behind < 0 || end_of(rows) % ROWS == 0)
-        return WS_OK;
-    for (size_t c = 0; c < rows->columns; c++)
-        memcpy(states[c], rows->blocks[c].state, sizeof *states);
-    return ws_send_begin(&rows->chain->sending, comm, rows->chain->behind, states, rows->columns * sizeof *states);
+    for (; *handed < end; ++*handed) {
+        const ws_hashed_rows *rows = &shares[*handed];
+        uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
+        if (rows->count == 0 || rows->chain->behind < 0 || end_of(rows) % ROWS == 0)
+            continue;
+        for (size_t c = 0; c < rows->columns; c++)
+            memcpy(states[c], rows->blocks[c].state, sizeof *states);
+        WS_TRY(ws_send_begin(&rows->chain->sending, comm, rows->chain->behind, states, rows->columns * sizeof *states));
+    }
+    return WS_OK;
 }
 
 /* Behind the last boundary; all rows, where there is none: their blocks' states have been received. */
@@ -194,27 +197,43 @@ static ws_err add_before(part_list *list, const ws_hashed_rows *rows)
     return WS_OK;
 }
 
-/* The next rank waits for the states behind the last boundaries, so these come first. */
+/* Its rows go on where those of a rank before it left off, and a rank behind goes on where they do. */
+static bool is_in_chain(const ws_hashed_rows *rows)
+{
+    return rows->count > 0 && is_within(rows) && rows->chain->before >= 0 && rows->chain->behind >= 0;
+}
+
+/* What is hashed in one call goes side by side, but a rank behind waits for the states behind the last boundaries: where ranks wait for
+ * each other in a chain, nothing comes before these; else only what waits for no other rank. */
 static ws_err add_shares(const ws_comm *comm, const ws_hashed_rows *shares, size_t count, part_list *list)
 {
-    size_t received = 0;
+    size_t received = 0, handed = 0;
     for (size_t i = 0; i < count; i++) {
         if (shares[i].count == 0)
             continue;
         if (is_within(&shares[i]))
             WS_TRY(receive_begun(comm, shares, i, &received));
         WS_TRY(add_behind(list, &shares[i]));
-        if (shares[i].chain->behind < 0)
+        if (!is_in_chain(&shares[i]))
             continue;
         WS_TRY(hash_parts(list));
-        WS_TRY(hand_on(comm, &shares[i]));
+        WS_TRY(hand_on(comm, shares, i + 1, &handed));
     }
     for (size_t i = 0; i < count; i++)
-        WS_TRY(add_whole(list, &shares[i]));
-    for (size_t i = 0; i < count; i++) {
-        WS_TRY(receive_begun(comm, shares, i, &received));
-        WS_TRY(add_before(list, &shares[i]));
-    }
+        if (shares[i].chain->before < 0) {
+            WS_TRY(add_whole(list, &shares[i]));
+            WS_TRY(add_before(list, &shares[i]));
+        }
+    WS_TRY(hash_parts(list));
+    WS_TRY(hand_on(comm, shares, count, &handed));
+    for (size_t i = 0; i < count; i++)
+        if (shares[i].chain->before >= 0)
+            WS_TRY(add_whole(list, &shares[i]));
+    for (size_t i = 0; i < count; i++)
+        if (shares[i].chain->before >= 0) {
+            WS_TRY(receive_begun(comm, shares, i, &received));
+            WS_TRY(add_before(list, &shares[i]));
+        }
     return hash_parts(list);
 }
 
