@@ -196,13 +196,14 @@ static ws_err feed_own(extraction *x, packet_stream *stream, const closing_point
 }
 
 /* Some of the stream's packets before the point, as they are in their input: what came lies in memory of the rank that sent it. */
-enum { BLOCK_PACKETS = 128, AHEAD_PACKETS = 8 };
+enum { BLOCK_PACKETS = 32 };
 static size_t take_block(const extract_hand_over *h, const packet_stream *stream, const closing_point *point,
                          ws_packet *block)
 {
     size_t count = 0;
     for (const ws_packet *packet = stream->next; packet < stream->end && count < BLOCK_PACKETS; packet++) {
-        __builtin_prefetch(packet + AHEAD_PACKETS); /* of another core's cache, mostly */
+        for (size_t line = 0; line < sizeof *packet; line += 64) /* of the next block: mostly in another core's cache */
+            __builtin_prefetch((const uint8_t *)(packet + BLOCK_PACKETS) + line);
         const packet_origin *origin = &h->origins[packet->input];
         const uint64_t ordinal = packet->ordinal + origin->ordinals_before;
         if (origin->group != point->input || ordinal >= point->ordinal)
