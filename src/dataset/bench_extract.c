@@ -27,7 +27,7 @@
 #include <unistd.h>
 #include "dataset/dataset.h"
 
-enum { ROUNDS = 3, LIVE = 4096, PACKETS_A_FLOW = 16, COPY_BYTES = 64 << 20, BATCH_BYTES = 4 << 20 };
+enum { ROUNDS = 5, LIVE = 4096, PACKETS_A_FLOW = 16, COPY_BYTES = 64 << 20, BATCH_BYTES = 4 << 20 };
 
 /* ---------------------------------------------------------------- captures */
 typedef struct sample {
