@@ -95,6 +95,28 @@ static ws_err check_extraction(evaluation *e, const ws_evaluate_run *run)
     return error;
 }
 
+/* Older records do not say which file they speak of, and a model without a record is its user's. */
+static ws_err check_unchanged(const char *path, const char *directory)
+{
+    char *record = ws_path_join(directory, "record.json"), found[65] = "";
+    ws_json *json = NULL;
+    ws_digest digest;
+    WS_CHECK(record, MEMORY, "no memory for a path");
+    ws_err error = ws_file_exists(record) ? ws_json_read_file(&json, record) : WS_OK;
+    const char *written = json ? cJSON_GetStringValue(ws_json_find(ws_json_root(json), "run.model_hash")) : NULL;
+    if (error == WS_OK && written)
+        error = ws_sha256_file(path, &digest);
+    if (error == WS_OK && written)
+        ws_digest_hex(&digest, found);
+    if (error == WS_OK && written && strcmp(found, written) != 0) {
+        error = WS_ERROR(FORMAT, "%s is not the file that %s speaks of: its SHA-256 is another", path, record);
+        WS_HINT("it is damaged or was changed: train again, into another folder");
+    }
+    ws_json_destroy(&json);
+    free(record);
+    return error;
+}
+
 static ws_err evaluate(evaluation *e, const char *path, const ws_evaluate_run *run, ws_arena *arena, cJSON **out)
 {
     WS_AGREE(e->comm, ws_model_file_open(path, run, arena, &e->file, &e->config, &e->frozen));
@@ -120,6 +142,8 @@ ws_err ws_evaluate_run_all(const ws_comm *comm, const ws_evaluate_run *run, ws_a
         error = WS_ERROR(IO, "%s: no such file, so %s is no finished run", path, run->directory);
         WS_HINT("make one with: wiresweep train CONFIG.json -o %s", run->directory);
     }
+    if (error == WS_OK && comm->rank == 0)
+        error = check_unchanged(path, run->directory);
     error = ws_agree_all(comm, error);
     if (error == WS_OK)
         error = evaluate(&e, path, run, arena, out);

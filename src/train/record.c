@@ -114,6 +114,7 @@ static bool fill_run(const ws_trial_record *r, cJSON *run)
            cJSON_AddNumberToObject(seconds, "total", r->total_seconds) &&
            cJSON_AddStringToObject(run, "version", ws_version()) &&
            cJSON_AddStringToObject(run, "program_hash", ws_program_hash()) &&
+           cJSON_AddStringToObject(run, "model_hash", r->model_hash) &&
            cJSON_AddStringToObject(run, "host", ws_host_name()) &&
            cJSON_AddStringToObject(run, "mpi", ws_mpi_library()) && cJSON_AddNumberToObject(run, "ranks", r->ranks) &&
            cJSON_AddNumberToObject(run, "threads", (double)r->config->train.threads) &&

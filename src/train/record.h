@@ -9,6 +9,7 @@ typedef struct ws_trial_record {
     const ws_train_config *config;
     const ws_rows *rows;
     char id[17], parameter_hash[65], score_hash[65];
+    char model_hash[65]; /* SHA-256 of model.h5 */
     int ranks;
     uint64_t steps, selected_step,
         skipped_steps; /* networks: steps made, the one whose parameters score, those left out */

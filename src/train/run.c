@@ -358,6 +358,19 @@ static void summarise(const trial *t, const cJSON *scores, ws_text *out)
                     t->record.score_hash, t->run->directory);
 }
 
+/* By which whoever scores with it later sees that it was changed since. */
+static ws_err hash_model(trial *t)
+{
+    ws_digest digest;
+    char *path = path_in(t, "model.h5");
+    WS_CHECK(path, MEMORY, "no memory for a path");
+    ws_err error = ws_sha256_file(path, &digest);
+    if (error == WS_OK)
+        ws_digest_hex(&digest, t->record.model_hash);
+    free(path);
+    return error;
+}
+
 /* First rank. */
 static ws_err finish(trial *t, ws_text *summary)
 {
@@ -369,6 +382,8 @@ static ws_err finish(trial *t, ws_text *summary)
     WS_TRY(ws_result_scores(&scored, &scores));
     summarise(t, scores, summary);
     ws_err error = write_file(t, "model.h5", write_model);
+    if (error == WS_OK)
+        error = hash_model(t);
     if (error == WS_OK)
         error = write_file(t, "scores.h5", write_scores);
     char *path = path_in(t, "record.json");

@@ -14,6 +14,14 @@ for model in '"random_forest", "trees": 20' '"extra_trees", "trees": 20, "class_
     cmp $name.1/scores.h5 $name.3/scores.h5 || fail "$name: the score files differ"
     "$WIRESWEEP" evaluate $name.3 -q --json >again.json
     diff <(grep -o '"score_hash": [^,]*' again.json) <(grep -o '"score_hash": [^,]*' expected) || fail "$name: evaluate: other scores"
+    # a model that was changed since does not score
+    middle=$(($(stat -c %s $name.3/model.h5) / 2))
+    other=$((255 - $(od -An -tu1 -j $middle -N 1 $name.3/model.h5)))
+    printf "\\$(printf %03o $other)" | dd of=$name.3/model.h5 bs=1 seek=$middle conv=notrunc status=none
+    status=0
+    "$WIRESWEEP" evaluate $name.3 -q >/dev/null 2>message.txt || status=$?
+    [ $status = 1 ] && grep -q "^error: .*model.h5 is not the file that .*record.json speaks of" message.txt ||
+        fail "$name: a changed model: status $status, $(cat message.txt)"
     [ $name != gradient_boosting ] || continue # draws nothing
     train 1 $name.json $name.seeded --seed 1
     [ "$(parameter_hash $name.seeded)" != "$(parameter_hash $name.1)" ] || fail "$name: another seed gives the same trees"
