@@ -157,8 +157,19 @@ static void add_views(ws_store_writer *writer, const ws_store_block *block, uint
     number_held(&writer->held[WS_HELD_VIEWS], number, block->count);
 }
 
+/* lend: the block's records may stay where they are. */
+static void add_records(ws_held *held_records, const void *records, uint64_t number, uint64_t count, bool lend)
+{
+    const size_t bytes = held_records->record_bytes;
+    if (lend)
+        held_records->lent = records;
+    else if (count > 0)
+        memcpy((unsigned char *)held_records->records + held_records->count * bytes, records, count * bytes);
+    number_held(held_records, number, count);
+}
+
 static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint64_t number, uint64_t packet_number,
-                     uint64_t packet_total)
+                     uint64_t packet_total, bool lend)
 {
     ws_store_row *row = (ws_store_row *)writer->held[WS_HELD_ROWS].records + writer->held[WS_HELD_ROWS].count;
     uint64_t packet_start = packet_number;
@@ -175,19 +186,20 @@ static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint6
             row->session = ws_session_of_key(row->key_hash);
         packet_start += flow->packet_count;
     }
-    if (packet_total > 0)
-        memcpy((ws_flow_packet *)writer->held[WS_HELD_PACKETS].records + writer->held[WS_HELD_PACKETS].count,
-               block->packets, packet_total * sizeof(ws_flow_packet));
-    if (writer->held[WS_HELD_VALUES].record_bytes > 0 && block->count > 0)
-        memcpy((unsigned char *)writer->held[WS_HELD_VALUES].records +
-                   writer->held[WS_HELD_VALUES].count * writer->held[WS_HELD_VALUES].record_bytes,
-               block->features, block->count * writer->held[WS_HELD_VALUES].record_bytes);
+    add_records(&writer->held[WS_HELD_PACKETS], block->packets, packet_number, packet_total, lend);
     if (writer->held[WS_HELD_VALUES].record_bytes > 0)
-        number_held(&writer->held[WS_HELD_VALUES], number, block->count);
+        add_records(&writer->held[WS_HELD_VALUES], block->features, number, block->count, lend);
     if (writer->options.bytes != NULL)
         add_views(writer, block, number);
     number_held(&writer->held[WS_HELD_ROWS], number, block->count);
-    number_held(&writer->held[WS_HELD_PACKETS], packet_number, packet_total);
+}
+
+static uint64_t held_bytes_of_all(const ws_store_writer *writer)
+{
+    return (writer->total_rows - writer->written_rows) *
+               (sizeof(ws_store_row) + writer->held[WS_HELD_VALUES].record_bytes +
+                writer->held[WS_HELD_VIEWS].record_bytes) +
+           (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
 }
 
 ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block)
@@ -196,15 +208,13 @@ ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block 
     WS_AGREE(&writer->comm, take_block(writer, block, &packets));
     counts[1] = packets;
     WS_TRY(ws_prefix_sum_u64_all(&writer->comm, counts, totals, 2));
-    add_rows(writer, block, writer->total_rows + counts[0], writer->total_packets + counts[1], packets);
+    const uint64_t number = writer->total_rows + counts[0], packet_number = writer->total_packets + counts[1];
     writer->batches += totals[0] > 0;
     writer->total_rows += totals[0];
     writer->total_packets += totals[1];
-    uint64_t held_bytes = (writer->total_rows - writer->written_rows) *
-                              (sizeof(ws_store_row) + writer->held[WS_HELD_VALUES].record_bytes +
-                               writer->held[WS_HELD_VIEWS].record_bytes) +
-                          (writer->total_packets - writer->written_packets) * sizeof(ws_flow_packet);
-    if (held_bytes < writer->window_bytes * (uint64_t)writer->comm.size)
+    const bool is_full = held_bytes_of_all(writer) >= writer->window_bytes * (uint64_t)writer->comm.size;
+    add_rows(writer, block, number, packet_number, packets, is_full && writer->batches == 1);
+    if (!is_full)
         return WS_OK;
     const double start = ws_clock_seconds();
     WS_TRY(ws_store_write_window_all(writer));

@@ -23,6 +23,7 @@ typedef struct ws_held {
     size_t count, capacity, record_bytes;
     ws_number_run *runs;
     size_t run_count, run_capacity;
+    const void *lent; /* the records, where they lie with the caller: a batch that is a window by itself; NULL: in `records` */
 } ws_held;
 
 /* Records of one share of the window, in order. */
