@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Alone, a rank makes no collective calls, and gains by what stays in its cache. Together, less than what an extraction brings in
- * a batch: a window of one batch lies in the ranks as it is to be written. */
-enum { WINDOW_BYTES = 2 << 20, WINDOW_BYTES_ALONE = 4 << 20 };
+/* Of a rank; less than what an extraction brings in a batch: a batch that is a window by itself lies as it is to be written. */
+enum { WINDOW_BYTES = 1 << 20 };
 
 /* ---------------------------------------------------------------- opening */
 static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *options)
@@ -26,7 +25,7 @@ static ws_err prepare(ws_store_writer *writer, const ws_store_writer_options *op
     WS_TRY(ws_store_summary_create(&writer->summary, writer->inputs.count, options->level_count));
     writer->window_bytes = options->window_bytes;
     if (writer->window_bytes == 0)
-        writer->window_bytes = writer->comm.size > 1 ? WINDOW_BYTES : WINDOW_BYTES_ALONE;
+        writer->window_bytes = WINDOW_BYTES;
     WS_TRY(ws_row_maker_create(&writer->maker, options->endpoints, options->key_file));
     WS_TRY(ws_dense_ids_create(&writer->sessions, writer->path, options->id_bytes));
     WS_TRY(ws_dense_ids_create(&writer->hosts, writer->path, options->id_bytes));
