@@ -203,7 +203,7 @@ static size_t take_block(const extract_hand_over *h, const packet_stream *stream
     size_t count = 0;
     for (const ws_packet *packet = stream->next; packet < stream->end && count < BLOCK_PACKETS; packet++) {
         for (size_t line = 0; line < sizeof *packet; line += 64) /* of the next block: mostly in another core's cache */
-            __builtin_prefetch((const uint8_t *)(packet + BLOCK_PACKETS) + line);
+            __builtin_prefetch((const void *)((uintptr_t)packet + BLOCK_PACKETS * sizeof *packet + line));
         const packet_origin *origin = &h->origins[packet->input];
         const uint64_t ordinal = packet->ordinal + origin->ordinals_before;
         if (origin->group != point->input || ordinal >= point->ordinal)

@@ -22,7 +22,8 @@ typedef struct window {
 /* ---------------------------------------------------------------- shares */
 static ws_share held_share(const ws_held *held, uint64_t begin)
 {
-    void *records = held->lent != NULL ? (void *)(uintptr_t)held->lent : held->records; /* rows, which get numbers, are not lent */
+    /* rows, which get numbers, are not lent */
+    void *records = held->lent != NULL ? (void *)(uintptr_t)held->lent : held->records;
     return (ws_share){records, held->run_count > 0 ? held->runs[0].number : begin, held->count, NULL};
 }
 
@@ -344,16 +345,16 @@ ws_err ws_store_write_window_all(ws_store_writer *writer)
 {
     window w = {0};
     ws_err error = write_shares_all(writer, &w);
-    for (int k = 0; k < WS_HELD_KINDS; k++)
+    for (int k = 0; k < WS_HELD_KINDS; k++) {
         free(w.shares[k].owned);
+        writer->held[k].lent = NULL;
+    }
     WS_TRY(error);
     writer->batches = 0;
     writer->written_rows = writer->total_rows;
     writer->written_packets = writer->total_packets;
-    for (int k = 0; k < WS_HELD_KINDS; k++) {
+    for (int k = 0; k < WS_HELD_KINDS; k++)
         writer->held[k].count = writer->held[k].run_count = 0;
-        writer->held[k].lent = NULL;
-    }
     return WS_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Scoring with a finished run: on the rows it was tested on, under another protocol, or on another store with the
  * normalisation and the classes it was trained with. */
 #include <stdlib.h>
+#include <sys/stat.h>
 #include "train/record.h"
 
 typedef struct evaluation {
@@ -95,15 +96,31 @@ static ws_err check_extraction(evaluation *e, const ws_evaluate_run *run)
     return error;
 }
 
-/* Older records do not say which file they speak of, and a model without a record is its user's. */
+/* *hash: of the model that the record speaks of; NULL: an older record, which does not say. */
+static ws_err recorded_hash(const char *path, ws_json **record, const char **hash)
+{
+    ws_err error = ws_json_read_file(record, path);
+    const cJSON *run = error == WS_OK ? ws_json_find(ws_json_root(*record), "run") : NULL;
+    const cJSON *found = ws_json_find(run, "model_hash");
+    if (error != WS_OK || !cJSON_IsObject(run) || (found && !cJSON_IsString(found))) {
+        error = WS_ERROR(FORMAT, "%s: no record of a run: it is damaged", path);
+        WS_HINT("train again, into another folder; without its record.json the model scores unchecked");
+        return error;
+    }
+    *hash = cJSON_GetStringValue(found);
+    return WS_OK;
+}
+
+/* A model without a record is its user's. */
 static ws_err check_unchanged(const char *path, const char *directory)
 {
     char *record = ws_path_join(directory, "record.json"), found[65] = "";
+    const char *written = NULL;
     ws_json *json = NULL;
     ws_digest digest;
+    struct stat about;
     WS_CHECK(record, MEMORY, "no memory for a path");
-    ws_err error = ws_file_exists(record) ? ws_json_read_file(&json, record) : WS_OK;
-    const char *written = json ? cJSON_GetStringValue(ws_json_find(ws_json_root(json), "run.model_hash")) : NULL;
+    ws_err error = lstat(record, &about) == 0 ? recorded_hash(record, &json, &written) : WS_OK;
     if (error == WS_OK && written)
         error = ws_sha256_file(path, &digest);
     if (error == WS_OK && written)

@@ -1,15 +1,19 @@
 #!/bin/bash
-# ctest: timeout=60
+# ctest: timeout=120
 # Energy in records: what the counters of the processors tell, on two ranks once and not twice; nothing where there are none. Every GPU that
 # is used counts, also where each rank sees its own alone.
 . "$WIRESWEEP_SOURCE/tests/train/small_store.sh"
 mkdir -p powercap/intel-rapl:0
 echo package-0 >powercap/intel-rapl:0/name
 echo 262143328850 >powercap/intel-rapl:0/max_energy_range_uj
-# 3 J more at each reading, however soon the next one comes; it begins anew after the first. yes ends when the reader closes.
+# 3 J more at each reading, however soon the next one comes; it begins anew after the first. Each reading has a pipe of its own: before
+# one is given its number, the name leads to the next.
 mkfifo powercap/intel-rapl:0/energy_uj
-set -m # the counter is a group of processes, of which one waits for a reader
-(at=262142328850; while (echo $at; exec yes '') >powercap/intel-rapl:0/energy_uj || true; do
+set -m # the counter waits for a reader, in a group of its own
+(at=262142328850; while exec 3>powercap/intel-rapl:0/energy_uj; do
+    mkfifo powercap/next && mv -f powercap/next powercap/intel-rapl:0/energy_uj
+    echo $at >&3
+    exec 3>&-
     echo $at >>readings
     at=$(((at + 3000000) % 262143328850))
 done) >/dev/null 2>&1 &

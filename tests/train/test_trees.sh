@@ -22,6 +22,11 @@ for model in '"random_forest", "trees": 20' '"extra_trees", "trees": 20, "class_
     "$WIRESWEEP" evaluate $name.3 -q >/dev/null 2>message.txt || status=$?
     [ $status = 1 ] && grep -q "^error: .*model.h5 is not the file that .*record.json speaks of" message.txt ||
         fail "$name: a changed model: status $status, $(cat message.txt)"
+    : >$name.3/record.json
+    status=0
+    "$WIRESWEEP" evaluate $name.3 -q >/dev/null 2>message.txt || status=$?
+    [ $status = 1 ] && grep -q "^error: .*record.json: no record of a run" message.txt ||
+        fail "$name: an empty record: status $status, $(cat message.txt)"
     [ $name != gradient_boosting ] || continue # draws nothing
     train 1 $name.json $name.seeded --seed 1
     [ "$(parameter_hash $name.seeded)" != "$(parameter_hash $name.1)" ] || fail "$name: another seed gives the same trees"
