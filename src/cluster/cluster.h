@@ -113,6 +113,7 @@ typedef struct ws_sending ws_sending;
 WS_MUST ws_err ws_send_begin(ws_sending **out, const ws_comm *comm, int to, const void *data, size_t bytes);
 WS_MUST ws_err ws_send_end(ws_sending **sending);
 WS_MUST ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes);
+WS_MUST ws_err ws_receives_at_once(const ws_comm *comm, int from, bool *at_once); /* the bytes are here already */
 /* True on every rank when any rank gives true (stop requests). */
 WS_MUST ws_err ws_any_all(const ws_comm *comm, bool local, bool *any);
 

@@ -147,21 +147,32 @@ ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size_t *send
 }
 
 struct ws_sending {
-    MPI_Request request;
+    ws_exchange parts;
     uint8_t data[];
 };
 
+/* Larger messages go once the receiver asks for them, which the sender hears in its next call to MPI only. */
+enum { SMALL_BYTES = 2048 };
+static size_t part_of(size_t left)
+{
+    return left < SMALL_BYTES ? left : SMALL_BYTES;
+}
+
 ws_err ws_send_begin(ws_sending **out, const ws_comm *comm, int to, const void *data, size_t bytes)
 {
-    *out = malloc(sizeof **out + bytes);
-    WS_CHECK(*out != NULL, MEMORY, "out of memory for a message of %zu bytes", bytes);
-    memcpy((*out)->data, data, bytes);
-    const int status = MPI_Isend((*out)->data, (int)bytes, MPI_BYTE, to, SMALL_TAG, comm->mpi, &(*out)->request);
-    if (status != MPI_SUCCESS) {
-        free(*out);
-        *out = NULL;
-    }
-    WS_MPI(status);
+    ws_sending *sending = malloc(sizeof *sending + bytes);
+    *out = NULL;
+    WS_CHECK(sending != NULL, MEMORY, "out of memory for a message of %zu bytes", bytes);
+    memset(&sending->parts, 0, sizeof sending->parts);
+    memcpy(sending->data, data, bytes);
+    ws_exchange *parts = &sending->parts;
+    ws_err error = ws_exchange_reserve(parts, bytes / SMALL_BYTES + 1);
+    for (size_t at = 0; error == WS_OK && at < bytes; at += SMALL_BYTES, parts->count++)
+        if (MPI_Isend(sending->data + at, (int)part_of(bytes - at), MPI_BYTE, to, SMALL_TAG, comm->mpi,
+                      &parts->requests[parts->count]) != MPI_SUCCESS)
+            error = WS_ERROR(MPI, "a message to rank %d cannot be sent", to);
+    *out = sending;
+    WS_TRY(error);
     return WS_OK;
 }
 
@@ -169,15 +180,26 @@ ws_err ws_send_end(ws_sending **sending)
 {
     if (*sending == NULL)
         return WS_OK;
-    const int status = MPI_Wait(&(*sending)->request, MPI_STATUS_IGNORE);
+    ws_err error = ws_exchange_end(&(*sending)->parts);
+    ws_exchange_close(&(*sending)->parts);
     free(*sending);
     *sending = NULL;
-    WS_MPI(status);
+    WS_TRY(error);
     return WS_OK;
 }
 
 ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes)
 {
-    WS_MPI(MPI_Recv(data, (int)bytes, MPI_BYTE, from, SMALL_TAG, comm->mpi, MPI_STATUS_IGNORE));
+    for (size_t at = 0; at < bytes; at += SMALL_BYTES)
+        WS_MPI(MPI_Recv((uint8_t *)data + at, (int)part_of(bytes - at), MPI_BYTE, from, SMALL_TAG, comm->mpi,
+                        MPI_STATUS_IGNORE));
+    return WS_OK;
+}
+
+ws_err ws_receives_at_once(const ws_comm *comm, int from, bool *at_once)
+{
+    int here = 0;
+    WS_MPI(MPI_Iprobe(from, SMALL_TAG, comm->mpi, &here, MPI_STATUS_IGNORE));
+    *at_once = here != 0;
     return WS_OK;
 }

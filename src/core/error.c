@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Fixed buffers: reporting an error must work when memory has run out. Configuration problems list many lines. */
@@ -61,6 +62,30 @@ ws_err ws_error_set(ws_err error, const char *message, const char *hint, const c
 void ws_error_clear(void)
 {
     context.message[0] = context.hint[0] = context.trace[0] = '\0';
+}
+
+/* A text that finds no memory is missing. */
+void ws_error_keep(ws_kept_error *kept, ws_err error)
+{
+    if (error != WS_OK && kept->error == WS_OK)
+        *kept = (ws_kept_error){error, strdup(context.message), strdup(context.hint), strdup(context.trace)};
+}
+
+ws_err ws_error_tell(ws_kept_error *kept)
+{
+    const ws_err error = kept->error;
+    if (error != WS_OK)
+        ws_error_set(error, kept->message, kept->hint, kept->trace);
+    ws_error_forget(kept);
+    return error;
+}
+
+void ws_error_forget(ws_kept_error *kept)
+{
+    free(kept->message);
+    free(kept->hint);
+    free(kept->trace);
+    memset(kept, 0, sizeof *kept);
 }
 
 /* Paths of the build machine say nothing to a user: "src/room/file.c" is enough. */

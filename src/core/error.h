@@ -51,6 +51,14 @@ int ws_error_exit_status(ws_err error); /* DESIGN "Exit status": 0 1 2 3 75 */
 /* Replaces the context, e.g. with what another rank or thread reported. Returns `error`. */
 ws_err ws_error_set(ws_err error, const char *message, const char *hint, const char *trace);
 void ws_error_clear(void);
+/* An error that is told later than it was met, with its context; zeroed: there is none. */
+typedef struct ws_kept_error {
+    ws_err error;
+    char *message, *hint, *trace;
+} ws_kept_error;
+void ws_error_keep(ws_kept_error *kept, ws_err error); /* WS_OK, or what was met after another: ignored */
+ws_err ws_error_tell(ws_kept_error *kept);             /* as if it were met now; nothing is kept any more */
+void ws_error_forget(ws_kept_error *kept);
 /* Prints the context to stderr: the error line, the hint, and the trace when `with_trace`. */
 void ws_error_print(ws_err error, bool with_trace);
 

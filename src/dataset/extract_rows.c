@@ -176,7 +176,7 @@ static void drop_first(extract_rows *rows, const extract_rows *part)
 }
 
 /* *cut: no rank adds a row before it. *all_done: it lies behind all rows. *any: some rank has a row. */
-static ws_err find_cut_all(extraction *x, bool is_done, extract_row_key *cut, bool *all_done, bool *any)
+static ws_err find_cut_all(extraction *x, ws_err local, bool is_done, extract_row_key *cut, bool *all_done, bool *any)
 {
     const size_t ranks = (size_t)x->comm->size;
     const extract_rows *rows = &x->rows;
@@ -186,7 +186,7 @@ static ws_err find_cut_all(extraction *x, bool is_done, extract_row_key *cut, bo
                                      .has_file = x->overflow.bytes > 0};
     if (rows->count > 0)
         mine.last = extract_row_key_of(&rows->flows[rows->count - 1]);
-    WS_AGREE(x->comm, WS_NEW_ARRAY(words, ranks));
+    WS_AGREE(x->comm, local == WS_OK ? WS_NEW_ARRAY(words, ranks) : local);
     ws_err error = ws_gather_equal_all(x->comm, &mine, sizeof mine, words);
     *cut = (extract_row_key){UINT64_MAX, UINT64_MAX, UINT64_MAX};
     *all_done = true;
@@ -210,7 +210,10 @@ static ws_err step_all(extraction *x, bool is_done, bool at_end, bool *all_done)
 {
     extract_row_key cut;
     bool any = false;
-    WS_TRY(find_cut_all(x, is_done, &cut, all_done, &any));
+    const ws_extract_phase before = extract_enter(x, WS_EXTRACT_PHASE_write);
+    const ws_err pushed = ws_store_writer_push(x->writer);
+    extract_enter(x, before);
+    WS_TRY(find_cut_all(x, pushed, is_done, &cut, all_done, &any));
     if (!any || x->rows_held || (*all_done && !at_end))
         return WS_OK;
     const extract_rows part = rows_up_to(&x->rows, &cut);

@@ -203,37 +203,56 @@ static bool is_in_chain(const ws_hashed_rows *rows)
     return rows->count > 0 && is_within(rows) && rows->chain->before >= 0 && rows->chain->behind >= 0;
 }
 
+/* All but what lies behind the last boundary. */
+static ws_err add_rest(const ws_comm *comm, const ws_hashed_rows *shares, size_t share, part_list *list,
+                       size_t *received)
+{
+    WS_TRY(add_whole(list, &shares[share]));
+    WS_TRY(receive_begun(comm, shares, share, received));
+    WS_TRY(add_before(list, &shares[share]));
+    return WS_OK;
+}
+
+/* Whether its rest waits for no rank, and no rank would wait for it. */
+static ws_err is_free(const ws_comm *comm, const ws_hashed_rows *rows, bool received, bool *out)
+{
+    const ws_share_chain *chain = rows->chain;
+    *out = chain->before < 0 || (chain->behind < 0 && (received || rows->begin % ROWS == 0));
+    if (!*out && chain->behind < 0)
+        WS_TRY(ws_receives_at_once(comm, chain->before, out));
+    return WS_OK;
+}
+
 /* What is hashed in one call goes side by side, but a rank behind waits for the states behind the last boundaries: where ranks wait for
  * each other in a chain, nothing comes before these; else only what waits for no other rank. */
-static ws_err add_shares(const ws_comm *comm, const ws_hashed_rows *shares, size_t count, part_list *list)
+static ws_err add_shares(const ws_comm *comm, const ws_hashed_rows *shares, size_t count, part_list *list,
+                         size_t *received, size_t *handed)
 {
-    size_t received = 0, handed = 0;
     for (size_t i = 0; i < count; i++) {
         if (shares[i].count == 0)
             continue;
         if (is_within(&shares[i]))
-            WS_TRY(receive_begun(comm, shares, i, &received));
+            WS_TRY(receive_begun(comm, shares, i, received));
         WS_TRY(add_behind(list, &shares[i]));
         if (!is_in_chain(&shares[i]))
             continue;
         WS_TRY(hash_parts(list));
-        WS_TRY(hand_on(comm, shares, i + 1, &handed));
+        WS_TRY(hand_on(comm, shares, i + 1, handed));
     }
-    for (size_t i = 0; i < count; i++)
-        if (shares[i].chain->before < 0) {
-            WS_TRY(add_whole(list, &shares[i]));
-            WS_TRY(add_before(list, &shares[i]));
-        }
+    uint32_t added = 0; /* a bit for each share; there are few */
+    for (size_t i = 0; i < count; i++) {
+        bool at_once;
+        WS_TRY(is_free(comm, &shares[i], i < *received, &at_once));
+        if (!at_once)
+            continue;
+        WS_TRY(add_rest(comm, shares, i, list, received));
+        added |= 1u << i;
+    }
     WS_TRY(hash_parts(list));
-    WS_TRY(hand_on(comm, shares, count, &handed));
+    WS_TRY(hand_on(comm, shares, count, handed));
     for (size_t i = 0; i < count; i++)
-        if (shares[i].chain->before >= 0)
-            WS_TRY(add_whole(list, &shares[i]));
-    for (size_t i = 0; i < count; i++)
-        if (shares[i].chain->before >= 0) {
-            WS_TRY(receive_begun(comm, shares, i, &received));
-            WS_TRY(add_before(list, &shares[i]));
-        }
+        if ((added >> i & 1) == 0)
+            WS_TRY(add_rest(comm, shares, i, list, received));
     return hash_parts(list);
 }
 
@@ -243,7 +262,15 @@ ws_err ws_block_hash_add(const ws_comm *comm, const ws_hashed_rows *shares, size
     for (size_t i = 0; i < count; i++)
         for (size_t c = 0; c < shares[i].columns; c++)
             memcpy(shares[i].blocks[c].begun, shares[i].blocks[c].state, WS_SHA256_STATE_BYTES);
-    WS_TRY(add_shares(comm, shares, count, &list));
+    size_t received = 0, handed = 0;
+    ws_err error = add_shares(comm, shares, count, &list, &received, &handed);
+    ws_kept_error failure = {0};
+    ws_error_keep(&failure, error);
+    if (error != WS_OK && count > 0) { /* the others wait for what they are to get, whatever it is now */
+        ws_error_keep(&failure, receive_begun(comm, shares, count - 1, &received));
+        ws_error_keep(&failure, hand_on(comm, shares, count, &handed));
+    }
+    WS_TRY(ws_error_tell(&failure));
     return WS_OK;
 }
 

@@ -249,12 +249,16 @@ static ws_err extend_columns(const ws_store_writer *writer)
     return error;
 }
 
-static ws_err write_columns(const ws_store_writer *writer, const window *w)
+typedef enum which_columns { ALL_COLUMNS, COLUMNS_IN_BUFFER, COLUMNS_ELSEWHERE } which_columns;
+
+static ws_err write_columns(const ws_store_writer *writer, const ws_share *shares, which_columns which)
 {
     ws_err error = WS_OK;
     for (size_t c = 0; c < writer->column_count; c++) {
         const ws_written_column *column = &writer->columns[c];
-        const ws_share *share = &w->shares[column->held];
+        const ws_share *share = &shares[column->held];
+        if (which != ALL_COLUMNS && (which == COLUMNS_ELSEWHERE) != lies_packed(writer, column))
+            continue;
         ws_err next = write_values(writer, column, share->begin, share->count, column->packed);
         error = error == WS_OK ? next : error;
     }
@@ -275,14 +279,16 @@ static ws_err hash_columns(ws_store_writer *writer, window *w)
     return WS_OK;
 }
 
-static ws_err carry_hashes_all(ws_store_writer *writer, const window *w)
+static ws_err carry_hashes_all(ws_store_writer *writer)
 {
     const size_t of_rows = writer->row_column_count;
-    if (w->last_row_rank >= 0)
-        WS_TRY(ws_block_hash_carry_all(&writer->comm, writer->blocks, of_rows, w->last_row_rank));
-    if (w->last_packet_rank >= 0)
-        WS_TRY(ws_block_hash_carry_all(&writer->comm, writer->blocks + of_rows, writer->column_count - of_rows,
-                                       w->last_packet_rank));
+    const int rows = writer->late.last_row_rank, packets = writer->late.last_packet_rank;
+    writer->late.last_row_rank = writer->late.last_packet_rank = -1;
+    if (rows >= 0)
+        WS_TRY(ws_block_hash_carry_all(&writer->comm, writer->blocks, of_rows, rows));
+    if (packets >= 0)
+        WS_TRY(
+            ws_block_hash_carry_all(&writer->comm, writer->blocks + of_rows, writer->column_count - of_rows, packets));
     return WS_OK;
 }
 
@@ -300,22 +306,59 @@ static void write_or_hash(void *context, int part, int thread)
     if (part == 0) {
         work->written = extend_columns(work->writer);
         if (work->written == WS_OK)
-            work->written = write_columns(work->writer, work->w);
+            work->written = write_columns(work->writer, work->w->shares, ALL_COLUMNS);
     } else
         work->hashed = hash_columns(work->writer, work->w);
+}
+
+/* The first half hashes while the other half writes, and writes when it is pushed; a rank's hash waits for the ranks before it
+ * only. What fails is kept, since the ranks go on and meet later. */
+static void put_columns_apart(ws_store_writer *writer, window *w)
+{
+    ws_late_window *late = &writer->late;
+    late->writes = writer->comm.rank < writer->comm.size / 2;
+    memcpy(late->shares, w->shares, sizeof late->shares);
+    if (!late->writes)
+        ws_error_keep(&late->failure, write_columns(writer, w->shares, ALL_COLUMNS));
+    ws_error_keep(&late->failure, hash_columns(writer, w));
+    if (late->writes) /* they are gone when it is pushed */
+        ws_error_keep(&late->failure, write_columns(writer, w->shares, COLUMNS_ELSEWHERE));
+    late->sending[0] = w->row_chain.sending;
+    late->sending[1] = w->packet_chain.sending;
+}
+
+ws_err ws_store_writer_push(ws_store_writer *writer)
+{
+    ws_late_window *late = &writer->late;
+    if (late->writes)
+        ws_error_keep(&late->failure, write_columns(writer, late->shares, COLUMNS_IN_BUFFER));
+    late->writes = false;
+    WS_TRY(ws_error_tell(&late->failure));
+    return WS_OK;
+}
+
+ws_err ws_store_settle_window_all(ws_store_writer *writer)
+{
+    for (int i = 0; i < 2; i++) /* the rank behind has taken it when it comes here */
+        ws_error_keep(&writer->late.failure, ws_send_end(&writer->late.sending[i]));
+    WS_AGREE(&writer->comm, ws_store_writer_push(writer));
+    WS_TRY(carry_hashes_all(writer));
+    return WS_OK;
 }
 
 static ws_err put_columns_all(ws_store_writer *writer, window *w)
 {
     const ws_comm *comm = &writer->comm;
-    if (writer->threads == NULL) {
+    if (writer->threads == NULL)
         WS_AGREE(comm, extend_columns(writer));
-        /* The first half hashes while the other half writes; a rank's hash waits for the ranks before it only. */
-        const bool hashes_first = writer->apart && comm->rank < comm->size / 2;
-        ws_err first = hashes_first ? hash_columns(writer, w) : write_columns(writer, w);
-        ws_err second = hashes_first ? write_columns(writer, w) : hash_columns(writer, w);
+    if (writer->threads == NULL && writer->apart) {
+        put_columns_apart(writer, w);
+        return WS_OK;
+    }
+    if (writer->threads == NULL) {
+        ws_err written = write_columns(writer, w->shares, ALL_COLUMNS), hashed = hash_columns(writer, w);
         const ws_err rows = ws_send_end(&w->row_chain.sending), packets = ws_send_end(&w->packet_chain.sending);
-        WS_AGREE(comm, first != WS_OK ? first : second != WS_OK ? second : rows != WS_OK ? rows : packets);
+        WS_AGREE(comm, written != WS_OK ? written : hashed != WS_OK ? hashed : rows != WS_OK ? rows : packets);
         return WS_OK;
     }
     column_work work = {.writer = writer, .w = w};
@@ -329,6 +372,7 @@ static ws_err put_columns_all(ws_store_writer *writer, window *w)
 static ws_err write_shares_all(ws_store_writer *writer, window *w)
 {
     const ws_comm *comm = &writer->comm;
+    WS_TRY(ws_store_settle_window_all(writer));
     WS_TRY(take_shares_all(writer, w));
     WS_TRY(link_shares_all(comm, w));
     WS_AGREE(comm, grow_buffers(writer, w));
@@ -337,7 +381,8 @@ static ws_err write_shares_all(ws_store_writer *writer, window *w)
     for (int k = 0; k < WS_HELD_KINDS; k++)
         pack_held(writer, (ws_held_kind)k, &w->shares[k]);
     WS_TRY(put_columns_all(writer, w));
-    WS_TRY(carry_hashes_all(writer, w));
+    writer->late.last_row_rank = w->last_row_rank;
+    writer->late.last_packet_rank = w->last_packet_rank;
     return WS_OK;
 }
 

@@ -81,6 +81,7 @@ ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, co
     if (error == WS_OK) {
         writer->comm = *comm;
         writer->file = writer->collective = -1;
+        writer->late.last_row_rank = writer->late.last_packet_rank = -1;
         error = prepare(writer, options);
     }
     if (error == WS_OK && options->append_to != NULL)
@@ -204,7 +205,10 @@ static uint64_t held_bytes_of_all(const ws_store_writer *writer)
 ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block)
 {
     uint64_t counts[2] = {block->count, 0}, totals[2], packets = 0;
-    WS_AGREE(&writer->comm, take_block(writer, block, &packets));
+    ws_err local = ws_store_writer_push(writer); /* what it writes may lie where the batch goes */
+    if (local == WS_OK)
+        local = take_block(writer, block, &packets);
+    WS_AGREE(&writer->comm, local);
     counts[1] = packets;
     WS_TRY(ws_prefix_sum_u64_all(&writer->comm, counts, totals, 2));
     const uint64_t number = writer->total_rows + counts[0], packet_number = writer->total_packets + counts[1];
@@ -332,6 +336,7 @@ static ws_err write_counts_all(ws_store_writer *writer, const ws_store_provenanc
 static ws_err end_file_all(ws_store_writer *writer, bool alone)
 {
     WS_TRY(ws_store_write_window_all(writer));
+    WS_TRY(ws_store_settle_window_all(writer));
     if (alone) /* else they count over all segments */
         WS_TRY(finish_numbers_all(writer, writer->sessions, session_path));
     if (alone)
@@ -463,6 +468,9 @@ void ws_store_writer_destroy(ws_store_writer **out)
         free(writer->held[k].records);
         free(writer->held[k].runs);
     }
+    for (int i = 0; i < 2; i++)
+        ws_error_keep(&writer->late.failure, ws_send_end(&writer->late.sending[i]));
+    ws_error_forget(&writer->late.failure);
     free(writer->buffer);
     free(writer->identities);
     free(writer->numbers);

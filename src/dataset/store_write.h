@@ -26,7 +26,7 @@ typedef struct ws_store_writer_options {
     const ws_feature_table *const *more_features; /* borrowed; tables beside flow20 */
     size_t more_count;
     const ws_byte_view *bytes; /* NULL: none are kept; else ws_store_block.slots come with every block */
-    uint64_t window_bytes;     /* held by a rank before it is written; 0: 48 MiB */
+    uint64_t window_bytes;     /* held by a rank before it is written; 0: 1 MiB */
     uint64_t id_bytes; /* that numbering sessions may take of a rank's memory, and hosts the same; 0: no bound */
     /* NULL: written as NAME.partial, a file. Else segments in this folder, put together by finish. */
     const char *folder;
@@ -52,6 +52,9 @@ typedef struct ws_store_block {
 WS_MUST ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm,
                                           const ws_store_writer_options *options);
 WS_MUST ws_err ws_store_writer_append_all(ws_store_writer *writer, const ws_store_block *block);
+/* Of the ranks on one machine half write when they are pushed, or the next batch comes: whoever has something to do between two
+ * batches pushes before it meets other ranks, so that not all write at once. Not collective; an error is this rank's. */
+WS_MUST ws_err ws_store_writer_push(ws_store_writer *writer);
 
 /* Ends the segment: what was appended so far is in a file of its own, on the disk. Then either continue, with another file,
  * or destroy. Session and host numbers go on. content_hash: of the segment, as ws_store_compute_hash_all finds it. */

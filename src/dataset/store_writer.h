@@ -23,7 +23,8 @@ typedef struct ws_held {
     size_t count, capacity, record_bytes;
     ws_number_run *runs;
     size_t run_count, run_capacity;
-    const void *lent; /* the records, where they lie with the caller: a batch that is a window by itself; NULL: in `records` */
+    const void
+        *lent; /* the records, where they lie with the caller: a batch that is a window by itself; NULL: in `records` */
 } ws_held;
 
 /* Records of one share of the window, in order. */
@@ -39,6 +40,15 @@ WS_MUST ws_err ws_store_spread_all(const ws_comm *comm, const ws_held *from, uin
 /* What a rank holds of the window: records of rows, of the feature tables of a row but for flow20, of the byte view of a row
  * (ws_byte_record_size), of packets. */
 typedef enum ws_held_kind { WS_HELD_ROWS, WS_HELD_VALUES, WS_HELD_VIEWS, WS_HELD_PACKETS, WS_HELD_KINDS } ws_held_kind;
+
+/* What is left to do of the window before. */
+typedef struct ws_late_window {
+    bool writes; /* this rank writes those of its columns that lie in the writer's buffer when it is pushed */
+    ws_share shares[WS_HELD_KINDS];      /* of these; only where they begin and how many they are */
+    int last_row_rank, last_packet_rank; /* whose states of hashes all ranks get; -1: there are none */
+    ws_sending *sending[2];              /* states of hashes for the rank behind */
+    ws_kept_error failure;               /* of this rank; the others know of none yet */
+} ws_late_window;
 
 enum { WS_WRITTEN_COLUMNS_MAX = 64 + WS_LABEL_LEVELS_MAX + WS_FEATURE_TABLES_MAX };
 typedef struct ws_written_column {
@@ -73,6 +83,7 @@ struct ws_store_writer {
     size_t column_count, row_column_count; /* in all; in front, but for those of packets */
     ws_block_hash *blocks;                 /* [column_count] */
     ws_held held[WS_HELD_KINDS];
+    ws_late_window late;
     unsigned char *buffer;
     size_t buffer_capacity;
     ws_identity *identities; /* of the window's rows, and their numbers */
@@ -100,8 +111,10 @@ ws_identity ws_session_of_key(uint64_t key_hash);
 /* What a later run that adds to the store needs: the check of the key, /provenance/hosts, or that hosts are numbered apart. */
 WS_MUST ws_err ws_store_write_marks_all(ws_store_writer *writer);
 
-/* What is held goes to the file. */
+/* What is held goes to the file, of some ranks when they are pushed. */
 WS_MUST ws_err ws_store_write_window_all(ws_store_writer *writer);
+/* Ends it: all ranks hear whether one failed, and get the states of the last rows' hashes. */
+WS_MUST ws_err ws_store_settle_window_all(ws_store_writer *writer);
 uint64_t ws_store_column_rows(const ws_store_writer *writer, size_t column); /* with that one more row */
 /* One more row of /flows/packet_start behind those of all windows. */
 WS_MUST ws_err ws_store_write_last_start_all(ws_store_writer *writer);

@@ -389,11 +389,12 @@ static ws_err round_all(table_round *round)
     ws_table_run *run = round->run;
     const ws_comm *comm = run->x->comm;
     WS_AGREE(comm, plan_round(round));
-    WS_AGREE(comm, read_segments(round));
+    ws_err local = read_segments(round);
+    WS_AGREE(comm, local == WS_OK ? ws_store_writer_push(run->x->writer) : local);
     WS_TRY(prove_boundaries_all(round));
     WS_TRY(number_rows_all(round));
     bool *used = NULL;
-    ws_err local = WS_NEW_ARRAY(used, ws_table_names_count(run->maker.names));
+    local = WS_NEW_ARRAY(used, ws_table_names_count(run->maker.names));
     if (local == WS_OK)
         local = take_names(round, used);
     ws_err error = ws_agree_all(comm, local);

@@ -27,6 +27,38 @@ static void sums_extremes_and_prefixes(void **state)
     assert_true(any);
 }
 
+/* As hashes on their way do: the receiver may come for them long after the sender has gone on. */
+static void messages_between_two_wait_for_the_receiver(void **state)
+{
+    (void)state;
+    enum { SIZES = 4 };
+    static const size_t sizes[SIZES] = {1, 2048, 2049, 10000};
+    const int before = world.rank - 1, behind = world.rank + 1;
+    ws_sending *sendings[SIZES] = {NULL};
+    uint8_t bytes[10000];
+    bool at_once;
+    for (int s = 0; s < SIZES && behind < world.size; s++) {
+        memset(bytes, 10 * world.rank + s, sizes[s]);
+        assert_int_equal(ws_send_begin(&sendings[s], &world, behind, bytes, sizes[s]), WS_OK);
+        memset(bytes, 0, sizes[s]); /* they are the caller's again */
+    }
+    assert_int_equal(ws_barrier_all(&world), WS_OK);
+    for (int s = 0; s < SIZES && before >= 0; s++) {
+        do
+            assert_int_equal(ws_receives_at_once(&world, before, &at_once), WS_OK);
+        while (!at_once);
+        assert_int_equal(ws_receive(&world, before, bytes, sizes[s]), WS_OK);
+        for (size_t i = 0; i < sizes[s]; i++)
+            assert_int_equal(bytes[i], 10 * before + s);
+    }
+    if (before >= 0) {
+        assert_int_equal(ws_receives_at_once(&world, before, &at_once), WS_OK);
+        assert_false(at_once);
+    }
+    for (int s = 0; s < SIZES; s++)
+        assert_int_equal(ws_send_end(&sendings[s]), WS_OK);
+}
+
 static void texts_are_broadcast_from_any_root(void **state)
 {
     (void)state;
@@ -153,8 +185,12 @@ static void split_communicators_work_apart(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(sums_extremes_and_prefixes),       cmocka_unit_test(texts_are_broadcast_from_any_root),
-    cmocka_unit_test(parts_are_gathered_in_rank_order), cmocka_unit_test(records_reach_their_rank_in_order),
-    cmocka_unit_test(even_splits_cover_without_gap),    cmocka_unit_test(split_communicators_work_apart),
+    cmocka_unit_test(sums_extremes_and_prefixes),
+    cmocka_unit_test(texts_are_broadcast_from_any_root),
+    cmocka_unit_test(messages_between_two_wait_for_the_receiver),
+    cmocka_unit_test(parts_are_gathered_in_rank_order),
+    cmocka_unit_test(records_reach_their_rank_in_order),
+    cmocka_unit_test(even_splits_cover_without_gap),
+    cmocka_unit_test(split_communicators_work_apart),
 };
 WS_MPI_TEST_MAIN(tests)

@@ -44,6 +44,30 @@ static void errors_carry_message_hint_and_trace(void **state)
     assert_int_equal(error, WS_E_IO);
 }
 
+static void kept_errors_are_told_later(void **state)
+{
+    (void)state;
+    ws_kept_error kept = {0};
+    ws_error_keep(&kept, WS_OK);
+    assert_int_equal(ws_error_tell(&kept), WS_OK);
+    ws_err error = outer(true);
+    WS_HINT("cut it at %d", 7);
+    ws_error_keep(&kept, error);
+    ws_error_keep(&kept, WS_ERROR(IO, "what came of it"));
+    ws_error_keep(&kept, WS_OK);
+    ws_error_clear();
+    assert_int_equal(ws_error_tell(&kept), WS_E_FORMAT);
+    assert_string_equal(ws_error_message(), "file.pcap: byte 7 is wrong");
+    assert_string_equal(ws_error_hint(), "cut it at 7");
+    assert_non_null(strstr(ws_error_trace(), " outer\n"));
+    ws_error_clear();
+    assert_int_equal(ws_error_tell(&kept), WS_OK);
+    assert_string_equal(ws_error_message(), "");
+    ws_error_keep(&kept, WS_ERROR(IO, "nobody asks"));
+    ws_error_forget(&kept);
+    assert_int_equal(ws_error_tell(&kept), WS_OK);
+}
+
 static void allocation_refuses_overflow(void **state)
 {
     (void)state;
@@ -393,6 +417,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_carry_message_hint_and_trace),
+        cmocka_unit_test(kept_errors_are_told_later),
         cmocka_unit_test(allocation_refuses_overflow),
         cmocka_unit_test(arenas_give_separate_zeroed_memory),
         cmocka_unit_test(large_arenas_give_zeroed_memory_again),
