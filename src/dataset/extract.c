@@ -273,7 +273,7 @@ static ws_err prepare_captures_all(extraction *x)
     WS_AGREE(x->comm, check_append(x));
     warn_of_packets(x);
     WS_AGREE(x->comm, ws_arena_alloc(x->arena, &tables, x->feature_count, sizeof *tables));
-    WS_TRY(extract_route_open_all(x));
+    WS_TRY(extract_deal_open_all(x));
     WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,

@@ -6,7 +6,8 @@
  *   extract_hash.c     their SHA-256, taken meanwhile
  *   extract_read.c     a round: stripes, their proof, records to packets, ordinals, closing points
  *   extract_state.c    what stripes of a pcapng must know of the blocks before them
- *   extract_route.c    packets to the ranks that own their flows, through the flow tables, to rows
+ *   extract_deal.c     packets into the parcels for the ranks that own their flows, and out of these
+ *   extract_route.c    packets to these ranks, through the flow tables, to rows
  *   extract_reservoir.c  of all flows, those that are stored, where only some are
  *   extract_rows.c     rows that left the flow tables, to the store
  *   extract_sort.c     rows of all ranks into one order
@@ -200,9 +201,10 @@ typedef struct extraction {
     ws_ip_protocols protocols; /* flows besides those of TCP and UDP */
 
     /* the round */
-    uint64_t round_begin, round_end;   /* in the concatenation of all inputs as they are stored */
-    uint64_t content_limit;            /* of a compressed input in one round */
-    uint64_t packet_limit, packed_packets; /* of all compressed inputs that a rank reads in a round, at most and so far */
+    uint64_t round_begin, round_end; /* in the concatenation of all inputs as they are stored */
+    uint64_t content_limit;          /* of a compressed input in one round */
+    uint64_t packet_limit,
+        packed_packets;                /* of all compressed inputs that a rank reads in a round, at most and so far */
     uint64_t bytes_read, records_read; /* by this run, in all rounds so far; the same on all ranks */
     extract_piece *pieces;
     size_t piece_count, piece_capacity;
@@ -305,7 +307,7 @@ WS_MUST ws_err extract_state_keep(extraction *x, size_t piece);               /*
 WS_MUST ws_err extract_state_share_all(extraction *x, const uint8_t *walked); /* walked[piece]: in this pass */
 WS_MUST ws_err extract_state_settle(extraction *x);
 
-/* extract_route.c: the rank that owns the flows between two endpoints, the same for both directions: any even mixture does, and this is
+/* extract_deal.c: the rank that owns the flows between two endpoints, the same for both directions: any even mixture does, and this is
  * done for every packet. */
 static inline int extract_owner(const ws_comm *comm, const uint8_t one[16], const uint8_t other[16], uint16_t port,
                                 uint16_t other_port, uint8_t protocol)
@@ -333,11 +335,25 @@ static inline int extract_owner_of_packet(const ws_comm *comm, const ws_packet *
     return extract_owner(comm, packet->source, packet->destination, packet->source_port, packet->destination_port,
                          packet->protocol);
 }
-WS_MUST ws_err extract_route_open_all(extraction *x);
+WS_MUST ws_err extract_deal_open_all(extraction *x);
 /* Where there are several ranks: packets that were read since go into the parcels for their owners. */
-WS_MUST ws_err extract_route_deal(extraction *x);
-void extract_route_drop(extraction *x, size_t first, size_t behind); /* those of pieces [first, behind), out again */
-WS_MUST ws_err extract_route_order(extraction *x);                   /* piece by piece, those of each in their order */
+WS_MUST ws_err extract_deal(extraction *x);
+/* Of the packets that are in the owner's parcel the next one, from *at on; false: there is none. */
+typedef struct dealt_mark {
+    uint32_t piece;
+    uint64_t ordinal; /* as its rank numbers it */
+    int64_t time_ns;
+} dealt_mark;
+bool extract_deal_next(const extraction *x, int owner, size_t *at, dealt_mark *out);
+void extract_deal_drop(extraction *x, size_t first, size_t behind); /* those of pieces [first, behind), out again */
+WS_MUST ws_err extract_deal_order(extraction *x);                   /* piece by piece, those of each in their order */
+/* Some of the packets in [*next, end) that come before the point, from the memory of the rank that sent them, as they are in their
+ * input; how many. */
+enum { DEALT_BLOCK = 32 };
+size_t extract_deal_take(const extract_hand_over *h, const uint8_t **next, const uint8_t *end,
+                         const closing_point *point, ws_packet block[DEALT_BLOCK]);
+
+/* extract_route.c */
 /* Sends the round's packets on their way, behind those of the round before, which go through the flow tables to rows: so messages
  * travel while the next round is read. */
 WS_MUST ws_err extract_round_route_all(extraction *x);

@@ -231,10 +231,9 @@ static ws_err keep_damage(extraction *x, extract_piece *piece, const ws_walk *wa
 static bool part_is_done(const extraction *x, const extract_piece *piece)
 {
     const extract_input *input = &x->inputs[piece->input];
-    return input->compressed &&
-           (ws_walk_position(input->walk) >= piece->end ||
-            ws_walk_offset(input->walk) - piece->begin >= x->content_limit ||
-            x->packed_packets + piece->counts.packets >= x->packet_limit);
+    return input->compressed && (ws_walk_position(input->walk) >= piece->end ||
+                                 ws_walk_offset(input->walk) - piece->begin >= x->content_limit ||
+                                 x->packed_packets + piece->counts.packets >= x->packet_limit);
 }
 
 /* About 50 microseconds; packets are dealt out while they are in the first cache, but not right behind the decoder, on whose narrow
@@ -266,11 +265,11 @@ static ws_err walk_piece(extraction *x, extract_piece *piece)
             break;
         WS_TRY(count_record(x, piece, &record));
         if (piece->counts.records % DEAL_RECORDS == 0)
-            WS_TRY(extract_route_deal(x));
+            WS_TRY(extract_deal(x));
         if (piece->counts.records % PUSH_RECORDS == 0)
             extract_route_push(x);
     }
-    WS_TRY(extract_route_deal(x));
+    WS_TRY(extract_deal(x));
     WS_TRY(keep_damage(x, piece, input->walk));
     WS_TRY(extract_state_keep(x, (size_t)(piece - x->pieces)));
     piece->packet_count = piece->counts.packets;
@@ -304,7 +303,7 @@ static ws_err walk_marked_all(extraction *x)
         piece->known = piece->walk ? extract_state_digest(x, k) : piece->known;
         if (!piece->walk || piece->empty || piece->rank != x->comm->rank)
             continue;
-        extract_route_drop(x, k, k + 1); /* where it was walked before, from what was no start */
+        extract_deal_drop(x, k, k + 1); /* where it was walked before, from what was no start */
         local = walk_piece(x, piece);
         mine[count++] =
             (walk_news){k, piece->reached, piece->position, piece->records, piece->has_packets, piece->first_ns};
@@ -369,7 +368,7 @@ static void end_round_early(extraction *x)
             continue;
         x->round_end = base + piece->position;
         x->last_input = input;
-        extract_route_drop(x, k + 1, x->piece_count);
+        extract_deal_drop(x, k + 1, x->piece_count);
         x->piece_count = k + 1;
         if (x->comm->size == 1) /* then packets lie piece by piece, and all that lie there are taken */
             x->packet_count = piece->first_packet + piece->packet_count;
@@ -389,7 +388,7 @@ static ws_err settle_pieces(extraction *x)
         input->next_offset = piece->reached;
         input->next_position = input->compressed ? piece->position : piece->reached;
         if (piece->empty) {
-            extract_route_drop(x, k, k + 1); /* a walk from what was no start found some */
+            extract_deal_drop(x, k, k + 1); /* a walk from what was no start found some */
             continue;
         }
         input->records += piece->records;
@@ -465,16 +464,29 @@ static void raise_newest(closing_point *point, int64_t newest_ns)
     point->newest_ns = newest_ns > point->newest_ns ? newest_ns : point->newest_ns;
 }
 
-/* Of the packets that are of the piece, whose first record lies before the point. */
-static void find_newest_among(const ws_packet *packets, size_t count, uint32_t number, const extract_piece *piece,
-                              closing_point *point)
+/* Of packets of the piece, in their order; *point: of the one before. */
+static void note_time(const extract_piece *piece, closing_point **point, uint64_t ordinal, int64_t time_ns)
 {
-    for (const ws_packet *packet = packets; packet < packets + count; packet++) {
-        if (packet->input != number)
-            continue;
-        while (!is_before(piece, packet->ordinal + piece->ordinals_before, point))
-            point++;
-        raise_newest(point, packet->time_ns);
+    while (!is_before(piece, ordinal + piece->ordinals_before, *point))
+        ++*point;
+    raise_newest(*point, time_ns);
+}
+
+/* `at`: the point behind its first record. */
+static void find_newest_of(const extraction *x, size_t number, closing_point *at)
+{
+    const extract_piece *piece = &x->pieces[number];
+    const ws_packet *own = x->packets + piece->first_packet;
+    closing_point *point = at;
+    for (size_t i = 0; x->comm->size == 1 && i < piece->packet_count; i++)
+        note_time(piece, &point, own[i].ordinal, own[i].time_ns);
+    for (int r = 0; x->comm->size > 1 && r < x->comm->size; r++) {
+        size_t next = 0;
+        dealt_mark mark;
+        point = at;
+        while (extract_deal_next(x, r, &next, &mark))
+            if (mark.piece == number)
+                note_time(piece, &point, mark.ordinal, mark.time_ns);
     }
 }
 
@@ -492,13 +504,7 @@ static void find_newest(extraction *x)
             raise_newest(at, piece->newest_ns);
             continue;
         }
-        if (x->comm->size == 1)
-            find_newest_among(x->packets + piece->first_packet, piece->packet_count, piece->group, piece, at);
-        for (int r = 0; x->comm->size > 1 && r < x->comm->size; r++) {
-            const ws_parcel *dealt = &x->hand_over.packets->out[r];
-            find_newest_among((const ws_packet *)(const void *)dealt->bytes, dealt->count / sizeof(ws_packet),
-                              (uint32_t)k, piece, at);
-        }
+        find_newest_of(x, k, at);
     }
 }
 
@@ -541,7 +547,7 @@ ws_err extract_round_read_all(extraction *x)
 
     ws_err local = settle_pieces(x);
     if (local == WS_OK && x->out_of_order)
-        local = extract_route_order(x);
+        local = extract_deal_order(x);
     if (local == WS_OK)
         local = extract_state_settle(x);
     if (local == WS_OK)
