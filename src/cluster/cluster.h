@@ -107,13 +107,14 @@ WS_MUST ws_err ws_parcels_send_all(ws_parcels *parcels);
 void ws_parcels_push(ws_parcels *parcels); /* from time to time: MPI moves messages only while it is called */
 WS_MUST ws_err ws_parcels_arrive(ws_parcels *parcels);
 void ws_parcels_destroy(ws_parcels **parcels); /* waits for what is on its way */
-/* Few bytes from one rank to another, which receives as many; those of a pair arrive in the order they were sent. The sender,
- * which need not wait, ends what it began (NULL: nothing). */
+/* Few bytes from one rank to another, which receives as many; those of a pair arrive in the order they were sent. The sender need
+ * not wait, unless memory is out, and ends what it began (NULL: nothing), also where that failed. */
 typedef struct ws_sending ws_sending;
-WS_MUST ws_err ws_send_begin(ws_sending **out, const ws_comm *comm, int to, const void *data, size_t bytes);
+WS_MUST ws_err ws_send_begin(ws_sending **sending, const ws_comm *comm, int to, const void *data, size_t bytes);
 WS_MUST ws_err ws_send_end(ws_sending **sending);
+void ws_send_drop(ws_sending **sending); /* the same, whatever comes of it */
 WS_MUST ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes);
-WS_MUST ws_err ws_receives_at_once(const ws_comm *comm, int from, bool *at_once); /* the bytes are here already */
+WS_MUST ws_err ws_has_arrived(const ws_comm *comm, int from, bool *out); /* some of what the rank sent, at least */
 /* True on every rank when any rank gives true (stop requests). */
 WS_MUST ws_err ws_any_all(const ws_comm *comm, bool local, bool *any);
 

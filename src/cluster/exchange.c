@@ -158,21 +158,38 @@ static size_t part_of(size_t left)
     return left < SMALL_BYTES ? left : SMALL_BYTES;
 }
 
-ws_err ws_send_begin(ws_sending **out, const ws_comm *comm, int to, const void *data, size_t bytes)
+static ws_sending *new_sending(const void *data, size_t bytes)
 {
     ws_sending *sending = malloc(sizeof *sending + bytes);
-    *out = NULL;
-    WS_CHECK(sending != NULL, MEMORY, "out of memory for a message of %zu bytes", bytes);
+    if (sending == NULL)
+        return NULL;
     memset(&sending->parts, 0, sizeof sending->parts);
     memcpy(sending->data, data, bytes);
-    ws_exchange *parts = &sending->parts;
-    ws_err error = ws_exchange_reserve(parts, bytes / SMALL_BYTES + 1);
-    for (size_t at = 0; error == WS_OK && at < bytes; at += SMALL_BYTES, parts->count++)
-        if (MPI_Isend(sending->data + at, (int)part_of(bytes - at), MPI_BYTE, to, SMALL_TAG, comm->mpi,
-                      &parts->requests[parts->count]) != MPI_SUCCESS)
-            error = WS_ERROR(MPI, "a message to rank %d cannot be sent", to);
-    *out = sending;
-    WS_TRY(error);
+    if (ws_exchange_reserve(&sending->parts, bytes / SMALL_BYTES + 1) == WS_OK)
+        return sending;
+    free(sending);
+    return NULL;
+}
+
+/* All parts are sent, whatever comes of one: the receiver waits for them. */
+ws_err ws_send_begin(ws_sending **out, const ws_comm *comm, int to, const void *data, size_t bytes)
+{
+    ws_sending *sending = *out = new_sending(data, bytes);
+    int status = MPI_SUCCESS;
+    for (size_t at = 0; at < bytes; at += SMALL_BYTES) {
+        const uint8_t *part = (sending != NULL ? sending->data : (const uint8_t *)data) + at;
+        const int count = (int)part_of(bytes - at);
+        int next;
+        if (sending != NULL)
+            next = MPI_Isend(part, count, MPI_BYTE, to, SMALL_TAG, comm->mpi,
+                             &sending->parts.requests[sending->parts.count]);
+        else
+            next = MPI_Send(part, count, MPI_BYTE, to, SMALL_TAG, comm->mpi);
+        if (sending != NULL && next == MPI_SUCCESS)
+            sending->parts.count++;
+        status = status == MPI_SUCCESS ? next : status;
+    }
+    WS_MPI(status);
     return WS_OK;
 }
 
@@ -181,11 +198,18 @@ ws_err ws_send_end(ws_sending **sending)
     if (*sending == NULL)
         return WS_OK;
     ws_err error = ws_exchange_end(&(*sending)->parts);
+    ws_send_drop(sending);
+    WS_TRY(error);
+    return WS_OK;
+}
+
+void ws_send_drop(ws_sending **sending)
+{
+    if (*sending == NULL)
+        return;
     ws_exchange_close(&(*sending)->parts);
     free(*sending);
     *sending = NULL;
-    WS_TRY(error);
-    return WS_OK;
 }
 
 ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes)
@@ -196,10 +220,10 @@ ws_err ws_receive(const ws_comm *comm, int from, void *data, size_t bytes)
     return WS_OK;
 }
 
-ws_err ws_receives_at_once(const ws_comm *comm, int from, bool *at_once)
+ws_err ws_has_arrived(const ws_comm *comm, int from, bool *out)
 {
     int here = 0;
     WS_MPI(MPI_Iprobe(from, SMALL_TAG, comm->mpi, &here, MPI_STATUS_IGNORE));
-    *at_once = here != 0;
+    *out = here != 0;
     return WS_OK;
 }

@@ -201,11 +201,10 @@ typedef struct extraction {
     ws_ip_protocols protocols; /* flows besides those of TCP and UDP */
 
     /* the round */
-    uint64_t round_begin, round_end; /* in the concatenation of all inputs as they are stored */
-    uint64_t content_limit;          /* of a compressed input in one round */
-    uint64_t packet_limit,
-        packed_packets;                /* of all compressed inputs that a rank reads in a round, at most and so far */
-    uint64_t bytes_read, records_read; /* by this run, in all rounds so far; the same on all ranks */
+    uint64_t round_begin, round_end;       /* in the concatenation of all inputs as they are stored */
+    uint64_t content_limit;                /* of a compressed input in one round */
+    uint64_t packet_limit, packed_packets; /* of compressed inputs that a rank reads in a round: at most, so far */
+    uint64_t bytes_read, records_read;     /* by this run, in all rounds so far; the same on all ranks */
     extract_piece *pieces;
     size_t piece_count, piece_capacity;
     closing_point *points;

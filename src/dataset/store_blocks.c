@@ -130,13 +130,19 @@ static bool is_within(const ws_hashed_rows *rows)
     return first_boundary(rows) > last_boundary(rows);
 }
 
+/* Its first rows belong to a block of which the rank before it has the state. */
+static bool goes_on(const ws_hashed_rows *rows)
+{
+    return rows->count > 0 && rows->chain->before >= 0 && rows->begin % ROWS != 0;
+}
+
 /* Of the shares up to this one, in the order in which the rank before sends: goes on where the row before the share left off. */
 static ws_err receive_begun(const ws_comm *comm, const ws_hashed_rows *shares, size_t share, size_t *received)
 {
-    for (; *received <= share; ++*received) {
-        const ws_hashed_rows *rows = &shares[*received];
+    while (*received <= share) {
+        const ws_hashed_rows *rows = &shares[(*received)++];
         uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
-        if (rows->count == 0 || rows->chain->before < 0 || rows->begin % ROWS == 0)
+        if (!goes_on(rows))
             continue;
         WS_TRY(ws_receive(comm, rows->chain->before, states, rows->columns * sizeof *states));
         for (size_t c = 0; c < rows->columns; c++)
@@ -148,8 +154,8 @@ static ws_err receive_begun(const ws_comm *comm, const ws_hashed_rows *shares, s
 /* Of the shares before `end`, in their order. The rank behind may be writing, and takes it later. */
 static ws_err hand_on(const ws_comm *comm, const ws_hashed_rows *shares, size_t end, size_t *handed)
 {
-    for (; *handed < end; ++*handed) {
-        const ws_hashed_rows *rows = &shares[*handed];
+    while (*handed < end) {
+        const ws_hashed_rows *rows = &shares[(*handed)++];
         uint8_t states[WS_WRITTEN_COLUMNS_MAX][WS_SHA256_STATE_BYTES];
         if (rows->count == 0 || rows->chain->behind < 0 || end_of(rows) % ROWS == 0)
             continue;
@@ -213,13 +219,16 @@ static ws_err add_rest(const ws_comm *comm, const ws_hashed_rows *shares, size_t
     return WS_OK;
 }
 
-/* Whether its rest waits for no rank, and no rank would wait for it. */
-static ws_err is_free(const ws_comm *comm, const ws_hashed_rows *rows, bool received, bool *out)
+/* Whether the share's rest waits for no rank, and no rank would wait for it. */
+static ws_err is_free(const ws_comm *comm, const ws_hashed_rows *shares, size_t share, size_t received, bool *out)
 {
-    const ws_share_chain *chain = rows->chain;
-    *out = chain->before < 0 || (chain->behind < 0 && (received || rows->begin % ROWS == 0));
-    if (!*out && chain->behind < 0)
-        WS_TRY(ws_receives_at_once(comm, chain->before, out));
+    const ws_share_chain *chain = shares[share].chain;
+    size_t next = received; /* what arrives first is for this one */
+    while (next < share && !goes_on(&shares[next]))
+        next++;
+    *out = next >= share && (chain->before < 0 || chain->behind < 0);
+    if (*out && share >= received && goes_on(&shares[share]))
+        WS_TRY(ws_has_arrived(comm, chain->before, out));
     return WS_OK;
 }
 
@@ -242,7 +251,7 @@ static ws_err add_shares(const ws_comm *comm, const ws_hashed_rows *shares, size
     uint32_t added = 0; /* a bit for each share; there are few */
     for (size_t i = 0; i < count; i++) {
         bool at_once;
-        WS_TRY(is_free(comm, &shares[i], i < *received, &at_once));
+        WS_TRY(is_free(comm, shares, i, *received, &at_once));
         if (!at_once)
             continue;
         WS_TRY(add_rest(comm, shares, i, list, received));

@@ -469,7 +469,7 @@ void ws_store_writer_destroy(ws_store_writer **out)
         free(writer->held[k].runs);
     }
     for (int i = 0; i < 2; i++)
-        ws_error_keep(&writer->late.failure, ws_send_end(&writer->late.sending[i]));
+        ws_send_drop(&writer->late.sending[i]);
     ws_error_forget(&writer->late.failure);
     free(writer->buffer);
     free(writer->identities);

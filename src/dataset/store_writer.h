@@ -23,8 +23,7 @@ typedef struct ws_held {
     size_t count, capacity, record_bytes;
     ws_number_run *runs;
     size_t run_count, run_capacity;
-    const void
-        *lent; /* the records, where they lie with the caller: a batch that is a window by itself; NULL: in `records` */
+    const void *lent; /* where the records of a batch lie that is a window by itself; NULL: in `records` */
 } ws_held;
 
 /* Records of one share of the window, in order. */
@@ -47,7 +46,7 @@ typedef struct ws_late_window {
     ws_share shares[WS_HELD_KINDS];      /* of these; only where they begin and how many they are */
     int last_row_rank, last_packet_rank; /* whose states of hashes all ranks get; -1: there are none */
     ws_sending *sending[2];              /* states of hashes for the rank behind */
-    ws_kept_error failure;               /* of this rank; the others know of none yet */
+    ws_kept_error failure;               /* not told to the other ranks yet */
 } ws_late_window;
 
 enum { WS_WRITTEN_COLUMNS_MAX = 64 + WS_LABEL_LEVELS_MAX + WS_FEATURE_TABLES_MAX };

@@ -36,7 +36,7 @@ static void messages_between_two_wait_for_the_receiver(void **state)
     const int before = world.rank - 1, behind = world.rank + 1;
     ws_sending *sendings[SIZES] = {NULL};
     uint8_t bytes[10000];
-    bool at_once;
+    bool arrived;
     for (int s = 0; s < SIZES && behind < world.size; s++) {
         memset(bytes, 10 * world.rank + s, sizes[s]);
         assert_int_equal(ws_send_begin(&sendings[s], &world, behind, bytes, sizes[s]), WS_OK);
@@ -45,15 +45,15 @@ static void messages_between_two_wait_for_the_receiver(void **state)
     assert_int_equal(ws_barrier_all(&world), WS_OK);
     for (int s = 0; s < SIZES && before >= 0; s++) {
         do
-            assert_int_equal(ws_receives_at_once(&world, before, &at_once), WS_OK);
-        while (!at_once);
+            assert_int_equal(ws_has_arrived(&world, before, &arrived), WS_OK);
+        while (!arrived);
         assert_int_equal(ws_receive(&world, before, bytes, sizes[s]), WS_OK);
         for (size_t i = 0; i < sizes[s]; i++)
             assert_int_equal(bytes[i], 10 * before + s);
     }
     if (before >= 0) {
-        assert_int_equal(ws_receives_at_once(&world, before, &at_once), WS_OK);
-        assert_false(at_once);
+        assert_int_equal(ws_has_arrived(&world, before, &arrived), WS_OK);
+        assert_false(arrived);
     }
     for (int s = 0; s < SIZES; s++)
         assert_int_equal(ws_send_end(&sendings[s]), WS_OK);
