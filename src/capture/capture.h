@@ -8,6 +8,7 @@
 #ifndef WS_CAPTURE_H
 #define WS_CAPTURE_H
 
+#include <string.h>
 #include "capture/stream.h"
 #include "core/core.h"
 
@@ -84,6 +85,11 @@ typedef struct ws_packet {
     uint16_t network_length; /* the part of header_length that is IP's */
     uint16_t reserved_too;   /* zero */
 } ws_packet;
+static inline bool ws_address_is_ipv4(const uint8_t address[16])
+{
+    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+    return memcmp(address, prefix, sizeof prefix) == 0;
+}
 enum { WS_SAMPLE_FIRST_SENDER = 1, WS_SAMPLE_OTHERS = 2 }; /* sent by the sender of its sample's first packet, or not */
 enum { WS_TCP_FIN = 1, WS_TCP_SYN = 2, WS_TCP_RST = 4, WS_TCP_PSH = 8, WS_TCP_ACK = 16, WS_TCP_URG = 32 };
 

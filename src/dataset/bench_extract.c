@@ -12,8 +12,8 @@
  * With payload the input's SHA-256 weighs most: 1.6 GB/s on one core, 0.53 to 0.55 of the ceiling without features; 2.1 to 2.3
  * GB/s with a second core, 0.72 to 0.82.
  *
- * Two ranks, each with a core, did 1.25 to 1.8 times as many records of headers as one core, mostly 1.5, and 1.3 to 1.8 times with
- * payload, mostly 1.64 (TMPDIR in memory, AVX-512, a host that others kept busy), where two that share nothing did 1.4 to 2.0 times
+ * Two ranks, each with a core, did 1.25 to 1.95 times as many records of headers as one core, mostly 1.5, and 1.25 to 1.85 times with
+ * payload, mostly 1.6 (TMPDIR in memory, AVX-512, a host that others kept busy), where two that share nothing did 1.4 to 2.0 times
  * as many and a memory copy 0.95 to 2.2. What they pay for sharing, of the 210 ns a record that both cores take (perf, headers, before
  * packets travelled in 64 bytes and half of the ranks wrote later, which took 3 to 4 % off): waiting where they meet 13; packets that
  * are dealt out and come from the other core's cache 9; the file, to which the kernel lets one write at a time, 5; rows brought into one

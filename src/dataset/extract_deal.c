@@ -33,12 +33,6 @@ _Static_assert(offsetof(ws_packet, ip_offset) == SAME_FROM + SAME_BYTES &&
                    offsetof(ws_packet, captured_length) - SAME_FROM == offsetof(dealt_packet, is_wide) - SAME_AT,
                "the same members in the same order");
 
-static bool is_ipv4(const uint8_t address[ADDRESS_BYTES])
-{
-    static const uint8_t prefix[PREFIX_BYTES] = {[10] = 0xff, [11] = 0xff};
-    return memcmp(address, prefix, sizeof prefix) == 0;
-}
-
 static dealt_packet *dealt_at(const uint8_t *bytes)
 {
     return (dealt_packet *)(uintptr_t)bytes; /* parcels are aligned, and so is what follows in them */
@@ -57,7 +51,7 @@ static void pack(const ws_packet *packet, dealt_packet *out)
     memcpy(out->source, packet->source + PREFIX_BYTES, sizeof out->source);
     memcpy(out->destination, packet->destination + PREFIX_BYTES, sizeof out->destination);
     memcpy((uint8_t *)out + SAME_AT, (const uint8_t *)packet + SAME_FROM, SAME_BYTES);
-    out->is_wide = !is_ipv4(packet->source) || !is_ipv4(packet->destination);
+    out->is_wide = !ws_address_is_ipv4(packet->source) || !ws_address_is_ipv4(packet->destination);
     if (!out->is_wide)
         return;
     memcpy(out + 1, packet->source, ADDRESS_BYTES);
@@ -187,7 +181,8 @@ void extract_deal_drop(extraction *x, size_t first, size_t behind)
 /* Where a packet is to come, and where it lies. */
 typedef struct dealt_place {
     uint64_t piece, ordinal;
-    size_t at, bytes, number; /* among the packets; in the parcel */
+    size_t at, bytes; /* in the parcel */
+    size_t number;    /* among its packets */
 } dealt_place;
 
 static int compare_dealt(const void *a, const void *b)

@@ -203,12 +203,6 @@ static ws_identity identity_of(const ws_digest *digest)
 }
 
 /* ---------------------------------------------------------------- endpoints */
-static bool is_ipv4(const uint8_t address[16])
-{
-    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
-    return memcmp(address, mapped, 12) == 0;
-}
-
 /* "192.0.2.1:80", "[2001:db8::1]:80"; keyed: 32 hex digits and the port; prefix: pseudonyms. Ports name services, not
  * people, and stay. */
 static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16], uint16_t port,
@@ -225,7 +219,7 @@ static void write_endpoint(const ws_row_maker *maker, const uint8_t address[16],
         snprintf(out, WS_ENDPOINT_TEXT, "%.32s:%u", text, port);
         return;
     }
-    bool four = is_ipv4(address);
+    bool four = ws_address_is_ipv4(address);
     const uint8_t *shown = four ? address + 12 : address;
     uint8_t pseudonym[16];
     if (maker->endpoints == WS_ENDPOINTS_PREFIX) {

@@ -3,8 +3,8 @@
 
 bool ws_address_is_private(const uint8_t address[16])
 {
-    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF}, loopback[16] = {[15] = 1};
-    if (memcmp(address, mapped, 12) != 0)
+    static const uint8_t loopback[16] = {[15] = 1};
+    if (!ws_address_is_ipv4(address))
         return (address[0] & 0xFE) == 0xFC || (address[0] == 0xFE && (address[1] & 0xC0) == 0x80) ||
                memcmp(address, loopback, 16) == 0;
     const uint8_t a = address[12], b = address[13];
