@@ -73,11 +73,11 @@ WS_MUST ws_err ws_exchange_all(const ws_comm *comm, const void *send, const size
  *
  * A rank fills out[r] (ws_parcel_put, or ws_parcel_reserve, then bytes[count] and on, and count), all send, and after
  * ws_parcels_arrive in[r] holds what rank r sent, its own too, to be read until the next ws_parcels_send_all. In between out is
- * filled again. */
+ * filled again. Who learns late what is for whom puts all into its own out[rank], and lends the others parts of it. */
 typedef struct ws_parcel {
     uint8_t *bytes;
     size_t count, capacity;
-    uint8_t *room; /* that the receiver sees too; `bytes` while what is put there fits */
+    uint8_t *room; /* that the other ranks of the machine see too; `bytes` while what is put there fits */
 } ws_parcel;
 typedef struct ws_arrived_parcel {
     const uint8_t *bytes;
@@ -103,6 +103,8 @@ static inline ws_err ws_parcel_put(ws_parcel *parcel, const void *data, size_t c
     parcel->count += count;
     return WS_OK;
 }
+/* Instead of out[to], which is empty: this part of out[rank], which does not grow until it is sent. */
+void ws_parcels_lend(ws_parcels *parcels, int to, size_t at, size_t count);
 WS_MUST ws_err ws_parcels_send_all(ws_parcels *parcels);
 void ws_parcels_push(ws_parcels *parcels); /* from time to time: MPI moves messages only while it is called */
 WS_MUST ws_err ws_parcels_arrive(ws_parcels *parcels);

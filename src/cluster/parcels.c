@@ -15,7 +15,15 @@
 typedef struct parcel_word {
     uint64_t count;
     uint64_t travels; /* as messages */
+    uint64_t place;   /* in the file of the rank that tells it, where it does not */
 } parcel_word;
+
+/* What goes to a rank. */
+typedef struct sent_parcel {
+    uint8_t *bytes;
+    size_t count;
+    bool is_lent;
+} sent_parcel;
 
 typedef struct ws_parcels_way {
     const ws_comm *comm;
@@ -23,6 +31,7 @@ typedef struct ws_parcels_way {
     int side;            /* being filled */
     size_t most;
     uint8_t **files;     /* [size] of the ranks that this one shares memory with, itself among them; NULL: none */
+    sent_parcel *sent;   /* [size] */
     ws_parcel *received; /* [size] that came in messages */
     parcel_word *words;  /* [2 * size] told, and heard */
     ws_exchange exchange;
@@ -153,18 +162,19 @@ static ws_err create_parts(ws_parcels *parcels, const ws_comm *comm, size_t most
     for (int side = 0; side < 2; side++)
         WS_TRY(WS_NEW_ARRAY(way->sides[side], size));
     WS_TRY(WS_NEW_ARRAY(way->files, size));
+    WS_TRY(WS_NEW_ARRAY(way->sent, size));
     WS_TRY(WS_NEW_ARRAY(way->received, size));
     WS_TRY(WS_NEW_ARRAY(way->words, 2 * size));
     return WS_OK;
 }
 
-/* For the ranks of this machine. What a rank puts for itself it sees anyway. */
+/* For the ranks of this machine, this one too: it may lend of what it puts for itself. */
 static void take_rooms(parcels_way *way)
 {
     for (int side = 0; side < 2; side++)
         for (int r = 0; r < way->comm->size; r++) {
             ws_parcel *parcel = &way->sides[side][r];
-            if (r == way->comm->rank || way->files[r] == NULL)
+            if (way->files[r] == NULL)
                 continue;
             parcel->room = parcel->bytes = way->files[way->comm->rank] + room_of(way, side, r);
             parcel->capacity = way->most;
@@ -203,12 +213,12 @@ static ws_err make_room(ws_parcels *parcels)
         ws_parcel *received = &way->received[r];
         parcels->in[r].count = heard->count;
         if (r == own) {
-            parcels->in[r].bytes = parcels->out[r].bytes;
+            parcels->in[r].bytes = way->sent[r].bytes;
             continue;
         }
         messages += told->travels ? ws_exchange_messages(told->count) : 0;
         if (!heard->travels) {
-            parcels->in[r].bytes = way->files[r] + room_of(way, way->side, own);
+            parcels->in[r].bytes = way->files[r] + heard->place;
             continue;
         }
         messages += ws_exchange_messages(heard->count);
@@ -226,11 +236,31 @@ static ws_err post_all(ws_parcels *parcels, bool sends)
     for (int step = 1; step < comm->size; step++) {
         const int r = (comm->rank + step) % comm->size;
         const parcel_word *word = &way->words[sends ? r : comm->size + r];
-        void *bytes = sends ? parcels->out[r].bytes : way->received[r].bytes;
+        void *bytes = sends ? way->sent[r].bytes : way->received[r].bytes;
         if (word->travels)
             WS_TRY(ws_exchange_post(&way->exchange, comm, bytes, word->count, r, sends));
     }
     return WS_OK;
+}
+
+void ws_parcels_lend(ws_parcels *parcels, int to, size_t at, size_t count)
+{
+    parcels->way->sent[to] = (sent_parcel){parcels->out[parcels->way->comm->rank].bytes + at, count, true};
+}
+
+/* What this rank tells the others. */
+static void take_sent(const ws_parcels *parcels)
+{
+    parcels_way *way = parcels->way;
+    const uint8_t *file = way->files[way->comm->rank];
+    for (int r = 0; r < way->comm->size; r++) {
+        sent_parcel *sent = &way->sent[r];
+        if (!sent->is_lent)
+            *sent = (sent_parcel){parcels->out[r].bytes, parcels->out[r].count, false};
+        sent->is_lent = false;
+        const bool is_seen = way->files[r] != NULL && sent->bytes >= file && sent->bytes < file + file_bytes(way);
+        way->words[r] = (parcel_word){sent->count, !is_seen, is_seen ? (uint64_t)(sent->bytes - file) : 0};
+    }
 }
 
 ws_err ws_parcels_send_all(ws_parcels *parcels)
@@ -238,10 +268,7 @@ ws_err ws_parcels_send_all(ws_parcels *parcels)
     parcels_way *way = parcels->way;
     const ws_comm *comm = way->comm;
     parcel_word *heard = way->words + comm->size;
-    for (int r = 0; r < comm->size; r++) {
-        const ws_parcel *parcel = &parcels->out[r];
-        way->words[r] = (parcel_word){parcel->count, parcel->room == NULL || parcel->bytes != parcel->room};
-    }
+    take_sent(parcels);
     atomic_thread_fence(memory_order_release);
     if (comm->size > 1)
         WS_MPI(MPI_Alltoall(way->words, sizeof *way->words, MPI_BYTE, heard, sizeof *heard, MPI_BYTE, comm->mpi));
@@ -281,6 +308,7 @@ static void way_destroy(parcels_way *way)
     }
     unmap_files(way);
     free(way->files);
+    free(way->sent);
     free(way->received);
     free(way->words);
     free(way);

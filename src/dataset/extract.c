@@ -274,6 +274,7 @@ static ws_err prepare_captures_all(extraction *x)
     warn_of_packets(x);
     WS_AGREE(x->comm, ws_arena_alloc(x->arena, &tables, x->feature_count, sizeof *tables));
     WS_TRY(extract_deal_open_all(x));
+    WS_TRY(extract_rows_open_all(x));
     WS_TRY(extract_folder_open_all(x));
     ws_store_writer_options options = {.path = x->options->output,
                                        .dataset = x->options->dataset,

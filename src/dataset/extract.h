@@ -81,15 +81,15 @@ typedef struct skipped_input {
     const char *path, *reason; /* in the arena */
 } skipped_input;
 
-/* Rows that have left the flow table and wait to be written, in row order. */
+/* Rows that have left the flow table and wait to be written, in row order: ws_flow, their packets, and their slots, ws_flow.slot_bytes
+ * each. They are in each out[rank], from where other ranks get theirs. */
 typedef struct extract_rows {
-    ws_flow *flows;
-    size_t count, capacity;
-    ws_flow_packet *packets;
-    size_t packet_count, packet_capacity;
-    uint8_t *slots; /* of all flows, ws_flow.slot_bytes each */
-    size_t slot_bytes, slot_capacity;
+    ws_parcels *flows, *packets, *slots; /* slots: NULL without bytes */
 } extract_rows;
+/* Of them, the first. */
+typedef struct extract_rows_part {
+    size_t count, packet_count, slot_bytes;
+} extract_rows_part;
 
 /* The order of rows. */
 typedef struct extract_row_key {
@@ -240,7 +240,7 @@ typedef struct extraction {
     const ws_flow_features **features; /* stored beside flow20, in the order of their names */
     size_t feature_count;
     extract_rows rows;
-    extract_sorter *sorter;       /* NULL until several ranks write */
+    extract_sorter *sorter;       /* NULL until ranks write */
     extract_reservoir *reservoir; /* NULL: every flow is stored */
     uint64_t rows_written;        /* by this rank */
     ws_damage *damage;
@@ -395,15 +395,18 @@ WS_MUST ws_err extract_reservoir_copy(const extract_reservoir *reservoir, ws_flo
 /* What it kept goes to x->rows, and it is gone. */
 WS_MUST ws_err extract_reservoir_drain_all(extraction *x);
 
-/* extract_sort.c: rows of all ranks, each rank a contiguous part; valid until the next call. One rank's are in order already. */
+/* extract_sort.c: of the rows that wait on all ranks the first (`own`), which wait no more; each rank gets a contiguous part of them,
+ * valid until the next call. */
 int extract_row_keys_compare(const void *a, const void *b); /* of extract_row_key, as qsort's */
-WS_MUST ws_err extract_rows_sort_all(extraction *x, const extract_rows *rows, const extract_rows **out);
+WS_MUST ws_err extract_rows_sort_all(extraction *x, const extract_rows_part *own, const ws_row_source **out,
+                                     size_t *count);
 void extract_sorter_destroy(extract_sorter **sorter);
 
 /* extract_rows.c */
 void extract_count_flow(extraction *x, const ws_flow *flow);
 /* In row order. Where many wait it meets the other ranks, which come there by adding or by settling, and all write. */
 WS_MUST ws_err extract_rows_add(extraction *x, const ws_flow *flow);
+WS_MUST ws_err extract_rows_open_all(extraction *x);
 void extract_rows_destroy(extract_rows *rows);
 /* Ends a stretch of the input in which each rank added rows as its flows left; `added` is what came of that. at_end: none is left
  * waiting then. */

@@ -9,38 +9,64 @@
  * have left the caches on their way. Alone, a rank has no one to wait for. */
 enum { WRITE_BYTES = 4 << 20, WRITE_BYTES_ALONE = 2 << 20 };
 
-static uint64_t bytes_of(const extract_rows *rows)
+ws_err extract_rows_open_all(extraction *x)
 {
-    return rows->count * sizeof *rows->flows + rows->packet_count * sizeof *rows->packets + rows->slot_bytes;
-}
-
-static ws_err add_row(extract_rows *rows, const ws_flow *flow)
-{
-    WS_TRY(WS_GROW(rows->flows, rows->capacity, rows->count + 1));
-    WS_TRY(WS_GROW(rows->packets, rows->packet_capacity, rows->packet_count + flow->packet_count));
-    WS_TRY(WS_GROW(rows->slots, rows->slot_capacity, rows->slot_bytes + flow->slot_bytes));
-    rows->flows[rows->count] = *flow;
-    rows->flows[rows->count].slots = NULL;
-    rows->flows[rows->count++].stored = NULL;
-    if (flow->packet_count > 0)
-        memcpy(rows->packets + rows->packet_count, flow->stored, flow->packet_count * sizeof *rows->packets);
-    rows->packet_count += flow->packet_count;
-    if (flow->slot_bytes > 0)
-        memcpy(rows->slots + rows->slot_bytes, flow->slots, flow->slot_bytes);
-    rows->slot_bytes += flow->slot_bytes;
+    enum { MOST_BYTES = 2 * WRITE_BYTES }; /* a row with more travels */
+    WS_TRY(ws_parcels_create_all(&x->rows.flows, x->comm, MOST_BYTES));
+    WS_TRY(ws_parcels_create_all(&x->rows.packets, x->comm, MOST_BYTES));
+    if (x->slot_size > 0)
+        WS_TRY(ws_parcels_create_all(&x->rows.slots, x->comm, MOST_BYTES));
     return WS_OK;
 }
 
 void extract_rows_destroy(extract_rows *rows)
 {
-    free(rows->flows);
-    free(rows->packets);
-    free(rows->slots);
-    memset(rows, 0, sizeof *rows);
+    ws_parcels_destroy(&rows->flows);
+    ws_parcels_destroy(&rows->packets);
+    ws_parcels_destroy(&rows->slots);
+}
+
+static ws_parcel *own_parcel(const extraction *x, const ws_parcels *parcels)
+{
+    return &parcels->out[x->comm->rank];
+}
+
+/* The first row that waits; row_count(x) of them. */
+static const ws_flow *first_row(const extraction *x)
+{
+    return (const ws_flow *)(const void *)own_parcel(x, x->rows.flows)->bytes;
+}
+
+static size_t row_count(const extraction *x)
+{
+    return own_parcel(x, x->rows.flows)->count / sizeof(ws_flow);
+}
+
+static uint64_t waiting_bytes(const extraction *x)
+{
+    return own_parcel(x, x->rows.flows)->count + own_parcel(x, x->rows.packets)->count +
+           (x->slot_size > 0 ? own_parcel(x, x->rows.slots)->count : 0);
+}
+
+static ws_err add_row(extraction *x, const ws_flow *flow)
+{
+    ws_parcel *flows = own_parcel(x, x->rows.flows), *packets = own_parcel(x, x->rows.packets);
+    const size_t packet_bytes = flow->packet_count * sizeof *flow->stored;
+    WS_TRY(ws_parcel_reserve(flows, sizeof *flow));
+    WS_TRY(ws_parcel_reserve(packets, packet_bytes));
+    if (x->slot_size > 0)
+        WS_TRY(ws_parcel_put(own_parcel(x, x->rows.slots), flow->slots, flow->slot_bytes));
+    ws_flow *row = (ws_flow *)(void *)(flows->bytes + flows->count);
+    *row = *flow;
+    row->stored = NULL;
+    row->slots = NULL;
+    flows->count += sizeof *row;
+    WS_TRY(ws_parcel_put(packets, flow->stored, packet_bytes));
+    return WS_OK;
 }
 
 /* ---------------------------------------------------------------- labels, counts, the store */
-static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out, uint8_t **attempted)
+static ws_err label_rows(extraction *x, const ws_row_source *rows, size_t count, int32_t **out, uint8_t **attempted)
 {
     *out = NULL;
     *attempted = NULL;
@@ -49,14 +75,14 @@ static ws_err label_rows(extraction *x, const extract_rows *rows, int32_t **out,
         return WS_OK;
     WS_CHECK(levels <= WS_LABEL_LEVELS_MAX, INTERNAL, "%zu label levels", levels);
     int32_t classes[WS_LABEL_LEVELS_MAX];
-    WS_TRY(WS_NEW_ARRAY(*out, levels * rows->count));
-    WS_TRY(WS_NEW_ARRAY(*attempted, rows->count));
-    for (size_t i = 0; i < rows->count; i++) {
-        ws_labels_find(x->labels, &rows->flows[i], classes, &(*attempted)[i]);
+    WS_TRY(WS_NEW_ARRAY(*out, levels * count));
+    WS_TRY(WS_NEW_ARRAY(*attempted, count));
+    for (size_t i = 0; i < count; i++) {
+        ws_labels_find(x->labels, rows[i].flow, classes, &(*attempted)[i]);
         bool labelled = false; /* a line may speak of a flow and give it no class */
         for (size_t level = 0; level < levels; level++) {
             const bool renumbered = x->append != NULL && classes[level] >= 0;
-            (*out)[level * rows->count + i] = renumbered ? x->append->written[level][classes[level]] : classes[level];
+            (*out)[level * count + i] = renumbered ? x->append->written[level][classes[level]] : classes[level];
             labelled = labelled || classes[level] >= 0;
         }
         x->labelled += labelled;
@@ -73,19 +99,19 @@ void extract_count_flow(extraction *x, const ws_flow *flow)
 }
 
 /* With a reservoir flows were counted as they came to it. */
-static void count_rows(extraction *x, const extract_rows *rows)
+static void count_rows(extraction *x, const ws_row_source *rows, size_t count)
 {
-    for (size_t i = 0; i < rows->count; i++) {
-        const extract_group *group = &x->groups[rows->flows[i].input];
+    for (size_t i = 0; i < count; i++) {
+        const extract_group *group = &x->groups[rows[i].flow->input];
         if (x->options->reservoir == 0)
-            extract_count_flow(x, &rows->flows[i]);
-        x->inputs[group->first].counts.stored_packets += rows->flows[i].packet_count;
+            extract_count_flow(x, rows[i].flow);
+        x->inputs[group->first].counts.stored_packets += rows[i].flow->packet_count;
     }
-    x->rows_written += rows->count;
+    x->rows_written += count;
 }
 
 /* The tables beside flow20; one after the other in a row. */
-static ws_err make_features(const extraction *x, const extract_rows *rows, float **out)
+static ws_err make_features(const extraction *x, const ws_row_source *rows, size_t count, float **out)
 {
     size_t columns = 0;
     *out = NULL;
@@ -93,36 +119,31 @@ static ws_err make_features(const extraction *x, const extract_rows *rows, float
         columns += x->features[t]->table.columns;
     if (columns == 0)
         return WS_OK;
-    WS_TRY(WS_NEW_ARRAY(*out, columns * rows->count));
+    WS_TRY(WS_NEW_ARRAY(*out, columns * count));
     float *values = *out;
-    const ws_flow_packet *packets = rows->packets;
-    for (size_t i = 0; i < rows->count; packets += rows->flows[i++].packet_count)
+    for (size_t i = 0; i < count; i++)
         for (size_t t = 0; t < x->feature_count; values += x->features[t++]->table.columns)
-            x->features[t]->make(&rows->flows[i], packets, values);
+            x->features[t]->make(rows[i].flow, rows[i].packets, values);
     return WS_OK;
 }
 
-static ws_err write_rows_all(extraction *x, const extract_rows *own)
+static ws_err write_rows_all(extraction *x, const extract_rows_part *own)
 {
     const ws_extract_phase before = extract_enter(x, WS_EXTRACT_PHASE_exchange);
-    const extract_rows *rows;
-    WS_TRY(extract_rows_sort_all(x, own, &rows));
+    const ws_row_source *rows;
+    size_t count;
+    WS_TRY(extract_rows_sort_all(x, own, &rows, &count));
     extract_enter(x, WS_EXTRACT_PHASE_rows);
     int32_t *labels = NULL;
     uint8_t *attempted = NULL;
-    count_rows(x, rows);
+    count_rows(x, rows, count);
     float *features = NULL;
-    ws_err error = label_rows(x, rows, &labels, &attempted);
+    ws_err error = label_rows(x, rows, count, &labels, &attempted);
     if (error == WS_OK)
-        error = make_features(x, rows, &features);
+        error = make_features(x, rows, count, &features);
     error = ws_agree_all(x->comm, error);
-    ws_store_block block = {.flows = rows->flows,
-                            .packets = rows->packets,
-                            .slots = rows->slots,
-                            .count = rows->count,
-                            .labels = labels,
-                            .attempted = attempted,
-                            .features = features};
+    const ws_store_block block = {
+        .rows = rows, .count = count, .labels = labels, .attempted = attempted, .features = features};
     const double writing = ws_store_writer_seconds(x->writer);
     if (error == WS_OK)
         error = ws_store_writer_append_all(x->writer, &block);
@@ -146,46 +167,31 @@ typedef struct step_word {
     uint64_t has_file; /* of rows behind those in memory */
 } step_word;
 
-/* The first rows, up to `cut`: a view. */
-static extract_rows rows_up_to(const extract_rows *rows, const extract_row_key *cut)
+static extract_rows_part rows_up_to(const extraction *x, const extract_row_key *cut)
 {
-    extract_rows part = *rows;
-    part.count = part.packet_count = part.slot_bytes = 0;
-    for (; part.count < rows->count; part.count++) {
-        const ws_flow *flow = &rows->flows[part.count];
-        const extract_row_key key = extract_row_key_of(flow);
+    extract_rows_part part = {0};
+    const ws_flow *rows = first_row(x);
+    for (const size_t count = row_count(x); part.count < count; part.count++) {
+        const extract_row_key key = extract_row_key_of(&rows[part.count]);
         if (extract_row_keys_compare(&key, cut) > 0)
             break;
-        part.packet_count += flow->packet_count;
-        part.slot_bytes += flow->slot_bytes;
+        part.packet_count += rows[part.count].packet_count;
+        part.slot_bytes += rows[part.count].slot_bytes;
     }
     return part;
-}
-
-static void drop_first(extract_rows *rows, const extract_rows *part)
-{
-    rows->count -= part->count;
-    rows->packet_count -= part->packet_count;
-    rows->slot_bytes -= part->slot_bytes;
-    if (rows->count > 0)
-        memmove(rows->flows, rows->flows + part->count, rows->count * sizeof *rows->flows);
-    if (rows->packet_count > 0)
-        memmove(rows->packets, rows->packets + part->packet_count, rows->packet_count * sizeof *rows->packets);
-    if (rows->slot_bytes > 0)
-        memmove(rows->slots, rows->slots + part->slot_bytes, rows->slot_bytes);
 }
 
 /* *cut: no rank adds a row before it. *all_done: it lies behind all rows. *any: some rank has a row. */
 static ws_err find_cut_all(extraction *x, ws_err local, bool is_done, extract_row_key *cut, bool *all_done, bool *any)
 {
     const size_t ranks = (size_t)x->comm->size;
-    const extract_rows *rows = &x->rows;
-    step_word *words = NULL, mine = {.has_rows = rows->count > 0,
+    const size_t count = row_count(x);
+    step_word *words = NULL, mine = {.has_rows = count > 0,
                                      .is_done = is_done,
                                      .holds = extract_spill_holds_rows(x),
                                      .has_file = x->overflow.bytes > 0};
-    if (rows->count > 0)
-        mine.last = extract_row_key_of(&rows->flows[rows->count - 1]);
+    if (count > 0)
+        mine.last = extract_row_key_of(&first_row(x)[count - 1]);
     WS_AGREE(x->comm, local == WS_OK ? WS_NEW_ARRAY(words, ranks) : local);
     ws_err error = ws_gather_equal_all(x->comm, &mine, sizeof mine, words);
     *cut = (extract_row_key){UINT64_MAX, UINT64_MAX, UINT64_MAX};
@@ -216,9 +222,8 @@ static ws_err step_all(extraction *x, bool is_done, bool at_end, bool *all_done)
     WS_TRY(find_cut_all(x, pushed, is_done, &cut, all_done, &any));
     if (!any || x->rows_held || (*all_done && !at_end))
         return WS_OK;
-    const extract_rows part = rows_up_to(&x->rows, &cut);
+    const extract_rows_part part = rows_up_to(x, &cut);
     WS_TRY(write_rows_all(x, &part));
-    drop_first(&x->rows, &part);
     return WS_OK;
 }
 
@@ -230,13 +235,13 @@ static uint64_t most_waiting(const extraction *x)
 
 ws_err extract_rows_add(extraction *x, const ws_flow *flow)
 {
-    if (x->overflow.bytes > 0 || (x->rows_held && bytes_of(&x->rows) >= most_waiting(x))) {
+    if (x->overflow.bytes > 0 || (x->rows_held && waiting_bytes(x) >= most_waiting(x))) {
         WS_TRY(extract_file_open(&x->overflow, x->options->output));
         WS_TRY(extract_file_write_row(&x->overflow, flow));
         return WS_OK;
     }
-    WS_TRY(add_row(&x->rows, flow));
-    while (bytes_of(&x->rows) >= most_waiting(x) && !x->rows_held) {
+    WS_TRY(add_row(x, flow));
+    while (waiting_bytes(x) >= most_waiting(x) && !x->rows_held) {
         bool all_done;
         ws_err error = step_all(x, false, false, &all_done);
         x->failed_together = error != WS_OK;
@@ -280,6 +285,10 @@ done:
 ws_err extract_rows_settle_all(extraction *x, ws_err added, bool at_end)
 {
     bool all_done;
+    if (x->rows.flows == NULL) { /* tables are written batch by batch */
+        WS_AGREE(x->comm, added);
+        return WS_OK;
+    }
     WS_TRY(meet_all(x, added));
     if (x->rows_in_files && !x->rows_held)
         WS_TRY(meet_all(x, read_back(x)));

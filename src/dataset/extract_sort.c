@@ -1,18 +1,17 @@
 /* Rows of all ranks into one order: (input, point where the flow left, number of its first packet), each rank a contiguous part.
  *
  * Sorting by regular samples (Shi and Schaeffer, 1992): each rank's rows are in order already, so a few of them a rank
- * give splitters, each rank sends the rows between two splitters to one rank, and that one merges. Where the splitters
- * fall depends on the ranks; the order of all rows does not, since no two rows have the same key. Buffers are kept from batch to
- * batch: fresh memory costs more than what is done with it.
+ * give splitters, each rank lends the rows between two splitters to one rank, and that one merges. Where the splitters
+ * fall depends on the ranks; the order of all rows does not, since no two rows have the same key. What is merged is where the
+ * rows lie, since who writes them copies them anyway.
  */
 #include "dataset/extract.h"
 
 #include <stdlib.h>
 
 struct extract_sorter {
-    ws_parcels *flows, *packets,
-        *slots; /* rows between two splitters, for the rank that merges them; slots: NULL without bytes */
-    extract_rows sorted;
+    ws_row_source *sorted;
+    size_t count, capacity;
 };
 
 int extract_row_keys_compare(const void *a, const void *b)
@@ -26,7 +25,7 @@ int extract_row_keys_compare(const void *a, const void *b)
 }
 
 /* splitters[size - 1], the same on all ranks; fewer rows than ranks give equal or infinite ones. */
-static ws_err choose_splitters_all(const ws_comm *comm, const extract_rows *rows, extract_row_key *splitters)
+static ws_err choose_splitters_all(const ws_comm *comm, const ws_flow *rows, size_t count, extract_row_key *splitters)
 {
     const size_t ranks = (size_t)comm->size;
     extract_row_key *mine = NULL, *all = NULL;
@@ -36,7 +35,7 @@ static ws_err choose_splitters_all(const ws_comm *comm, const extract_rows *rows
         local = WS_NEW_ARRAY(all, ranks * ranks);
     ws_err error = ws_agree_all(comm, local);
     for (size_t r = 0; error == WS_OK && r < ranks; r++)
-        mine[r] = rows->count > 0 ? extract_row_key_of(&rows->flows[r * rows->count / ranks]) : infinite;
+        mine[r] = count > 0 ? extract_row_key_of(&rows[r * count / ranks]) : infinite;
     if (error == WS_OK)
         error = ws_gather_equal_all(comm, mine, ranks * sizeof *mine, all);
     if (error == WS_OK) {
@@ -49,29 +48,56 @@ static ws_err choose_splitters_all(const ws_comm *comm, const extract_rows *rows
     return error;
 }
 
-/* What goes to a rank: rows, their packets, bytes of their slots. */
-typedef struct row_counts {
-    size_t *flows, *packets, *slots; /* [ranks] */
-} row_counts;
-
-/* What lies below the rank's upper splitter. */
-static void count_for_ranks(const extract_rows *rows, const extract_row_key *splitters, int ranks, row_counts counts)
+/* What goes to each rank: those below its upper splitter. parts: [ranks] */
+static void cut_rows(const ws_flow *rows, size_t count, const extract_row_key *splitters, int ranks,
+                     extract_rows_part *parts)
 {
     int r = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        extract_row_key key = extract_row_key_of(&rows->flows[i]);
+    for (size_t i = 0; i < count; i++) {
+        extract_row_key key = extract_row_key_of(&rows[i]);
         while (r < ranks - 1 && extract_row_keys_compare(&key, &splitters[r]) >= 0)
             r++;
-        counts.flows[r]++;
-        counts.packets[r] += rows->flows[i].packet_count;
-        counts.slots[r] += rows->flows[i].slot_bytes;
+        parts[r].count++;
+        parts[r].packet_count += rows[i].packet_count;
+        parts[r].slot_bytes += rows[i].slot_bytes;
     }
 }
 
+static void lend_rows(extraction *x, const extract_rows_part *parts)
+{
+    extract_rows_part at = {0};
+    for (int r = 0; r < x->comm->size; r++) {
+        const size_t flow_bytes = parts[r].count * sizeof(ws_flow),
+                     packet_bytes = parts[r].packet_count * sizeof(ws_flow_packet);
+        if (r != x->comm->rank) {
+            ws_parcels_lend(x->rows.flows, r, at.count * sizeof(ws_flow), flow_bytes);
+            ws_parcels_lend(x->rows.packets, r, at.packet_count * sizeof(ws_flow_packet), packet_bytes);
+            if (x->rows.slots != NULL)
+                ws_parcels_lend(x->rows.slots, r, at.slot_bytes, parts[r].slot_bytes);
+            x->exchanged_bytes += flow_bytes + packet_bytes + parts[r].slot_bytes;
+        }
+        at.count += parts[r].count;
+        at.packet_count += parts[r].packet_count;
+        at.slot_bytes += parts[r].slot_bytes;
+    }
+}
+
+static ws_err send_rows_all(extraction *x)
+{
+    ws_parcels *const parcels[] = {x->rows.flows, x->rows.packets, x->rows.slots};
+    const size_t count = x->rows.slots != NULL ? 3 : 2;
+    for (size_t i = 0; i < count; i++)
+        WS_TRY(ws_parcels_send_all(parcels[i]));
+    for (size_t i = 0; i < count; i++)
+        WS_TRY(ws_parcels_arrive(parcels[i]));
+    return WS_OK;
+}
+
+/* ---------------------------------------------------------------- merging */
 /* Of one rank's rows those that are still to come. */
 typedef struct row_run {
     const ws_flow *flow, *end;
-    const ws_flow_packet *packet; /* of `flow` */
+    const ws_flow_packet *packet, *packet_end; /* of `flow`, and behind those of all */
     const uint8_t *slots;
 } row_run;
 
@@ -98,30 +124,37 @@ static void sink(row_run *heap, size_t count, size_t at)
     }
 }
 
-static void skip(row_run *run, row_counts counts, int rank)
+static row_run run_from(const extraction *x, int rank)
 {
-    run->flow += counts.flows[rank];
-    run->packet += counts.packets[rank];
-    if (run->slots != NULL)
-        run->slots += counts.slots[rank];
+    const ws_arrived_parcel *flows = &x->rows.flows->in[rank], *packets = &x->rows.packets->in[rank];
+    row_run run = {.flow = (const ws_flow *)(const void *)flows->bytes,
+                   .packet = (const ws_flow_packet *)(const void *)packets->bytes,
+                   .slots = x->rows.slots != NULL ? x->rows.slots->in[rank].bytes : NULL};
+    run.end = run.flow + flows->count / sizeof *run.flow;
+    run.packet_end = run.packet + packets->count / sizeof *run.packet;
+    return run;
 }
 
-/* This rank's own rows stay where they were, among all that it had. Returns how many ranks have any. */
-static size_t list_runs(const ws_comm *comm, const extract_rows *rows, row_counts sent, const extract_sorter *sorter,
-                        row_run *runs)
+static void skip(row_run *run, const extract_rows_part *part)
 {
-    row_run own = {rows->flows, NULL, rows->packets, rows->slots};
+    run->flow += part->count;
+    run->packet += part->packet_count;
+    if (run->slots != NULL)
+        run->slots += part->slot_bytes;
+}
+
+/* This rank's own rows are among all that it had. Returns how many ranks have any. */
+static size_t list_runs(const extraction *x, const extract_rows_part *parts, row_run *runs)
+{
+    const int own = x->comm->rank;
     size_t count = 0;
-    for (int r = 0; r < comm->rank; r++)
-        skip(&own, sent, r);
-    own.end = own.flow + sent.flows[comm->rank];
-    for (int r = 0; r < comm->size; r++) {
-        row_run run = own;
-        if (r != comm->rank) {
-            run.flow = (const ws_flow *)(const void *)sorter->flows->in[r].bytes;
-            run.end = run.flow + sorter->flows->in[r].count / sizeof *run.flow;
-            run.packet = (const ws_flow_packet *)(const void *)sorter->packets->in[r].bytes;
-            run.slots = sorter->slots != NULL ? sorter->slots->in[r].bytes : NULL;
+    for (int r = 0; r < x->comm->size; r++) {
+        row_run run = run_from(x, r);
+        for (int before = 0; r == own && before < own; before++)
+            skip(&run, &parts[before]);
+        if (r == own) {
+            run.end = run.flow + parts[own].count;
+            run.packet_end = run.packet + parts[own].packet_count;
         }
         if (run.flow < run.end)
             runs[count++] = run;
@@ -131,138 +164,86 @@ static size_t list_runs(const ws_comm *comm, const extract_rows *rows, row_count
     return count;
 }
 
-static void take_first(extract_rows *sorted, row_run *run)
+static ws_err merge_runs(row_run *runs, size_t count, ws_row_source *out)
 {
-    const ws_flow *flow = run->flow++;
-    sorted->flows[sorted->count++] = *flow;
-    if (flow->packet_count > 0)
-        memcpy(sorted->packets + sorted->packet_count, run->packet, flow->packet_count * sizeof *run->packet);
-    sorted->packet_count += flow->packet_count;
-    run->packet += flow->packet_count;
-    if (flow->slot_bytes == 0)
-        return;
-    memcpy(sorted->slots + sorted->slot_bytes, run->slots, flow->slot_bytes);
-    sorted->slot_bytes += flow->slot_bytes;
-    run->slots += flow->slot_bytes;
-}
-
-/* totals: what the runs hold together. */
-static ws_err merge_runs(row_run *runs, size_t count, const extract_rows *totals, extract_rows *sorted)
-{
-    sorted->count = sorted->packet_count = sorted->slot_bytes = 0;
-    WS_TRY(WS_GROW(sorted->flows, sorted->capacity, totals->count));
-    WS_TRY(WS_GROW(sorted->packets, sorted->packet_capacity, totals->packet_count));
-    WS_TRY(WS_GROW(sorted->slots, sorted->slot_capacity, totals->slot_bytes));
     while (count > 0) {
         row_run *run = &runs[0];
-        WS_CHECK(sorted->packet_count + run->flow->packet_count <= totals->packet_count &&
-                     sorted->slot_bytes + run->flow->slot_bytes <= totals->slot_bytes,
-                 INTERNAL, "%zu packets came with rows that have more", totals->packet_count);
-        take_first(sorted, run);
+        const ws_flow *flow = run->flow;
+        WS_CHECK(flow->packet_count <= (size_t)(run->packet_end - run->packet), INTERNAL,
+                 "a row of %u packets came with %td", flow->packet_count, run->packet_end - run->packet);
+        *out++ = (ws_row_source){flow, run->packet, run->slots};
+        skip(run, &(extract_rows_part){1, flow->packet_count, flow->slot_bytes});
         if (run->flow == run->end)
             *run = runs[--count];
         sink(runs, count, 0);
     }
-    WS_CHECK(sorted->packet_count == totals->packet_count, INTERNAL, "%zu packets came with rows that have %zu",
-             totals->packet_count, sorted->packet_count);
     return WS_OK;
 }
 
-static ws_err merge_rows(const ws_comm *comm, const extract_rows *rows, row_counts sent, extract_sorter *sorter)
+static ws_err merge_rows(extraction *x, const extract_rows_part *parts)
 {
+    extract_sorter *sorter = x->sorter;
     row_run *runs = NULL;
-    WS_TRY(WS_NEW_ARRAY(runs, (size_t)comm->size));
-    extract_rows totals = {.count = sent.flows[comm->rank],
-                           .packet_count = sent.packets[comm->rank],
-                           .slot_bytes = sent.slots[comm->rank]};
-    for (int r = 0; r < comm->size; r++) {
-        if (r == comm->rank)
-            continue;
-        totals.count += sorter->flows->in[r].count / sizeof *rows->flows;
-        totals.packet_count += sorter->packets->in[r].count / sizeof *rows->packets;
-        totals.slot_bytes += sorter->slots != NULL ? sorter->slots->in[r].count : 0;
-    }
-    const size_t count = list_runs(comm, rows, sent, sorter, runs);
-    ws_err error = merge_runs(runs, count, &totals, &sorter->sorted);
+    WS_TRY(WS_NEW_ARRAY(runs, (size_t)x->comm->size));
+    const size_t run_count = list_runs(x, parts, runs);
+    sorter->count = 0;
+    for (size_t i = 0; i < run_count; i++)
+        sorter->count += (size_t)(runs[i].end - runs[i].flow);
+    ws_err error = WS_GROW(sorter->sorted, sorter->capacity, sorter->count);
+    if (error == WS_OK)
+        error = merge_runs(runs, run_count, sorter->sorted);
     free(runs);
     return error;
 }
 
-static ws_err fill_parcels(extraction *x, const extract_rows *rows, row_counts sent)
+/* What was not sorted waits on, among what is put together next. */
+static ws_err keep_behind(const extraction *x, const extract_rows_part *own)
 {
-    const extract_sorter *sorter = x->sorter;
-    row_run run = {rows->flows, NULL, rows->packets, rows->slots};
-    for (int r = 0; r < x->comm->size; skip(&run, sent, r++)) {
-        if (r == x->comm->rank)
-            continue;
-        WS_TRY(ws_parcel_put(&sorter->flows->out[r], run.flow, sent.flows[r] * sizeof *run.flow));
-        WS_TRY(ws_parcel_put(&sorter->packets->out[r], run.packet, sent.packets[r] * sizeof *run.packet));
-        if (sorter->slots != NULL)
-            WS_TRY(ws_parcel_put(&sorter->slots->out[r], run.slots, sent.slots[r]));
-        x->exchanged_bytes += sent.flows[r] * sizeof *run.flow + sent.packets[r] * sizeof *run.packet + sent.slots[r];
+    const int rank = x->comm->rank;
+    const size_t behind[] = {own->count * sizeof(ws_flow), own->packet_count * sizeof(ws_flow_packet), own->slot_bytes};
+    ws_parcels *const parcels[] = {x->rows.flows, x->rows.packets, x->rows.slots};
+    for (size_t i = 0; i < 3 && parcels[i] != NULL; i++) {
+        const ws_arrived_parcel *all = &parcels[i]->in[rank];
+        WS_TRY(ws_parcel_put(&parcels[i]->out[rank], all->bytes + behind[i], all->count - behind[i]));
     }
     return WS_OK;
 }
 
-static ws_err send_rows_all(extraction *x, const extract_rows *rows, row_counts sent)
-{
-    extract_sorter *sorter = x->sorter;
-    WS_AGREE(x->comm, fill_parcels(x, rows, sent));
-    WS_TRY(ws_parcels_send_all(sorter->flows));
-    WS_TRY(ws_parcels_send_all(sorter->packets));
-    if (sorter->slots != NULL)
-        WS_TRY(ws_parcels_send_all(sorter->slots));
-    WS_TRY(ws_parcels_arrive(sorter->flows));
-    WS_TRY(ws_parcels_arrive(sorter->packets));
-    if (sorter->slots != NULL)
-        WS_TRY(ws_parcels_arrive(sorter->slots));
-    return WS_OK;
-}
-
-/* `splitters` and `counts` are room for what is named so. */
-static ws_err sort_all(extraction *x, const extract_rows *rows, extract_row_key *splitters, size_t *counts)
+/* `splitters` and `parts` are room for what is named so. */
+static ws_err sort_all(extraction *x, const extract_rows_part *own, extract_row_key *splitters,
+                       extract_rows_part *parts)
 {
     const ws_comm *comm = x->comm;
-    const size_t ranks = (size_t)comm->size;
-    const row_counts sent = {counts, counts + ranks, counts + 2 * ranks};
-    WS_TRY(choose_splitters_all(comm, rows, splitters));
-    count_for_ranks(rows, splitters, comm->size, sent);
-    WS_TRY(send_rows_all(x, rows, sent));
-    WS_AGREE(comm, merge_rows(comm, rows, sent, x->sorter));
+    const ws_flow *rows = (const ws_flow *)(const void *)x->rows.flows->out[comm->rank].bytes;
+    WS_TRY(choose_splitters_all(comm, rows, own->count, splitters));
+    cut_rows(rows, own->count, splitters, comm->size, parts);
+    lend_rows(x, parts);
+    WS_TRY(send_rows_all(x));
+    ws_err local = merge_rows(x, parts);
+    if (local == WS_OK)
+        local = keep_behind(x, own);
+    WS_AGREE(comm, local);
     return WS_OK;
 }
 
-static ws_err create_all(extraction *x)
-{
-    enum { MOST_BYTES = 8 << 20 }; /* twice what waits, mostly */
-    WS_AGREE(x->comm, WS_NEW(x->sorter));
-    WS_TRY(ws_parcels_create_all(&x->sorter->flows, x->comm, MOST_BYTES));
-    WS_TRY(ws_parcels_create_all(&x->sorter->packets, x->comm, MOST_BYTES));
-    if (x->slot_size > 0)
-        WS_TRY(ws_parcels_create_all(&x->sorter->slots, x->comm, MOST_BYTES));
-    return WS_OK;
-}
-
-ws_err extract_rows_sort_all(extraction *x, const extract_rows *rows, const extract_rows **out)
+ws_err extract_rows_sort_all(extraction *x, const extract_rows_part *own, const ws_row_source **out, size_t *count)
 {
     extract_row_key *splitters = NULL;
-    size_t *counts = NULL;
+    extract_rows_part *parts = NULL;
     const size_t ranks = (size_t)x->comm->size;
-    *out = rows;
-    if (ranks == 1)
-        return WS_OK;
-    if (x->sorter == NULL)
-        WS_TRY(create_all(x));
-    ws_err error = WS_NEW_ARRAY(splitters, ranks);
+    ws_err error = x->sorter == NULL ? WS_NEW(x->sorter) : WS_OK;
     if (error == WS_OK)
-        error = WS_NEW_ARRAY(counts, 3 * ranks);
+        error = WS_NEW_ARRAY(splitters, ranks);
+    if (error == WS_OK)
+        error = WS_NEW_ARRAY(parts, ranks);
     error = ws_agree_all(x->comm, error);
     if (error == WS_OK)
-        error = sort_all(x, rows, splitters, counts);
+        error = sort_all(x, own, splitters, parts);
     free(splitters);
-    free(counts);
+    free(parts);
     WS_TRY(error);
-    *out = &x->sorter->sorted;
+    *out = x->sorter->sorted;
+    *count = x->sorter->count;
     return WS_OK;
 }
 
@@ -270,10 +251,7 @@ void extract_sorter_destroy(extract_sorter **sorter)
 {
     if (*sorter == NULL)
         return;
-    ws_parcels_destroy(&(*sorter)->flows);
-    ws_parcels_destroy(&(*sorter)->packets);
-    ws_parcels_destroy(&(*sorter)->slots);
-    extract_rows_destroy(&(*sorter)->sorted);
+    free((*sorter)->sorted);
     free(*sorter);
     *sorter = NULL;
 }

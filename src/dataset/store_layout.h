@@ -104,10 +104,10 @@ void ws_row_maker_destroy(ws_row_maker *maker);
 void ws_row_maker_key_check(const ws_row_maker *maker, char out[65]);
 #define WS_KEY_CHECK "key_check"    /* attribute of /provenance */
 #define WS_HOSTS_APART "apart_from" /* attribute of /flows/host_id */
-/* Everything but number, packet_start, session_id, host_id and labels. packets: of flow 0, then 1, ...; values[count][columns]:
- * of the store's own feature table; NULL: flow20, which the rows keep. */
-void ws_rows_make(ws_row_maker *maker, const ws_flow *flows, size_t count, const ws_flow_packet *packets,
-                  const float *values, size_t columns, const ws_string_list *inputs, ws_store_row *rows);
+/* Everything but number, packet_start, session_id, host_id and labels. values[count][columns]: of the store's own feature table;
+ * NULL: flow20, which the rows keep. */
+void ws_rows_make(ws_row_maker *maker, const ws_row_source *sources, size_t count, const float *values, size_t columns,
+                  const ws_string_list *inputs, ws_store_row *rows);
 
 /* ---------------------------------------------------------------- store_sort.c: sorting in bounded memory */
 typedef struct ws_triple {

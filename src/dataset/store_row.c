@@ -312,21 +312,19 @@ static void copy_flow(const ws_flow *flow, ws_store_row *row)
 
 enum { BATCH_ROWS = 64 };
 
-static const ws_flow_packet *make_batch(ws_row_maker *maker, const ws_flow *flows, size_t count,
-                                        const ws_flow_packet *packets, const float *values, size_t columns,
-                                        const ws_string_list *inputs, ws_store_row *rows)
+static void make_batch(ws_row_maker *maker, const ws_row_source *sources, size_t count, const float *values,
+                       size_t columns, const ws_string_list *inputs, ws_store_row *rows)
 {
     ws_digest key[BATCH_ROWS], host[BATCH_ROWS], input[BATCH_ROWS], row[BATCH_ROWS];
     for (size_t i = 0; i < count; i++) {
-        const ws_flow *flow = &flows[i];
+        const ws_flow *flow = sources[i].flow;
         copy_flow(flow, &rows[i]);
         add_key(maker, &flow->key, &key[i]);
         add_host(maker, forward_address(flow), &host[i]);
         if (values == NULL)
-            add_input(maker->texts, flow, packets, flow->features, WS_FLOW20_COLUMNS, &input[i]);
+            add_input(maker->texts, flow, sources[i].packets, flow->features, WS_FLOW20_COLUMNS, &input[i]);
         else
-            add_input(maker->texts, flow, packets, values + i * columns, columns, &input[i]);
-        packets += flow->packet_count;
+            add_input(maker->texts, flow, sources[i].packets, values + i * columns, columns, &input[i]);
         if (maker->endpoints != WS_ENDPOINTS_DROP)
             write_endpoints(maker, flow, &rows[i]);
     }
@@ -336,20 +334,19 @@ static const ws_flow_packet *make_batch(ws_row_maker *maker, const ws_flow *flow
         rows[i].session = identity_of(&key[i]);
         rows[i].host = identity_of(&host[i]);
         rows[i].input_hash = ws_digest_u64(&input[i]);
-        add_row(maker->texts, inputs->items[flows[i].input], &rows[i], &row[i]);
+        add_row(maker->texts, inputs->items[sources[i].flow->input], &rows[i], &row[i]);
     }
     hash_texts(maker->texts);
     for (size_t i = 0; i < count; i++)
         rows[i].row_hash = ws_digest_u64(&row[i]);
-    return packets;
 }
 
-void ws_rows_make(ws_row_maker *maker, const ws_flow *flows, size_t count, const ws_flow_packet *packets,
-                  const float *values, size_t columns, const ws_string_list *inputs, ws_store_row *rows)
+void ws_rows_make(ws_row_maker *maker, const ws_row_source *sources, size_t count, const float *values, size_t columns,
+                  const ws_string_list *inputs, ws_store_row *rows)
 {
     for (size_t begin = 0; begin < count; begin += BATCH_ROWS) {
         const size_t here = count - begin < BATCH_ROWS ? count - begin : BATCH_ROWS;
-        packets = make_batch(maker, flows + begin, here, packets, values == NULL ? NULL : values + begin * columns,
-                             columns, inputs, rows + begin);
+        make_batch(maker, sources + begin, here, values == NULL ? NULL : values + begin * columns, columns, inputs,
+                   rows + begin);
     }
 }

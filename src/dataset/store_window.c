@@ -22,7 +22,7 @@ typedef struct window {
 /* ---------------------------------------------------------------- shares */
 static ws_share held_share(const ws_held *held, uint64_t begin)
 {
-    /* rows, which get numbers, are not lent */
+    /* Rows, which get numbers, are not lent. */
     void *records = held->lent != NULL ? (void *)(uintptr_t)held->lent : held->records;
     return (ws_share){records, held->run_count > 0 ? held->runs[0].number : begin, held->count, NULL};
 }
@@ -72,6 +72,8 @@ static ws_err link_shares_all(const ws_comm *comm, window *w)
 }
 
 /* ---------------------------------------------------------------- what must be had before anything is written */
+enum { TILE_BYTES = 1 << 17 }; /* of records whose columns are packed one after the other */
+
 static bool of_packets(const ws_written_column *column)
 {
     return column->held == WS_HELD_PACKETS;
@@ -95,6 +97,7 @@ static ws_err grow_buffers(ws_store_writer *writer, const window *w)
     for (size_t c = 0; c < writer->column_count; c++)
         bytes += packed_bytes(writer, w, &writer->columns[c]);
     WS_TRY(WS_GROW(writer->buffer, writer->buffer_capacity, bytes));
+    WS_TRY(WS_GROW(writer->tile, writer->tile_capacity, TILE_BYTES));
     unsigned char *at = writer->buffer;
     for (size_t c = 0; c < writer->column_count; c++) {
         ws_written_column *column = &writer->columns[c];
@@ -184,15 +187,54 @@ static void pack(const unsigned char *records, size_t record_bytes, uint64_t cou
 }
 #undef PACK
 
+static unsigned char *put(unsigned char *out, const ws_flow_packet *first, const ws_flow_packet *end)
+{
+    const size_t bytes = (size_t)(end - first) * sizeof *first;
+    memcpy(out, first, bytes);
+    return out + bytes;
+}
+
+/* Packets of rows that are still to be packed. */
+typedef struct packet_run {
+    const ws_row_source *row;
+    uint32_t taken; /* of its packets */
+} packet_run;
+
+/* So many that follow: where they are if they lie together, or else copied to `room`. */
+static const void *take_packets(packet_run *run, uint64_t count, unsigned char *room)
+{
+    const ws_flow_packet *first = NULL, *end = NULL;
+    unsigned char *out = room;
+    while (count > 0) {
+        const ws_flow_packet *next = run->row->packets + run->taken;
+        const uint32_t left = run->row->flow->packet_count - run->taken, here = left < count ? left : (uint32_t)count;
+        if (here > 0 && next != end) {
+            if (first != end)
+                out = put(out, first, end);
+            first = next;
+        }
+        end = here > 0 ? next + here : end;
+        count -= here;
+        run->taken += here;
+        if (here == left)
+            *run = (packet_run){run->row + 1, 0};
+    }
+    if (out == room)
+        return first;
+    put(out, first, end);
+    return room;
+}
+
 /* Some records after the other, all columns of each: they stay in the cache meanwhile. */
 static void pack_held(ws_store_writer *writer, ws_held_kind held, const ws_share *share)
 {
-    enum { TILE_BYTES = 1 << 17 };
     const size_t record_bytes = writer->held[held].record_bytes;
     const uint64_t tile = record_bytes > 0 && record_bytes < TILE_BYTES ? TILE_BYTES / record_bytes : 1;
+    packet_run run = {held == WS_HELD_PACKETS ? writer->held[held].lent : NULL, 0};
     for (uint64_t at = 0; at < share->count; at += tile) {
         const uint64_t here = share->count - at < tile ? share->count - at : tile;
-        const unsigned char *records = (const unsigned char *)share->records + at * record_bytes;
+        const unsigned char *records = run.row != NULL ? take_packets(&run, here, writer->tile)
+                                                       : (const unsigned char *)share->records + at * record_bytes;
         for (size_t c = 0; c < writer->column_count; c++) {
             const ws_written_column *column = &writer->columns[c];
             if (column->held == held && !lies_packed(writer, column))

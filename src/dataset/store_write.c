@@ -93,6 +93,16 @@ ws_err ws_store_writer_create_all(ws_store_writer **out, const ws_comm *comm, co
 }
 
 /* ---------------------------------------------------------------- batches */
+void ws_row_sources_list(const ws_flow *flows, size_t count, const ws_flow_packet *packets, const uint8_t *slots,
+                         ws_row_source *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (ws_row_source){&flows[i], packets, slots};
+        packets += flows[i].packet_count;
+        slots = slots == NULL ? NULL : slots + flows[i].slot_bytes;
+    }
+}
+
 static ws_err hold(ws_held *held_records, uint64_t more)
 {
     if (held_records->count + more > held_records->capacity) {
@@ -107,7 +117,7 @@ static ws_err hold(ws_held *held_records, uint64_t more)
 static ws_err count_rows(ws_store_summary *summary, const ws_store_block *block)
 {
     for (uint64_t i = 0; i < block->count; i++) {
-        const ws_flow *flow = &block->flows[i];
+        const ws_flow *flow = block->rows[i].flow;
         ws_store_summary_row(summary, flow->input, flow->end, flow->first_ns, flow->last_ns);
     }
     for (size_t l = 0; l < summary->level_count; l++)
@@ -120,9 +130,10 @@ static ws_err take_block(ws_store_writer *writer, const ws_store_block *block, u
 {
     uint64_t packets = 0;
     for (uint64_t i = 0; i < block->count; i++) {
-        WS_CHECK(block->flows[i].input < writer->inputs.count, INTERNAL,
-                 "flow of input %u, but the store has %zu inputs", block->flows[i].input, writer->inputs.count);
-        packets += block->flows[i].packet_count;
+        const ws_flow *flow = block->rows[i].flow;
+        WS_CHECK(flow->input < writer->inputs.count, INTERNAL, "flow of input %u, but the store has %zu inputs",
+                 flow->input, writer->inputs.count);
+        packets += flow->packet_count;
     }
     WS_TRY(count_rows(&writer->summary, block));
     WS_TRY(hold(&writer->held[WS_HELD_ROWS], block->count));
@@ -146,49 +157,58 @@ static void add_views(ws_store_writer *writer, const ws_store_block *block, uint
 {
     const size_t record = writer->held[WS_HELD_VIEWS].record_bytes;
     uint8_t *out = (uint8_t *)writer->held[WS_HELD_VIEWS].records + writer->held[WS_HELD_VIEWS].count * record;
-    const uint8_t *slots = block->slots;
-    const ws_flow_packet *packets = block->packets;
     for (uint64_t i = 0; i < block->count; i++, out += record) {
-        const ws_flow *flow = &block->flows[i];
-        ws_byte_record_fill(writer->options.bytes, slots, flow->slot_bytes, packets, out);
-        slots += flow->slot_bytes;
-        packets += flow->packet_count;
+        const ws_row_source *row = &block->rows[i];
+        ws_byte_record_fill(writer->options.bytes, row->slots, row->flow->slot_bytes, row->packets, out);
     }
     number_held(&writer->held[WS_HELD_VIEWS], number, block->count);
 }
 
-/* lend: the block's records may stay where they are. */
-static void add_records(ws_held *held_records, const void *records, uint64_t number, uint64_t count, bool lend)
+static void add_values(ws_held *values, const ws_store_block *block, uint64_t number, bool lend)
 {
-    const size_t bytes = held_records->record_bytes;
+    const size_t bytes = values->record_bytes;
     if (lend)
-        held_records->lent = records;
-    else if (count > 0)
-        memcpy((unsigned char *)held_records->records + held_records->count * bytes, records, count * bytes);
-    number_held(held_records, number, count);
+        values->lent = block->features;
+    else if (block->count > 0)
+        memcpy((unsigned char *)values->records + values->count * bytes, block->features, block->count * bytes);
+    number_held(values, number, block->count);
 }
 
+static void add_packets(ws_held *packets, const ws_store_block *block, uint64_t number, uint64_t total, bool lend)
+{
+    ws_flow_packet *out = (ws_flow_packet *)packets->records + packets->count;
+    if (lend)
+        packets->lent = block->rows;
+    for (uint64_t i = 0; i < block->count && !lend; i++) {
+        const uint32_t count = block->rows[i].flow->packet_count;
+        if (count > 0)
+            memcpy(out, block->rows[i].packets, count * sizeof *out);
+        out += count;
+    }
+    number_held(packets, number, total);
+}
+
+/* lend: the block's records may stay where they are. */
 static void add_rows(ws_store_writer *writer, const ws_store_block *block, uint64_t number, uint64_t packet_number,
                      uint64_t packet_total, bool lend)
 {
     ws_store_row *row = (ws_store_row *)writer->held[WS_HELD_ROWS].records + writer->held[WS_HELD_ROWS].count;
     uint64_t packet_start = packet_number;
     const bool in_table = writer->options.features != NULL;
-    ws_rows_make(&writer->maker, block->flows, block->count, block->packets, in_table ? block->features : NULL,
+    ws_rows_make(&writer->maker, block->rows, block->count, in_table ? block->features : NULL,
                  in_table ? writer->options.features->columns : 0, &writer->inputs, row);
     for (uint64_t i = 0; i < block->count; i++, row++) {
-        const ws_flow *flow = &block->flows[i];
         row->packet_start = packet_start;
         for (size_t l = 0; l < writer->level_count; l++)
             row->labels[l] = block->labels[l * block->count + i];
         row->attempted = block->attempted == NULL ? 0 : block->attempted[i];
         if (writer->options.append_to != NULL)
             row->session = ws_session_of_key(row->key_hash);
-        packet_start += flow->packet_count;
+        packet_start += block->rows[i].flow->packet_count;
     }
-    add_records(&writer->held[WS_HELD_PACKETS], block->packets, packet_number, packet_total, lend);
+    add_packets(&writer->held[WS_HELD_PACKETS], block, packet_number, packet_total, lend);
     if (writer->held[WS_HELD_VALUES].record_bytes > 0)
-        add_records(&writer->held[WS_HELD_VALUES], block->features, number, block->count, lend);
+        add_values(&writer->held[WS_HELD_VALUES], block, number, lend);
     if (writer->options.bytes != NULL)
         add_views(writer, block, number);
     number_held(&writer->held[WS_HELD_ROWS], number, block->count);
@@ -472,6 +492,7 @@ void ws_store_writer_destroy(ws_store_writer **out)
         ws_send_drop(&writer->late.sending[i]);
     ws_error_forget(&writer->late.failure);
     free(writer->buffer);
+    free(writer->tile);
     free(writer->identities);
     free(writer->numbers);
     free(writer->path);

@@ -37,14 +37,22 @@ typedef struct ws_store_writer_options {
     bool keep_hosts; /* by which hosts are known again in a store that is added to */
 } ws_store_writer_options;
 
+/* Where lies what a row is made of; it may be another rank's memory. */
+typedef struct ws_row_source {
+    const ws_flow *flow;           /* `stored` and `slots` are not used */
+    const ws_flow_packet *packets; /* [flow->packet_count] */
+    const uint8_t *slots;          /* [flow->slot_bytes] */
+} ws_row_source;
+/* Of flows whose packets and slots lie one behind the other. */
+void ws_row_sources_list(const ws_flow *flows, size_t count, const ws_flow_packet *packets, const uint8_t *slots,
+                         ws_row_source *out);
+
 /* A rank's block of rows of one batch. */
 typedef struct ws_store_block {
-    const ws_flow *flows;          /* [count]; `stored` is not used */
-    const ws_flow_packet *packets; /* packets of flow 0, then 1, ...; flows[i].packet_count each */
+    const ws_row_source *rows; /* [count] */
     uint64_t count;
     const int32_t *labels;    /* [level_count][count], level by level; NULL where there are no levels */
     const uint8_t *attempted; /* [count]; may be NULL where the store has no such column */
-    const uint8_t *slots;     /* of flow 0, then 1, ...: flows[i].slot_bytes each */
     const float *features; /* [count][columns] of the store's own table, or of those beside flow20, one after another;
                                * NULL where there is but flow20 */
 } ws_store_block;

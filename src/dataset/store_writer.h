@@ -23,7 +23,9 @@ typedef struct ws_held {
     size_t count, capacity, record_bytes;
     ws_number_run *runs;
     size_t run_count, run_capacity;
-    const void *lent; /* where the records of a batch lie that is a window by itself; NULL: in `records` */
+    const void
+        *lent; /* where the records of a batch lie that is a window by itself, of packets their rows' ws_row_source;
+                       * NULL: in `records` */
 } ws_held;
 
 /* Records of one share of the window, in order. */
@@ -83,8 +85,8 @@ struct ws_store_writer {
     ws_block_hash *blocks;                 /* [column_count] */
     ws_held held[WS_HELD_KINDS];
     ws_late_window late;
-    unsigned char *buffer;
-    size_t buffer_capacity;
+    unsigned char *buffer, *tile; /* columns; records that are brought together to be packed */
+    size_t buffer_capacity, tile_capacity;
     ws_identity *identities; /* of the window's rows, and their numbers */
     uint32_t *numbers;
     size_t identity_capacity, number_capacity;

@@ -352,16 +352,20 @@ static ws_err number_rows_all(table_round *round)
 static ws_err write_segment_all(ws_table_run *run, const ws_table_rows *rows)
 {
     int32_t *labels = NULL;
+    ws_row_source *sources = NULL;
     const size_t levels = run->level_count;
     ws_err local = WS_NEW_ARRAY(labels, rows->count * levels);
+    if (local == WS_OK)
+        local = WS_NEW_ARRAY(sources, rows->count);
+    if (local == WS_OK)
+        ws_row_sources_list(rows->flows, rows->count, rows->packets, NULL, sources);
     for (size_t i = 0; local == WS_OK && i < rows->count; i++)
         for (size_t l = 0; l < levels; l++) {
             int32_t name = rows->labels[i * levels + l];
             labels[l * rows->count + i] = name < 0 ? -1 : run->classes[run->global[name]].index;
         }
     ws_err error = ws_agree_all(run->x->comm, local);
-    const ws_store_block block = {.flows = rows->flows,
-                                  .packets = rows->packets,
+    const ws_store_block block = {.rows = sources,
                                   .count = rows->count,
                                   .labels = labels,
                                   .attempted = rows->attempted,
@@ -369,6 +373,7 @@ static ws_err write_segment_all(ws_table_run *run, const ws_table_rows *rows)
     if (error == WS_OK)
         error = ws_store_writer_append_all(run->x->writer, &block);
     free(labels);
+    free(sources);
     return error;
 }
 

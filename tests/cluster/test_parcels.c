@@ -58,6 +58,57 @@ static void run_rounds(size_t most)
     assert_null(parcels);
 }
 
+/* The part for rank `to` of what rank `from` puts for itself; the rest behind them all it keeps. */
+static size_t part_begin(int round, int from, int to)
+{
+    size_t begin = 0;
+    for (int before = 0; before < to; before++)
+        begin += amount(round, from, before);
+    return begin;
+}
+
+static void check_bytes(const uint8_t *bytes, size_t count, int round, int from, size_t at)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(bytes[i], byte_of(round, from, 0, at + i));
+}
+
+/* Parts of what a rank has put for itself are found by the others; all of it by itself, which puts again meanwhile. */
+static void lend_rounds(size_t most)
+{
+    enum { ROUNDS = 40, KEPT = 77 };
+    ws_parcels *parcels = NULL;
+    assert_int_equal(ws_parcels_create_all(&parcels, &world, most), WS_OK);
+    for (int round = 0; round < ROUNDS; round++) {
+        ws_parcel *own = &parcels->out[world.rank];
+        const size_t count = part_begin(round, world.rank, world.size) + KEPT;
+        assert_int_equal(own->count, 0);
+        assert_int_equal(ws_parcel_reserve(own, count), WS_OK);
+        for (; own->count < count; own->count++)
+            own->bytes[own->count] = byte_of(round, world.rank, 0, own->count);
+        for (int to = 0; to < world.size; to++)
+            if (to != world.rank && (round + to) % 7 != 0)
+                ws_parcels_lend(parcels, to, part_begin(round, world.rank, to), amount(round, world.rank, to));
+        assert_int_equal(ws_parcels_send_all(parcels), WS_OK);
+        assert_int_equal(ws_parcels_arrive(parcels), WS_OK);
+        for (int from = 0; from < world.size; from++) {
+            const bool whole = from == world.rank, nothing = !whole && (round + world.rank) % 7 == 0;
+            const ws_arrived_parcel *in = &parcels->in[from];
+            assert_int_equal(in->count, whole ? count : nothing ? 0 : amount(round, from, world.rank));
+            check_bytes(in->bytes, in->count, round, from, whole ? 0 : part_begin(round, from, world.rank));
+        }
+    }
+    ws_parcels_destroy(&parcels);
+}
+
+static void parts_that_are_lent_are_found(void **state)
+{
+    (void)state;
+    lend_rounds(1 << 20);
+    lend_rounds(4096);
+    lend_rounds(0);
+}
+
 static void what_one_rank_puts_the_other_finds(void **state)
 {
     (void)state;
@@ -117,6 +168,6 @@ static void what_was_put_outlives_the_sender(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_one_rank_puts_the_other_finds), cmocka_unit_test(what_outgrows_its_room_travels),
     cmocka_unit_test(without_shared_memory_all_travels),  cmocka_unit_test(large_parcels_travel_in_pieces),
-    cmocka_unit_test(what_was_put_outlives_the_sender),
+    cmocka_unit_test(what_was_put_outlives_the_sender),   cmocka_unit_test(parts_that_are_lent_are_found),
 };
 WS_MPI_TEST_MAIN(tests)

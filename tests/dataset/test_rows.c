@@ -142,7 +142,9 @@ static void check(const char *key_file, const uint8_t *secret, size_t secret_byt
     }
     ws_row_maker maker;
     assert_int_equal(ws_row_maker_create(&maker, NULL, key_file), WS_OK);
-    ws_rows_make(&maker, flows, FLOWS, packets, columns > 0 ? values : NULL, columns, &inputs, rows);
+    ws_row_source sources[FLOWS];
+    ws_row_sources_list(flows, FLOWS, packets, NULL, sources);
+    ws_rows_make(&maker, sources, FLOWS, columns > 0 ? values : NULL, columns, &inputs, rows);
     count = 0;
     for (size_t i = 0; i < FLOWS; i++) {
         const ws_flow *flow = &flows[i];

@@ -273,12 +273,16 @@ static void test_given_up(void **state)
         .path = name, .dataset = "generic", .inputs = &made_inputs, .levels = made_levels, .level_count = 2};
     ok(ws_store_writer_create_all(&writer, &world, &options));
     made_flows made = make_flows(4, 0, 10, 10, 5);
-    ws_store_block block = {.flows = made.flows, .packets = made.packets, .count = made.count, .labels = made.labels};
+    ws_flow_packet *room;
+    ws_row_source *rows = made_rows(&made, &room);
+    const ws_store_block block = {.rows = rows, .count = made.count, .labels = made.labels};
     ok(ws_store_writer_append_all(writer, &block));
     if (world.rank == world.size - 1)
         made.flows[3].input = 99; /* one rank alone has a flow of an unknown input: all see the error */
     assert_int_not_equal(ws_store_writer_append_all(writer, &block), WS_OK);
     ws_store_writer_destroy(&writer);
+    free(rows);
+    free(room);
     free_flows(&made);
     ok(ws_barrier_all(&world));
     assert_false(ws_file_exists(name));
