@@ -12,12 +12,13 @@
  * With payload the input's SHA-256 weighs most: 1.6 GB/s on one core, 0.53 to 0.55 of the ceiling without features; 2.1 to 2.3
  * GB/s with a second core, 0.72 to 0.82.
  *
- * Two ranks, each with a core, did 1.25 to 1.95 times as many records of headers as one core, mostly 1.5, and 1.25 to 1.85 times with
- * payload, mostly 1.6 (TMPDIR in memory, AVX-512, a host that others kept busy), where two that share nothing did 1.4 to 2.0 times
- * as many and a memory copy 0.95 to 2.2. What they pay for sharing, of the 210 ns a record that both cores take (perf, headers, before
- * packets travelled in 64 bytes and half of the ranks wrote later, which took 3 to 4 % off): waiting where they meet 13; packets that
- * are dealt out and come from the other core's cache 9; the file, to which the kernel lets one write at a time, 5; rows brought into one
- * order 5; shares that are too short to fill the lanes of SHA-256 4; numbering sessions and hosts 3.
+ * Two ranks, each with a core, did 1.57 to 1.67 times as many records of headers as one core, mostly 1.64, and 1.60 to 1.65 times
+ * with payload (TMPDIR in memory, AVX-512, ten runs on a quiet host; a busy one gives 1.25 to 1.95), where two that share nothing did
+ * 1.7 to 2.0 times as many and a memory copy 1.1 to 2.0. What they paid for sharing, of the 210 ns a record that both cores took (perf,
+ * headers, before packets travelled in 64 bytes, half of the ranks wrote later and rows were packed from where they lie, which took 6 %
+ * off): waiting where they meet 13; packets that are dealt out and come from the other core's cache 9; the file, to which the kernel lets
+ * one write at a time, 5; rows brought into one order 5; shares that are too short to fill the lanes of SHA-256 4; numbering sessions
+ * and hosts 3.
  */
 #include "dataset/bench_extract.h"
 

@@ -406,7 +406,7 @@ void extract_sorter_destroy(extract_sorter **sorter);
 void extract_count_flow(extraction *x, const ws_flow *flow);
 /* In row order. Where many wait it meets the other ranks, which come there by adding or by settling, and all write. */
 WS_MUST ws_err extract_rows_add(extraction *x, const ws_flow *flow);
-WS_MUST ws_err extract_rows_open_all(extraction *x);
+WS_MUST ws_err extract_rows_open_all(extraction *x); /* before any is added; tables have none */
 void extract_rows_destroy(extract_rows *rows);
 /* Ends a stretch of the input in which each rank added rows as its flows left; `added` is what came of that. at_end: none is left
  * waiting then. */

@@ -98,7 +98,7 @@ static ws_err send_rows_all(extraction *x)
 typedef struct row_run {
     const ws_flow *flow, *end;
     const ws_flow_packet *packet, *packet_end; /* of `flow`, and behind those of all */
-    const uint8_t *slots;
+    const uint8_t *slots, *slots_end;
 } row_run;
 
 static bool comes_before(const row_run *a, const row_run *b)
@@ -132,6 +132,7 @@ static row_run run_from(const extraction *x, int rank)
                    .slots = x->rows.slots != NULL ? x->rows.slots->in[rank].bytes : NULL};
     run.end = run.flow + flows->count / sizeof *run.flow;
     run.packet_end = run.packet + packets->count / sizeof *run.packet;
+    run.slots_end = run.slots != NULL ? run.slots + x->rows.slots->in[rank].count : NULL;
     return run;
 }
 
@@ -155,6 +156,7 @@ static size_t list_runs(const extraction *x, const extract_rows_part *parts, row
         if (r == own) {
             run.end = run.flow + parts[own].count;
             run.packet_end = run.packet + parts[own].packet_count;
+            run.slots_end = run.slots != NULL ? run.slots + parts[own].slot_bytes : NULL;
         }
         if (run.flow < run.end)
             runs[count++] = run;
@@ -169,8 +171,10 @@ static ws_err merge_runs(row_run *runs, size_t count, ws_row_source *out)
     while (count > 0) {
         row_run *run = &runs[0];
         const ws_flow *flow = run->flow;
-        WS_CHECK(flow->packet_count <= (size_t)(run->packet_end - run->packet), INTERNAL,
-                 "a row of %u packets came with %td", flow->packet_count, run->packet_end - run->packet);
+        WS_CHECK(flow->packet_count <= (size_t)(run->packet_end - run->packet) &&
+                     flow->slot_bytes <= (size_t)(run->slots_end - run->slots),
+                 INTERNAL, "rows came with fewer packets or bytes than they have (row of %u packets)",
+                 flow->packet_count);
         *out++ = (ws_row_source){flow, run->packet, run->slots};
         skip(run, &(extract_rows_part){1, flow->packet_count, flow->slot_bytes});
         if (run->flow == run->end)
